@@ -169,10 +169,11 @@ def token_probabilities(
     array, shape (vocabulary,)
         Sums to 1; zero where a token was cut off.
     """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / temperature
     weights: NDArray[np.float64] = np.exp(scaled - scaled.max())
     if top_k == 0 and top_p >= 1.0:
-        return np.divide(weights, weights.sum())
+        whole: NDArray[np.float64] = weights / weights.sum()
+        return whole
     order = np.argsort(-weights, kind="stable")
     if top_k:
         order = order[:top_k]
