@@ -1,0 +1,123 @@
+"""Frozen results: what every statistic in this room returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """One assumption of a method and what the data say about it.
+
+    Parameters
+    ----------
+    name : str
+        What is assumed, in words.
+    holds : bool or None
+        None when it cannot be checked with these data.
+    evidence : str
+        The figure behind ``holds``, for example ``"Shapiro-Wilk W = .97, p = .41"``.
+    """
+
+    name: str
+    holds: bool | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One statistic with its interval, its n and the reason when it is undefined.
+
+    Parameters
+    ----------
+    statistic : str
+        Snake-case name, for example ``"cohen_kappa_quadratic"``.
+    estimate : float or None
+        None exactly when ``undefined_because`` is given.
+    ci_low, ci_high : float or None
+        Ends of the interval; None when the method gives none.
+    ci_level : float
+        Between 0 and 1.
+    ci_method : str
+        How the interval was made, in words; empty when there is none.
+    p_value : float or None
+        Two-sided unless ``details`` says otherwise.
+    n : int
+        Units that entered the estimate (what a unit is: ``unit``).
+    n_missing : int
+        Units left out because of missing values.
+    unit : str
+        The unit of inference: ``"rater"``, ``"item"``, ``"rating"``, ...
+    undefined_because : str
+        Empty, or the reason why the statistic does not exist for these data.
+    assumptions : tuple of Assumption
+    details : mapping
+        Further figures of the same computation (test statistic, degrees of freedom, ...), plain
+        numbers and strings only.
+    """
+
+    statistic: str
+    estimate: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_level: float = 0.95
+    ci_method: str = ""
+    p_value: float | None = None
+    n: int = 0
+    n_missing: int = 0
+    unit: str = ""
+    undefined_because: str = ""
+    assumptions: tuple[Assumption, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=lambda: _NO_DETAILS)
+
+    def __post_init__(self) -> None:
+        for name in ("estimate", "ci_low", "ci_high", "p_value"):
+            value = getattr(self, name)
+            if value is not None and math.isnan(value):
+                raise ValueError(
+                    f"{self.statistic}: {name} is nan; give None and say why in undefined_because"
+                )
+        if (self.estimate is None) != bool(self.undefined_because):
+            raise ValueError(
+                f"{self.statistic}: estimate {self.estimate!r} and undefined_because "
+                f"{self.undefined_because!r} contradict each other"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain, JSON-ready form with full precision."""
+        return {
+            "statistic": self.statistic,
+            "estimate": self.estimate,
+            "ci_low": self.ci_low,
+            "ci_high": self.ci_high,
+            "ci_level": self.ci_level,
+            "ci_method": self.ci_method,
+            "p_value": self.p_value,
+            "n": self.n,
+            "n_missing": self.n_missing,
+            "unit": self.unit,
+            "undefined_because": self.undefined_because,
+            "assumptions": [vars(a) for a in self.assumptions],
+            "details": dict(self.details),
+        }
+
+
+def undefined(
+    statistic: str, because: str, *, n: int = 0, n_missing: int = 0, unit: str = "", **details: Any
+) -> Estimate:
+    """An estimate that does not exist for these data, with the reason."""
+    return Estimate(
+        statistic,
+        None,
+        n=n,
+        n_missing=n_missing,
+        unit=unit,
+        undefined_because=because,
+        details=MappingProxyType(details),
+    )

@@ -1,0 +1,1 @@
+"""Where responses and verdicts come from: backends, the offline format, generation, judge."""

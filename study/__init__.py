@@ -1,0 +1,1 @@
+"""What a study is: entities, protocol, design and blinding, store, export, command line."""

@@ -1,0 +1,143 @@
+"""Design: who rates which response, in which order.
+
+Every rater rates every response once. The order is a row of a Williams square [1]_ over all
+prompt-by-system conditions, so that over a full cycle of rows each condition stands in each
+position equally often, and each condition follows each other one equally often. The conditions
+are numbered so that the system cycles within the square's own zigzag: in any first part of any row
+the numbers of responses of two systems differ by at most one, so a rater who drops out leaves the
+systems balanced.
+
+.. [1] E. J. Williams (1949), Experimental designs balanced for the estimation of residual effects
+   of treatments. Australian Journal of Scientific Research A, 2, 149-168.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.protocol.schema import Protocol
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """One prompt answered by one system."""
+
+    prompt: str
+    system: str
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The orders in which raters meet the conditions; raters of a group take the rows in turn.
+
+    Parameters
+    ----------
+    rows : tuple of tuple of Condition
+        A full cycle of the design; rater number ``slot`` of a group gets ``rows[slot % len(rows)]``.
+    """
+
+    rows: tuple[tuple[Condition, ...], ...]
+
+    def row(self, slot: int) -> tuple[Condition, ...]:
+        """The order of the rater in a slot (counted from 0)."""
+        return self.rows[slot % len(self.rows)]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the whole allocation, as fixed by ``lock``."""
+        plain = [[[c.prompt, c.system] for c in row] for row in self.rows]
+        return hashlib.sha256(json.dumps(plain, separators=(",", ":")).encode()).hexdigest()
+
+
+def williams_square(n: int) -> list[list[int]]:
+    """Rows of a Williams design for ``n`` conditions.
+
+    Parameters
+    ----------
+    n : int
+        Number of conditions, at least 1.
+
+    Returns
+    -------
+    list of list of int
+        ``n`` rows for even ``n``, ``2 n`` rows for odd ``n``; each row is a permutation of
+        ``0 ... n - 1``. Each condition is in each position once (twice for odd ``n``) and directly
+        follows each other condition once (twice for odd ``n``).
+    """
+    zigzag = [0]
+    for step in range(1, n):
+        zigzag.append((step + 1) // 2 if step % 2 else n - step // 2)
+    rows = [[(value + shift) % n for value in zigzag] for shift in range(n)]
+    if n % 2 and n > 1:
+        rows += [list(reversed(row)) for row in rows]
+    return rows
+
+
+def allocate(protocol: Protocol) -> Allocation:
+    """The allocation of a protocol, fixed by ``design.seed``."""
+    # random.Random(int) is specified to give the same sequence in every Python version.
+    generator = random.Random(protocol.design.seed)  # noqa: S311 (a design, not a secret)
+    prompts = [prompt.id for prompt in protocol.prompts]
+    systems = [system.id for system in protocol.systems]
+    generator.shuffle(prompts)
+    generator.shuffle(systems)
+    conditions = [Condition(prompt, system) for prompt in prompts for system in systems]
+    square = williams_square(len(conditions))
+    rows = _alternate_first_system(square, len(systems), generator)
+    return Allocation(tuple(tuple(conditions[i] for i in row) for row in rows))
+
+
+def _alternate_first_system(
+    square: Sequence[Sequence[int]], n_systems: int, generator: random.Random
+) -> list[Sequence[int]]:
+    """Random order of rows in which the system that comes first takes turns.
+
+    So any few raters in a row, and not only a full cycle, start with each system about equally
+    often.
+    """
+    by_first_system: list[list[Sequence[int]]] = [[] for _ in range(n_systems)]
+    for row in square:
+        by_first_system[row[0] % n_systems].append(row)
+    for rows in by_first_system:
+        generator.shuffle(rows)
+    return [row for turn in zip(*by_first_system, strict=True) for row in turn]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a design asks of one rater."""
+
+    responses: int
+    answers: int
+    minutes: float
+
+
+def workload(
+    protocol: Protocol, *, words_per_minute: float = 220, seconds_per_item: float = 6
+) -> Workload:
+    """Expected time of one rater, from reading and answering pace.
+
+    Parameters
+    ----------
+    words_per_minute : float
+        Silent reading of adults; about 240 words a minute for English non-fiction (M. Brysbaert
+        2019, Journal of Memory and Language 109), taken lower for tablets.
+    seconds_per_item : float
+        A planning value; measured times are in the report.
+    """
+    responses = len(protocol.prompts) * len(protocol.systems)
+    answers = responses * len(protocol.items)
+    prompt_words = sum(len(prompt.text.split()) for prompt in protocol.prompts)
+    # A token is about three quarters of an English word; the limit is the most that can come.
+    response_words = (
+        0.75
+        * len(protocol.prompts)
+        * sum(system.decoding.max_new_tokens for system in protocol.systems)
+    )
+    words = prompt_words * len(protocol.systems) + response_words
+    minutes = words / words_per_minute + answers * seconds_per_item / 60
+    return Workload(responses, answers, minutes)

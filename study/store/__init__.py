@@ -1,0 +1,1 @@
+"""Store: the study folder and its database, SQLite or PostgreSQL."""

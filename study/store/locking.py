@@ -1,0 +1,139 @@
+"""Locking: freezes protocol, responses, allocation and analysis plan before the first rating."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from study.design import allocate
+from study.entities import Response
+from study.errors import Finding
+from study.store import events, tables
+from study.store.responses import read_responses
+from study.store.study import Study, now
+
+
+@dataclass(frozen=True)
+class Lock:
+    """When a study was locked, and the SHA-256 (hex) of each thing that is frozen."""
+
+    at: str
+    hashes: dict[str, str]
+
+
+def read_lock(study: Study) -> Lock | None:
+    """The lock, or None while the study is open."""
+    with study.reading() as connection:
+        row = connection.execute(select(tables.study.c.locked_at, tables.study.c.lock_hashes)).one()
+    return Lock(row.locked_at, json.loads(row.lock_hashes)) if row.locked_at else None
+
+
+def present_hashes(study: Study) -> dict[str, str]:
+    """SHA-256 (hex) of the protocol, the responses, the allocation and the analysis plan as they are."""
+    texts = [[r.prompt_id, r.system_id, r.text] for r in read_responses(study)]
+    return {
+        "protocol": study.protocol_sha256,
+        "responses": _sha256(texts),
+        "allocation": allocate(study.protocol).sha256,
+        "analysis_plan": _sha256(study.protocol.analysis.model_dump(mode="json")),
+    }
+
+
+def _sha256(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def lock_study(study: Study) -> Lock:
+    """Freeze the study; a second call changes nothing and gives the same lock.
+
+    Raises
+    ------
+    Finding
+        When a response is missing or was generated for another wording of its prompt.
+    """
+    existing = read_lock(study)
+    if existing is not None:
+        return existing
+    faults = response_faults(study, read_responses(study))
+    if faults:
+        raise Finding("The study was not locked:\n" + "\n".join(f"  {fault}" for fault in faults))
+    lock = Lock(now(), present_hashes(study))
+    with study.writing() as connection:
+        connection.execute(
+            update(tables.study).values(
+                locked_at=lock.at,
+                locked_protocol=study.protocol_text,
+                lock_hashes=json.dumps(lock.hashes, sort_keys=True),
+            )
+        )
+        events.append(connection, study, "locked", "coordinator", lock.hashes)
+    return lock
+
+
+def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:
+    """Responses that are missing or stale, one sentence each."""
+    by_place = {(r.prompt_id, r.system_id): r for r in responses}
+    faults = []
+    for prompt in study.protocol.prompts:
+        for system in study.protocol.systems:
+            response = by_place.get((prompt.id, system.id))
+            if response is None:
+                faults.append(
+                    f"no response of {system.id!r} to {prompt.id!r}; run `evenhand generate`"
+                )
+                continue
+            recorded = response.provenance.get("prompt_sha256")
+            if recorded and recorded != hashlib.sha256(prompt.text.encode()).hexdigest():
+                faults.append(
+                    f"the prompt {prompt.id!r} was reworded after {system.id!r} answered it; run "
+                    f"`evenhand generate --again {system.id}`"
+                )
+    return faults
+
+
+def lock_faults(study: Study) -> list[str]:
+    """What differs from the lock, in words; empty when nothing does or nothing is locked."""
+    lock = read_lock(study)
+    if lock is None:
+        return []
+    present = present_hashes(study)
+    return [
+        f"the {name.replace('_', ' ')} differs from what was locked (SHA-256 {present[name][:12]}..., "
+        f"locked {digest[:12]}...)"
+        for name, digest in lock.hashes.items()
+        if present.get(name) != digest
+    ]
+
+
+def unblind_study(study: Study, first: str, second: str) -> str:
+    """Record that two people asked to reveal the systems; gives the time of the first unblinding.
+
+    Raises
+    ------
+    Finding
+        When the study is not locked, or the same person is named twice.
+    """
+    if first.strip().casefold() == second.strip().casefold():
+        raise Finding(
+            f"Unblinding needs two different people; {first.strip()!r} was named twice. Give "
+            "--person twice with two names."
+        )
+    if read_lock(study) is None:
+        raise Finding("The study is not locked yet, so there is nothing to unblind.")
+    with study.writing() as connection:
+        at = connection.execute(select(tables.study.c.unblinded_at)).scalar_one() or now()
+        connection.execute(update(tables.study).values(unblinded_at=at))
+        events.append(connection, study, "unblinded", "coordinator", {"people": [first, second]})
+    return str(at)
+
+
+def unblinded_at(study: Study) -> str | None:
+    """When the systems were revealed, or None."""
+    with study.reading() as connection:
+        at: str | None = connection.execute(select(tables.study.c.unblinded_at)).scalar_one()
+    return at

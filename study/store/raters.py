@@ -1,0 +1,251 @@
+"""Raters in the store: enrolment, where each one is, withdrawal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from study import blinding
+from study.design import Allocation, allocate
+from study.entities import Enrolment, Rater, RaterStatus
+from study.errors import LinkError, LockError, StoreError
+from study.store import events, tables
+from study.store.locking import read_lock
+from study.store.study import Study, now
+
+
+def enrol(study: Study, group: str, number: int, *, simulated: bool = False) -> list[Enrolment]:
+    """Add raters to a group, with their links' secrets and their order of responses.
+
+    Raises
+    ------
+    StoreError
+        When there is no such group, or ``number`` is not between 1 and 10,000.
+    LockError
+        When the study is not locked yet.
+    """
+    known = [g.id for g in study.protocol.groups]
+    if group not in known:
+        raise StoreError(f"There is no group {group!r}. Declared: {', '.join(known)}.")
+    if not 1 <= number <= 10_000:
+        raise StoreError(f"Found {number} raters, expected a number between 1 and 10,000.")
+    if read_lock(study) is None:
+        raise LockError(
+            "Raters can be enrolled when the study is locked, so that all of them see the same. Run "
+            "`evenhand lock` first."
+        )
+    allocation = allocate(study.protocol)
+    with study.writing() as connection:
+        last = connection.execute(
+            select(func.max(tables.rater.c.slot)).where(tables.rater.c.group_id == group)
+        ).scalar_one()
+        first = 0 if last is None else last + 1
+        return [
+            _enrol_one(connection, study, allocation, group, slot, simulated)
+            for slot in range(first, first + number)
+        ]
+
+
+def _enrol_one(
+    connection: Connection,
+    study: Study,
+    allocation: Allocation,
+    group: str,
+    slot: int,
+    simulated: bool,
+) -> Enrolment:
+    identity = blinding.rater_id(study.key, group, slot)
+    code = blinding.rater_code(study.key, group, slot)
+    token = blinding.rater_token(study.key, identity)
+    connection.execute(
+        insert(tables.rater).values(
+            id=identity,
+            code=code,
+            group_id=group,
+            slot=slot,
+            token_sha256=blinding.token_fingerprint(token),
+            simulated=simulated,
+            enrolled_at=now(),
+        )
+    )
+    order = [blinding.response_id(study.key, c.prompt, c.system) for c in allocation.row(slot)]
+    connection.execute(
+        insert(tables.assignment),
+        [
+            {
+                "id": blinding.assignment_id(study.key, identity, response),
+                "rater_id": identity,
+                "response_id": response,
+                "position": position,
+                "label": blinding.blind_label(study.key, identity, response),
+            }
+            for position, response in enumerate(order, start=1)
+        ],
+    )
+    payload = {"group": group, "slot": slot, "simulated": simulated}
+    events.append(connection, study, "rater_enrolled", identity, payload)
+    row = connection.execute(select(tables.rater).where(tables.rater.c.id == identity)).one()
+    return Enrolment(_rater(row), token)
+
+
+def link_secret(study: Study, rater: Rater) -> str:
+    """The secret of a rater's link, derived anew from the study's key."""
+    return blinding.rater_token(study.key, rater.id)
+
+
+def find_by_token(study: Study, token: str) -> Rater:
+    """The rater whose link this is.
+
+    Raises
+    ------
+    LinkError
+        When the link is unknown, or its rater withdrew.
+    """
+    fingerprint = blinding.token_fingerprint(token)
+    with study.reading() as connection:
+        row = connection.execute(
+            select(tables.rater).where(tables.rater.c.token_sha256 == fingerprint)
+        ).first()
+    if row is None:
+        raise LinkError(
+            "This link is not valid. Please open the link exactly as you received it, or ask the "
+            "coordinator for a new one."
+        )
+    return _rater(row)
+
+
+def find_by_code(study: Study, code: str) -> Rater:
+    """The rater with this participant code.
+
+    Raises
+    ------
+    StoreError
+        When nobody has it.
+    """
+    wanted = code.strip().upper()
+    with study.reading() as connection:
+        row = connection.execute(select(tables.rater).where(tables.rater.c.code == wanted)).first()
+    if row is None:
+        raise StoreError(
+            f"Nobody has the participant code {code!r}. Expected a code such as 7QK2-M4XV; the "
+            "coordinator's page lists them."
+        )
+    return _rater(row)
+
+
+def read_raters(study: Study) -> list[Rater]:
+    """All raters, by group and slot."""
+    with study.reading() as connection:
+        rows = connection.execute(
+            select(tables.rater).order_by(tables.rater.c.group_id, tables.rater.c.slot)
+        ).all()
+    return [_rater(row) for row in rows]
+
+
+def progress(study: Study) -> dict[str, tuple[int, int, str | None]]:
+    """Rater id -> (responses rated, responses in all, last seen)."""
+    assignment, rater = tables.assignment.c, tables.rater.c
+    with study.reading() as connection:
+        rows = connection.execute(
+            select(
+                assignment.rater_id,
+                func.count(assignment.submitted_at),
+                func.count(assignment.id),
+                func.max(rater.last_seen_at),
+            )
+            .join_from(tables.assignment, tables.rater)
+            .group_by(assignment.rater_id)
+        ).all()
+    return {identity: (done, total, seen) for identity, done, total, seen in rows}
+
+
+def record_step(
+    study: Study, rater: Rater, column: str, kind: str, payload: Mapping[str, Any], **values: Any
+) -> None:
+    """Note that a rater passed a step, once: ``column`` gets the time if it has none yet."""
+    at = now()
+    with study.writing() as connection:
+        target = tables.rater.c[column]
+        changed = connection.execute(
+            update(tables.rater)
+            .where(tables.rater.c.id == rater.id, target.is_(None))
+            .values(**{column: at}, last_seen_at=at, **values)
+        ).rowcount
+        if changed:
+            events.append(connection, study, kind, rater.id, payload)
+
+
+def withdraw(study: Study, code: str) -> Rater:
+    """Erase one participant: answers, demographics, link and what the log says of them.
+
+    The pseudonymous slot stays, so that the flow of raters can say that somebody withdrew.
+
+    Raises
+    ------
+    StoreError
+        When nobody has this code.
+    """
+    rater = find_by_code(study, code)
+    if rater.status is RaterStatus.WITHDRAWN:
+        return rater
+    own = select(tables.assignment.c.id).where(tables.assignment.c.rater_id == rater.id)
+    with study.writing() as connection:
+        connection.execute(delete(tables.rating).where(tables.rating.c.assignment_id.in_(own)))
+        connection.execute(
+            update(tables.assignment)
+            .where(tables.assignment.c.rater_id == rater.id)
+            .values(shown_at=None, submitted_at=None, seconds=None)
+        )
+        connection.execute(
+            update(tables.rater)
+            .where(tables.rater.c.id == rater.id)
+            .values(
+                token_sha256=None,
+                demographics=None,
+                consented_at=None,
+                demographics_at=None,
+                practised_at=None,
+                finished_at=None,
+                last_seen_at=None,
+                withdrawn_at=now(),
+            )
+        )
+        events.erase_payloads(connection, rater.id)
+        events.append(connection, study, "rater_withdrawn", rater.id, {})
+    return find_by_code(study, code)
+
+
+_STEPS: Sequence[tuple[str, RaterStatus]] = (
+    ("withdrawn_at", RaterStatus.WITHDRAWN),
+    ("declined_at", RaterStatus.DECLINED),
+    ("finished_at", RaterStatus.FINISHED),
+    ("practised_at", RaterStatus.RATING),
+    ("demographics_at", RaterStatus.READY),
+    ("consented_at", RaterStatus.CONSENTED),
+)
+
+
+def _rater(row: Row[Any]) -> Rater:
+    status = next(
+        (status for column, status in _STEPS if getattr(row, column)), RaterStatus.ENROLLED
+    )
+    return Rater(
+        id=row.id,
+        code=row.code,
+        group=row.group_id,
+        slot=row.slot,
+        status=status,
+        simulated=row.simulated,
+        demographics=json.loads(row.demographics) if row.demographics else {},
+        enrolled_at=dt.datetime.fromisoformat(row.enrolled_at),
+        consented_at=_time(row.consented_at),
+        finished_at=_time(row.finished_at),
+    )
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None

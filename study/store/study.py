@@ -1,0 +1,189 @@
+"""The study folder: its protocol, its key and its database."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from study import blinding
+from study.errors import LockError, StoreError
+from study.protocol import Protocol, parse_protocol
+from study.protocol.loading import load_protocol, read_text, resolve_includes
+from study.store import tables
+from study.store.database import database_url, migrate, open_engine, transaction
+
+PROTOCOL_FILE = "study.yaml"
+KEY_FILE = "study.key"
+
+
+def now() -> str:
+    """The present time, UTC, as the database holds it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One protocol in force, in one folder, with one database.
+
+    Make one with ``create_study`` or ``open_study``.
+    """
+
+    folder: Path
+    protocol: Protocol
+    protocol_text: str
+    key: bytes
+    engine: Engine
+
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """A transaction that reads."""
+        return transaction(self.engine, writes=False)
+
+    def writing(self) -> contextlib.AbstractContextManager[Connection]:
+        """A transaction that writes: all of it is kept, or nothing."""
+        return transaction(self.engine, writes=True)
+
+    @cached_property
+    def protocol_sha256(self) -> str:
+        """SHA-256 of the protocol's text."""
+        return hashlib.sha256(self.protocol_text.encode()).hexdigest()
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.engine.dispose()
+
+
+def create_study(folder: Path, protocol_file: Path) -> Study:
+    """Make a study folder from a protocol file.
+
+    Raises
+    ------
+    ProtocolError
+        When the protocol has a problem; nothing is made then.
+    StoreError
+        When the folder already holds a study or cannot be written.
+    """
+    load_protocol(protocol_file)
+    if (folder / PROTOCOL_FILE).exists() or (folder / KEY_FILE).exists():
+        raise StoreError(
+            f"{folder} already holds a study. Choose another folder, or work with this one: "
+            f"evenhand check --study {folder}"
+        )
+    key = blinding.new_key()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PROTOCOL_FILE).write_text(resolve_includes(protocol_file), encoding="utf-8")
+        _write_key(folder / KEY_FILE, key)
+    except OSError as error:
+        raise StoreError(
+            f"The study folder {folder} cannot be written ({error.strerror}). Choose a folder that "
+            "you may write to."
+        ) from None
+    study = _connect(folder, key)
+    with study.writing() as connection:
+        if connection.execute(select(tables.study.c.id)).first():
+            raise StoreError(_OTHER_STUDY)
+        connection.execute(
+            insert(tables.study).values(id=1, fingerprint=_fingerprint(key), created_at=now())
+        )
+        connection.execute(insert(tables.audit_head).values(id=1, seq=0, hash="0" * 64))
+    return study
+
+
+def open_study(folder: Path) -> Study:
+    """Open a study folder, bringing its database up to the present schema.
+
+    Raises
+    ------
+    StoreError
+        When the folder, its key or its database is missing or belongs to another study.
+    ProtocolError
+        When ``study.yaml`` has a problem.
+    LockError
+        When ``study.yaml`` differs from what was locked.
+    """
+    if not (folder / PROTOCOL_FILE).is_file():
+        raise StoreError(
+            f"There is no study in {folder} (no {PROTOCOL_FILE}). Give its folder with --study DIR, "
+            "or make one: evenhand init DIR --protocol NAME"
+        )
+    study = _connect(folder, _read_key(folder / KEY_FILE))
+    with study.reading() as connection:
+        row = connection.execute(select(tables.study)).first()
+    if row is None or row.fingerprint != _fingerprint(study.key):
+        raise StoreError(_OTHER_STUDY)
+    if row.locked_protocol is not None and row.locked_protocol != study.protocol_text:
+        raise LockError(
+            f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at[:10]}. Put the "
+            "locked text back (evenhand export --protocol prints it), or start a new study."
+        )
+    return study
+
+
+_OTHER_STUDY = (
+    "The database belongs to another study, or study.key was replaced. Check "
+    "EVENHAND_DATABASE_URL and put this study's own study.key back; every study needs a database of "
+    "its own."
+)
+
+
+def _fingerprint(key: bytes) -> str:
+    return hashlib.sha256(b"evenhand-study" + key).hexdigest()
+
+
+def _connect(folder: Path, key: bytes) -> Study:
+    text = read_text(folder / PROTOCOL_FILE)
+    protocol = parse_protocol(text, PROTOCOL_FILE, folder=folder)
+    engine = open_engine(database_url(folder))
+    try:
+        migrate(engine)
+    except DBAPIError as error:
+        raise StoreError(
+            f"The study's database cannot be opened ({' '.join(str(error.orig).split())}). Check that "
+            "study.db is not damaged and, with EVENHAND_DATABASE_URL, that the server is running."
+        ) from error
+    return Study(folder, protocol, text, key, engine)
+
+
+def _write_key(path: Path, key: bytes) -> None:
+    # 0600 from the first moment: a chmod afterwards would leave a gap.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key.hex() + "\n")
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except FileNotFoundError:
+        raise StoreError(
+            f"{path} is missing. Without it the raters' links cannot be checked: put the file back "
+            "from your copy of the study folder."
+        ) from None
+    except ValueError:
+        key = b""
+    if len(key) != blinding.KEY_BYTES:
+        raise StoreError(
+            f"{path} is damaged (expected {2 * blinding.KEY_BYTES} hexadecimal digits). Put the file "
+            "back from your copy of the study folder."
+        )
+    return key
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Study]:
+    """A study that is closed when the block ends."""
+    study = open_study(folder)
+    try:
+        yield study
+    finally:
+        study.close()

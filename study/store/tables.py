@@ -1,0 +1,127 @@
+"""The tables of a study's database. Changes come as migrations, never as edits of old ones."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# Times are ISO 8601 text in UTC, so that SQLite and PostgreSQL hold and give the same.
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("locked_at", String(32)),
+    Column("locked_protocol", Text),
+    Column("lock_hashes", Text),
+    Column("unblinded_at", String(32)),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+response = Table(
+    "response",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("prompt_id", String(64), nullable=False),
+    Column("system_id", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("provenance", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("imported", Boolean, nullable=False),
+    UniqueConstraint("prompt_id", "system_id"),
+)
+
+rater = Table(
+    "rater",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("code", String(16), nullable=False, unique=True),
+    Column("group_id", String(64), nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("token_sha256", String(64), unique=True),
+    Column("simulated", Boolean, nullable=False),
+    Column("demographics", Text),
+    Column("enrolled_at", String(32), nullable=False),
+    Column("consented_at", String(32)),
+    Column("declined_at", String(32)),
+    Column("demographics_at", String(32)),
+    Column("practised_at", String(32)),
+    Column("finished_at", String(32)),
+    Column("withdrawn_at", String(32)),
+    Column("last_seen_at", String(32)),
+    UniqueConstraint("group_id", "slot"),
+)
+
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("rater_id", String(24), ForeignKey("rater.id"), nullable=False),
+    Column("response_id", String(24), ForeignKey("response.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("label", String(8), nullable=False),
+    Column("shown_at", String(32)),
+    Column("submitted_at", String(32)),
+    Column("seconds", Float),
+    UniqueConstraint("rater_id", "position"),
+    UniqueConstraint("rater_id", "response_id", name="uq_assignment_rater_response"),
+)
+
+rating = Table(
+    "rating",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("assignment_id", String(24), ForeignKey("assignment.id"), nullable=False),
+    Column("item_id", String(64), nullable=False),
+    Column("value", Integer),
+    Column("missing_reason", String(32)),
+    Column("revision", Integer, nullable=False),
+    Column("saved_at", String(32), nullable=False),
+    UniqueConstraint("assignment_id", "item_id"),
+    CheckConstraint("(value IS NULL) <> (missing_reason IS NULL)", name="value_or_reason"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("actor", String(64), nullable=False, index=True),
+    Column("payload", Text),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("previous_hash", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)

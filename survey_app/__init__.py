@@ -1,0 +1,1 @@
+"""What raters and coordinators see: Streamlit pages over ``study``."""
