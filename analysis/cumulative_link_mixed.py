@@ -1,0 +1,313 @@
+"""Cumulative-link mixed model: ordinal ratings by raters who each meet the same prompts.
+
+P(Y_i <= j) = F(theta_j - x_i' beta - a_rater(i) - b_prompt(i)) with normal rater and prompt effects,
+and on request a rater's own effect of each compared level. Fitted by the Laplace approximation, as
+R's ``ordinal::clmm`` does, with the random effects' block structure used (``crossed_effects``).
+
+References
+----------
+1. Christensen RHB. ordinal: regression models for ordinal data. R package (``clmm``).
+2. Self SG, Liang KY. Asymptotic properties of maximum likelihood estimators and likelihood ratio
+   tests under nonstandard conditions. J Am Stat Assoc 1987;82:605-610.
+3. Barr DJ, Levy R, Scheepers C, Tily HJ. Random effects structure for confirmatory hypothesis
+   testing: keep it maximal. J Mem Lang 2013;68:255-278.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from analysis.crossed_effects import RandomTerm, random_term
+from analysis.cumulative_link import (
+    fit_counts,
+    level_counts,
+    likelihood_ratio,
+    odds_estimates,
+    ordinal_obstacle,
+    proportional_odds_assumption,
+    proportional_odds_test,
+    threshold_estimates,
+    unused_note,
+)
+from analysis.laplace_likelihood import LaplaceLikelihood
+from analysis.likelihood_maximum import Maximum, maximise
+from analysis.model_results import ModelFit
+from analysis.predicted_points import predicted_distributions
+from analysis.ratings_frame import CrossedRatings, Floats
+from analysis.results import Assumption, Estimate, undefined
+
+METHOD = "maximum likelihood, Laplace approximation"
+_START_SD = 0.5
+_ZERO_SD = 1e-4
+
+
+@dataclass(frozen=True)
+class LaplaceFit:
+    """Parameters at the maximum, with the likelihood that was maximised."""
+
+    likelihood: LaplaceLikelihood
+    maximum: Maximum
+
+    def covariance(self, term: str) -> Floats | None:
+        """Covariance matrix of a term's random effects; None when the term is not in the model."""
+        factors = self.likelihood.factors(self.maximum.parameters)
+        for known, factor in zip(self.likelihood.terms, factors, strict=True):
+            if known.name == term:
+                return np.asarray(factor @ factor.T)
+        return None
+
+
+def fit_laplace(ratings: CrossedRatings, x: Floats, terms: list[RandomTerm]) -> LaplaceFit:
+    """Fit with given fixed columns (n, p) and random terms, from the fit without random effects.
+
+    Parameters
+    ----------
+    x : ndarray
+        The contrasts of the levels, or no column at all for the model without an effect.
+    """
+    counts = level_counts(ratings)
+    if x.shape[1] == 0:
+        counts = counts.sum(axis=0, keepdims=True)
+    first = fit_counts(counts)
+    likelihood = LaplaceLikelihood(ratings.category, x, terms)
+    lambdas = [_START_SD * np.eye(t.width)[np.tril_indices(t.width)] for t in likelihood.terms]
+    start = np.concatenate([first.thresholds, first.slopes, *lambdas])
+    scale = np.diag(np.full(start.size, 0.05))
+    fixed = likelihood.n_fixed
+    scale[:fixed, :fixed] = first.covariance
+    return LaplaceFit(likelihood, maximise(likelihood, start, scale))
+
+
+def random_terms(ratings: CrossedRatings, random_slopes: bool) -> tuple[list[RandomTerm], str]:
+    """The random terms that these data can carry, and why a prompt term is left out."""
+    slopes = ratings.contrasts() if random_slopes else None
+    labels = ratings.terms if random_slopes else ()
+    terms = [random_term("rater", ratings.rater, len(ratings.raters), slopes, labels)]
+    because = ratings.prompt_obstacle()
+    if not because:
+        terms.append(random_term("prompt", ratings.prompt, len(ratings.prompts)))
+    return terms, because
+
+
+def slope_obstacle(ratings: CrossedRatings, random_slopes: bool) -> str:
+    """Why a rater's own effects cannot be estimated; empty when they can or are not asked for."""
+    effects = len(ratings.raters) * len(ratings.levels)
+    if random_slopes and ratings.n <= effects:
+        return (
+            f"{ratings.n} ratings for {effects} random effects ({len(ratings.raters)} raters by "
+            f"{len(ratings.levels)} levels): a rater's own effect and error cannot be told apart"
+        )
+    return ""
+
+
+def inference_unit(prompts_random: bool) -> str:
+    """The unit of inference of a mixed model in words."""
+    if prompts_random:
+        return "rater and prompt (both random: results speak to other raters and other prompts)"
+    return "rater (random: results speak to other raters, with these prompts only)"
+
+
+def fit_clmm(
+    ratings: CrossedRatings, *, random_slopes: bool = False, ci_level: float = 0.95
+) -> ModelFit:
+    """Cumulative-link mixed model with crossed random raters and prompts.
+
+    Parameters
+    ----------
+    ratings : CrossedRatings
+    random_slopes : bool
+        Let the effect of each level differ between raters (correlated with the rater's intercept).
+    ci_level : float
+        Between 0 and 1; Wald intervals, whose standard errors carry the uncertainty of the
+        variances, as in R's ``clmm``.
+
+    Returns
+    -------
+    ModelFit
+        Coefficients are cumulative log odds ratios within a rater and a prompt, which lie farther
+        from zero than population-averaged ones.
+    """
+    because = (
+        ordinal_obstacle(ratings)
+        or ratings.rater_obstacle()
+        or slope_obstacle(ratings, random_slopes)
+    )
+    facts = _facts(ratings, random_slopes)
+    if because:
+        return ModelFit(**facts, undefined_because=because)
+    terms, no_prompt = random_terms(ratings, random_slopes)
+    fit = fit_laplace(ratings, ratings.contrasts(), terms)
+    if not fit.maximum.converged:
+        said = (
+            "the fit did not converge: the likelihood has no clear maximum for these data "
+            f"(last promised rise {fit.maximum.decrement / 2:.2g})"
+        )
+        return ModelFit(**facts, undefined_because=said)
+    return _model_fit(ratings, fit, facts, no_prompt, ci_level)
+
+
+def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
+    slopes = " and slopes" if random_slopes else ""
+    prompts = not ratings.prompt_obstacle()
+    return {
+        "model": "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
+        "title": f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
+        + (" and crossed random prompt intercepts" if prompts else ""),
+        "unit_of_inference": inference_unit(prompts),
+        "method": METHOD,
+        "n": ratings.n,
+        "n_missing": ratings.n_missing,
+        "n_raters": len(ratings.raters),
+        "n_prompts": len(ratings.prompts),
+    }
+
+
+def _model_fit(
+    ratings: CrossedRatings,
+    fit: LaplaceFit,
+    facts: dict[str, Any],
+    no_prompt: str,
+    ci_level: float,
+) -> ModelFit:
+    parameters = fit.maximum.parameters
+    covariance = np.linalg.inv(fit.maximum.information)
+    errors = np.sqrt(np.diag(covariance))
+    k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
+    unit = "rater" if no_prompt else "rater and prompt"
+    variances, notes = variance_estimates(ratings, fit.covariance, no_prompt)
+    check = proportional_odds_test(ratings)
+    return ModelFit(
+        **facts,
+        coefficients=odds_estimates(ratings, parameters[k:fixed], errors[k:fixed], unit, ci_level),
+        thresholds=threshold_estimates(ratings, parameters[:k], errors[:k], unit, ci_level),
+        variances=variances,
+        tests=(
+            _effect_test(ratings, fit, unit),
+            _random_effects_test(ratings, fit, unit),
+            check,
+        ),
+        predictions=predicted_distributions(
+            ratings,
+            parameters,
+            covariance,
+            lambda p, code: _spread(fit.likelihood, p, code),
+            ci_level=ci_level,
+            unit=unit,
+        ),
+        log_likelihood=fit.maximum.value,
+        n_parameters=parameters.size,
+        converged=True,
+        notes=(*unused_note(ratings), *notes),
+        assumptions=(
+            proportional_odds_assumption(check),
+            Assumption("rater and prompt effects are normal", None, "not tested"),
+        ),
+        details=MappingProxyType({"evaluations": fit.likelihood.evaluations}),
+    )
+
+
+def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> float:
+    """SD of rater plus prompt effect at a level: a slope adds to the intercept of its level."""
+    total = 0.0
+    for term, factor in zip(likelihood.terms, likelihood.factors(parameters), strict=True):
+        row = np.zeros(term.width)
+        row[0] = 1.0
+        if term.width > 1 and code > 0:
+            row[code] = 1.0
+        total += float(np.sum((row @ factor) ** 2))
+    return float(np.sqrt(total))
+
+
+def variance_estimates(
+    ratings: CrossedRatings,
+    covariance_of: Any,
+    no_prompt: str,
+    residual: float | None = None,
+) -> tuple[tuple[Estimate, ...], tuple[str, ...]]:
+    """Variances, SDs and covariances of the random effects, with notes on those at zero."""
+    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing}
+    found: list[Estimate] = []
+    notes: list[str] = []
+    labels = ("intercept", *ratings.levels[1:])
+    for term, size in (("rater", len(ratings.raters)), ("prompt", len(ratings.prompts))):
+        matrix = covariance_of(term)
+        if matrix is None:
+            found.append(undefined("prompt_variance", no_prompt, unit="prompt", **facts))
+            notes.append(f"no random prompt in the model: {no_prompt}")
+            continue
+        for row in range(matrix.shape[0]):
+            for column in range(row + 1):
+                found.append(_variance(term, labels, matrix, (row, column), {**facts, "n": size}))
+        if np.linalg.eigvalsh(matrix)[0] < _ZERO_SD**2:
+            notes.append(
+                f"the {term} effects have a variance at zero or a correlation at one (boundary of "
+                "the model): these data show no such variation beyond chance"
+            )
+    if residual is not None:
+        details = {"std_dev": float(np.sqrt(residual))}
+        found.append(
+            Estimate("residual_variance", residual, unit="rating", details=details, **facts)
+        )
+    return tuple(found), tuple(notes)
+
+
+def _variance(
+    term: str,
+    labels: tuple[str, ...],
+    matrix: Floats,
+    place: tuple[int, int],
+    facts: dict[str, Any],
+) -> Estimate:
+    row, column = place
+    value = float(matrix[row, column])
+    if row == column:
+        name = f"{term}_variance" if row == 0 else f"{term}_slope_variance"
+        details = {"effect": labels[row], "std_dev": float(np.sqrt(value))}
+        if row > 0:
+            details["level"] = labels[row]
+        return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
+    scale = float(np.sqrt(matrix[row, row] * matrix[column, column]))
+    correlation = value / scale if scale > 0 else "undefined, because a variance is zero"
+    details = {
+        "effects": f"{labels[column]}, {labels[row]}",
+        "correlation": correlation,
+        "level": labels[row],
+    }
+    name = f"{term}_slope_covariance"
+    return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
+
+
+def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+    """Likelihood-ratio test of all levels together, the random effects kept."""
+    null = fit_laplace(ratings, np.empty((ratings.n, 0)), fit.likelihood.terms)
+    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
+    if not null.maximum.converged:
+        said = "the model without the effect did not converge"
+        return undefined("likelihood_ratio_effect", said, **facts)
+    return likelihood_ratio(
+        "likelihood_ratio_effect",
+        null.maximum.value,
+        fit.maximum.value,
+        len(ratings.levels) - 1,
+        **facts,
+        null_hypothesis=f"{ratings.effect} makes no difference",
+    )
+
+
+def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+    """Against the model without random effects; the p-value is conservative (variances at zero)."""
+    fixed = fit_counts(level_counts(ratings))
+    return likelihood_ratio(
+        "likelihood_ratio_random_effects",
+        fixed.log_likelihood,
+        fit.maximum.value,
+        fit.maximum.parameters.size - fit.likelihood.n_fixed,
+        n=ratings.n,
+        n_missing=ratings.n_missing,
+        unit=unit,
+        null_hypothesis="raters and prompts do not differ (on the boundary: p is conservative)",
+    )
