@@ -78,6 +78,9 @@ def lock_study(study: Study) -> Lock:
 def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:
     """Responses that are missing or stale, one sentence each."""
     by_place = {(r.prompt_id, r.system_id): r for r in responses}
+    planned = len(study.protocol.prompts) * len(study.protocol.systems)
+    if not by_place:
+        return [f"none of the {planned} responses is there; run `evenhand generate`"]
     faults = []
     for prompt in study.protocol.prompts:
         for system in study.protocol.systems:
@@ -137,3 +140,20 @@ def unblinded_at(study: Study) -> str | None:
     with study.reading() as connection:
         at: str | None = connection.execute(select(tables.study.c.unblinded_at)).scalar_one()
     return at
+
+
+def accept_finding(study: Study, finding: str, rule: str, by: str) -> None:
+    """Record that a person read a finding about a response and lets it stand."""
+    with study.writing() as connection:
+        payload = {"finding": finding, "rule": rule, "by": by}
+        events.append(connection, study, "finding_accepted", "coordinator", payload)
+
+
+def accepted_findings(study: Study) -> set[str]:
+    """Ids of the findings that a person let stand."""
+    with study.reading() as connection:
+        return {
+            event.payload["finding"]
+            for event in events.read(connection)
+            if event.kind == "finding_accepted" and event.payload is not None
+        }

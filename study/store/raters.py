@@ -249,3 +249,26 @@ def _rater(row: Row[Any]) -> Rater:
 
 def _time(text: str | None) -> dt.datetime | None:
     return dt.datetime.fromisoformat(text) if text else None
+
+
+def mark_simulated(study: Study) -> list[Rater]:
+    """Make every enrolled rater who has not started a simulated one; gives these raters."""
+    waiting = [r for r in read_raters(study) if r.status is RaterStatus.ENROLLED]
+    with study.writing() as connection:
+        for rater in waiting:
+            if rater.simulated:
+                continue
+            connection.execute(
+                update(tables.rater).where(tables.rater.c.id == rater.id).values(simulated=True)
+            )
+            events.append(connection, study, "rater_marked_simulated", rater.id, {})
+    return [find_by_code(study, rater.code) for rater in waiting]
+
+
+def any_simulated(study: Study) -> bool:
+    """Whether any rater of this study is simulated."""
+    with study.reading() as connection:
+        found = connection.execute(
+            select(tables.rater.c.id).where(tables.rater.c.simulated.is_(True)).limit(1)
+        ).first()
+    return found is not None

@@ -1,0 +1,5 @@
+"""``python -m study.cli`` is ``evenhand``."""
+
+from study.cli import main
+
+main()

@@ -1,0 +1,236 @@
+"""Commands of a session with raters: lock, enrol, links, serve, rehearse, withdraw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from study.cli.options import (
+    address_option,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    with_study,
+)
+from study.errors import Finding, StoreError
+from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.rehearsal import Rehearsed
+    from study.store.locking import Lock
+
+
+@click.command()
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="FINDING",
+    help="Id of a finding that a person has read and accepts; may be given several times.",
+)
+@click.option("--by", default="", help="Who accepts the findings; goes into the audit log.")
+@json_option
+@with_study
+def lock(study: Study, accepted: tuple[str, ...], by: str, as_json: bool) -> None:
+    """Freeze protocol, responses, allocation and analysis plan, and print their hashes.
+
+    Refuses while a response is missing, or while a text gives a system away or needs a person's look.
+
+    \b
+    Examples:
+      evenhand lock
+      evenhand lock --accept 3f9a12bc77d0 --by "Dr Weiss"
+    """
+    locked = lock_checked(study, accepted, by)
+    if as_json:
+        print_json({"locked_at": locked.at, "sha256": locked.hashes})
+        return
+    say(f"Locked at {locked.at}.")
+    print_table(["what", "SHA-256"], [(k.replace("_", " "), v) for k, v in locked.hashes.items()])
+    say("Put these hashes into your preregistration. Next: evenhand enrol --group GROUP -n N")
+
+
+def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> Lock:
+    """Check the responses and lock; a finding that nobody accepted refuses the lock."""
+    from models.checks import check_responses
+    from study.store.locking import accept_finding, accepted_findings, lock_study, read_lock
+    from study.store.responses import read_responses
+
+    existing = read_lock(study)
+    if existing is not None:
+        return existing
+    findings = {f.id: f for f in check_responses(study.protocol, read_responses(study))}
+    for identity in accepted:
+        if identity not in findings:
+            raise StoreError(
+                f"There is no finding {identity!r} now. Open: {', '.join(findings) or 'none'}."
+            )
+        if not by.strip():
+            raise StoreError('Say who accepts the finding: --by "NAME".')
+        accept_finding(study, identity, findings[identity].rule, by)
+    open_ones = [f for f in findings.values() if f.id not in accepted_findings(study)]
+    if open_ones:
+        lines = [
+            f"  {f.id} {f.kind}, {f.rule}: {f.prompt_id} x {f.system_id}: {f.excerpt!r}. {f.what_to_do}"
+            for f in open_ones
+        ]
+        raise Finding(
+            "\n".join(
+                [
+                    "The study was not locked: these places have to be read by a person first.",
+                    *lines,
+                    "When they are fine as they are: evenhand lock --accept ID --by NAME",
+                ]
+            )
+        )
+    return lock_study(study)
+
+
+@click.command()
+@click.option("--group", required=True, help="A group of the protocol.")
+@click.option("-n", "number", type=int, required=True, help="Number of raters.")
+@address_option
+@json_option
+@with_study
+def enrol(study: Study, group: str, number: int, address: str, as_json: bool) -> None:
+    """Enrol raters: codes, one-time links and a printable sheet with QR codes.
+
+    \b
+    Examples:
+      evenhand enrol --group student -n 36
+      evenhand enrol --group professional -n 3 --address http://192.168.1.20:8501
+    """
+    from study.store.raters import enrol as enrol_raters
+
+    enrolled = enrol_raters(study, group, number)
+    planned = next(g.planned for g in study.protocol.groups if g.id == group)
+    _show_links(study, [e.rater.code for e in enrolled], address, as_json)
+    in_group = max(e.rater.slot for e in enrolled) + 1
+    if in_group > planned and not as_json:
+        say(f"Note: {in_group} raters are now enrolled in {group}; the protocol planned {planned}.")
+
+
+@click.command()
+@address_option
+@json_option
+@with_study
+def links(study: Study, address: str, as_json: bool) -> None:
+    """Print all raters' links and write the sheet with QR codes again.
+
+    \b
+    Examples:
+      evenhand links --address http://192.168.1.20:8501
+    """
+    from study.store.raters import read_raters
+
+    codes = [rater.code for rater in read_raters(study)]
+    if not codes:
+        raise StoreError("Nobody is enrolled yet. Run: evenhand enrol --group GROUP -n N")
+    _show_links(study, codes, address, as_json)
+
+
+def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> None:
+    from study.cli.link_sheet import rater_links, write_link_sheet
+
+    rows = rater_links(study, codes, address)
+    sheet = write_link_sheet(study, rows)
+    if as_json:
+        print_json({"sheet": str(sheet), "raters": [vars(row) for row in rows]})
+        return
+    for row in rows:
+        say(f"{row.code}  {row.group}  {row.link}")
+    say(f"Sheet to print, with QR codes: {sheet}")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets tablets in.")
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@with_study
+def serve(study: Study, host: str, port: int) -> None:
+    """Serve the survey app until Ctrl-C.
+
+    \b
+    Examples:
+      evenhand serve
+      evenhand serve --host 0.0.0.0 --port 8501
+    """
+    from study import blinding
+    from study.store.locking import read_lock
+
+    if read_lock(study) is None:
+        raise Finding("The study is not locked, so nothing can be rated yet. Run: evenhand lock")
+    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (a comparison)
+    say(f"Coordinator: http://{shown}:{port}/coordinator/{blinding.coordinator_token(study.key)}")
+    say("Raters: the links of `evenhand links`. Stop with Ctrl-C; saved answers stay saved.")
+    start_server(study, host, port)
+
+
+def start_server(study: Study, host: str, port: int) -> None:
+    """Run the survey app until it is stopped."""
+    try:
+        from survey_app.serving import serve as run_server
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"The survey app needs the package {error.name!r}. Install it with "
+            'pip install "evenhand[survey]".'
+        ) from None
+    run_server(study.folder, host, port)
+
+
+@click.command()
+@click.option("-n", "number", type=click.IntRange(1), help="New simulated raters in all.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Fixes all answers.")
+@json_option
+@with_study
+def rehearse(study: Study, number: int | None, seed: int, as_json: bool) -> None:
+    """Let simulated raters complete the study, the same way as people on the pages.
+
+    Without -n, every enrolled rater who has not started becomes a simulated one. Simulated data stay
+    marked as such in the database, on every page, in every figure and export.
+
+    \b
+    Examples:
+      evenhand rehearse --seed 1
+      evenhand rehearse -n 12 --seed 1
+    """
+    done = rehearse_with_progress(study, seed, number)
+    if as_json:
+        print_json({"simulated_raters": done.raters, "answers": done.answers})
+    else:
+        say(f"SIMULATED: {done.raters} raters gave {done.answers} answers. Next: evenhand report")
+
+
+def rehearse_with_progress(study: Study, seed: int, number: int | None) -> Rehearsed:
+    """Rehearse, with a progress bar."""
+    from study.rehearsal import rehearse as run_rehearsal
+    from study.store.raters import read_raters
+
+    total = number or sum(r.status.value == "enrolled" for r in read_raters(study))
+    with progress_bar("Simulated raters", total) as advance:
+        return run_rehearsal(study, seed, number, on_rater=lambda: advance(""))
+
+
+@click.command()
+@click.argument("code")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_study
+def withdraw(study: Study, code: str, yes: bool) -> None:
+    """Erase one participant everywhere: answers, answers about the person, link, log.
+
+    \b
+    Examples:
+      evenhand withdraw 7QK2-M4XV
+    """
+    from study.store.raters import find_by_code
+    from study.store.raters import withdraw as erase
+
+    rater = find_by_code(study, code)
+    if not yes:
+        click.confirm(
+            f"Erase everything that {rater.code} answered? This cannot be undone", abort=True
+        )
+    erase(study, rater.code)
+    say(f"{rater.code} is erased. The flow of raters in the report counts one withdrawal.")

@@ -1,0 +1,116 @@
+"""The command ``evenhand``: finds its subcommands and turns errors into sentences."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from study.errors import EvenhandError
+
+EXIT_DEFECT = 70
+
+# In the order in which a study needs them; modules load when their command runs.
+COMMANDS = {
+    "demo": "study.cli.demo:demo",
+    "protocols": "study.cli.setup:protocols_command",
+    "init": "study.cli.setup:init",
+    "check": "study.cli.setup:check",
+    "generate": "study.cli.responses:generate",
+    "import": "study.cli.responses:import_file",
+    "lock": "study.cli.fieldwork:lock",
+    "enrol": "study.cli.fieldwork:enrol",
+    "links": "study.cli.fieldwork:links",
+    "serve": "study.cli.fieldwork:serve",
+    "rehearse": "study.cli.fieldwork:rehearse",
+    "withdraw": "study.cli.fieldwork:withdraw",
+    "report": "study.cli.results:report",
+    "export": "study.cli.results:export",
+    "unblind": "study.cli.results:unblind",
+    "verify": "study.cli.results:verify",
+}
+
+
+class StudyCommands(click.Group):
+    """Loads a subcommand's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of a study."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name]} is not a command")
+        return command
+
+
+@click.command(
+    cls=StudyCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="evenhand")
+def evenhand() -> None:
+    """Blinded evaluation studies of mental-health support chatbots, by people and an LLM judge.
+
+    \b
+    Try it:
+      evenhand demo --rehearse 12
+    A study of your own, from protocol to report:
+      evenhand init my-study --protocol eai-2025
+      cd my-study
+      evenhand check && evenhand generate && evenhand lock
+      evenhand enrol --group student -n 36
+      evenhand serve
+      evenhand report
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and give its exit code.
+
+    0: done; 1: a check found something; 2: a mistake that the user can mend; 70: a defect of evenhand.
+    """
+    try:
+        result = evenhand.main(args=list(arguments), prog_name="evenhand", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        click.echo(
+            "Stopped. What was done so far is kept; run the command again to go on.", err=True
+        )
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except EvenhandError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    except Exception:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
+        return _report_defect()
+    return result if isinstance(result, int) else 0
+
+
+def _report_defect() -> int:
+    kind, value, _ = sys.exc_info()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="evenhand-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exc(file=file)
+    click.echo(
+        f"evenhand has a defect ({kind.__name__ if kind else 'error'}: {value}). Nothing that was saved "
+        f"before is lost. Please report it with the file {Path(file.name)}.",
+        err=True,
+    )
+    return EXIT_DEFECT

@@ -1,0 +1,122 @@
+"""What the commands share: the option for the study's folder, output as text or JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study.errors import StoreError
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8501"
+
+study_option = click.option(
+    "--study",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    show_default="the current folder, or the only study in it",
+    envvar="EVENHAND_STUDY",
+    help="The study's folder.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+address_option = click.option(
+    "--address",
+    default=DEFAULT_ADDRESS,
+    show_default=True,
+    envvar="EVENHAND_ADDRESS",
+    help="Address under which the raters' tablets reach the server; links start with it.",
+)
+
+
+def with_study(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Open the study that ``--study`` names, hand it in as ``study`` and close it afterwards."""
+
+    @study_option
+    @functools.wraps(command)
+    def wrapped(*args: Any, folder: Path | None, **kwargs: Any) -> Any:
+        from study.store.study import opened
+
+        with opened(folder or find_study_folder(Path())) as study:
+            return command(*args, study=study, **kwargs)
+
+    return wrapped
+
+
+def find_study_folder(here: Path) -> Path:
+    """The study meant when none is named: ``here``, or the only study in a folder of it.
+
+    Raises
+    ------
+    StoreError
+        When several folders here hold a study.
+    """
+    from study.store.study import PROTOCOL_FILE
+
+    inside = sorted(path.parent for path in here.glob(f"*/{PROTOCOL_FILE}"))
+    if (here / PROTOCOL_FILE).is_file() or not inside:
+        return here
+    if len(inside) > 1:
+        raise StoreError(
+            f"Several folders here hold a study: {', '.join(str(path) for path in inside)}. Say which "
+            "one with --study DIR."
+        )
+    click.echo(f"Study: {inside[0]}", err=True)
+    return inside[0]
+
+
+def say(text: str) -> None:
+    """Print one line of the result."""
+    click.echo(text)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Print a table that fits the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table, markup=False)
+
+
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on the error stream; call the given function once per step done."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        task = progress.add_task(description, total=total)
+
+        def advance(now_doing: str = "") -> None:
+            progress.update(task, advance=1, description=now_doing or description)
+
+        yield advance

@@ -1,0 +1,105 @@
+"""Commands that bring responses into a study: generate, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from study.cli.options import json_option, print_json, progress_bar, say, with_study
+from study.errors import ImportFileError, StoreError
+from study.store.study import Study
+
+
+@click.command()
+@click.option("--again", metavar="SYSTEM", help="Remove this system's responses first.")
+@json_option
+@with_study
+def generate(study: Study, again: str | None, as_json: bool) -> None:
+    """Write the responses of every system to every prompt; goes on where it stopped.
+
+    \b
+    Examples:
+      evenhand generate
+      evenhand generate --again tuned-offline
+    """
+    from study.store.responses import delete_responses
+
+    if again:
+        known = [system.id for system in study.protocol.systems]
+        if again not in known:
+            raise StoreError(f"There is no system {again!r}. Declared: {', '.join(known)}.")
+        delete_responses(study, again)
+    written, skipped = write_responses(study)
+    if as_json:
+        print_json({"written": written, "skipped": skipped})
+    else:
+        say(f"{sum(written.values())} responses written, {sum(skipped.values())} were there.")
+        say("Next: read them (evenhand export --what responses), then: evenhand lock")
+
+
+def write_responses(study: Study) -> tuple[dict[str, int], dict[str, int]]:
+    """Generate what is missing, with a progress bar; numbers written and skipped by system."""
+    from models.generation import GeneratedResponse, GenerationStep, generate_responses
+    from study.store.responses import read_responses, save_response
+
+    existing = {(r.prompt_id, r.system_id) for r in read_responses(study)}
+    missing = len(study.protocol.prompts) * len(study.protocol.systems) - len(existing)
+
+    def save(response: GeneratedResponse) -> None:
+        save_response(
+            study, response.prompt_id, response.system_id, response.text, response.provenance
+        )
+
+    with progress_bar("Writing responses", missing) as advance:
+
+        def show(step: GenerationStep) -> None:
+            if step.state in ("saved", "failed"):
+                advance(f"{step.system_id}: {step.prompt_id}")
+
+        summary = generate_responses(
+            study.protocol,
+            existing=existing,
+            study_folder=study.folder,
+            save=save,
+            progress=show,
+        )
+    return dict(summary.written), dict(summary.skipped)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@with_study
+def import_file(study: Study, file: Path, as_json: bool) -> None:
+    """Import responses made elsewhere, from CSV or JSON Lines.
+
+    Columns: prompt, system, text; further columns are kept as provenance. Either all rows are
+    imported or, when a row has a fault, none.
+
+    \b
+    Examples:
+      evenhand import responses.csv
+      evenhand import responses.jsonl --study my-study
+    """
+    from study.response_file import read_response_file
+    from study.store.responses import save_response
+
+    rows = read_response_file(file, study.protocol)
+    new = sum(
+        save_response(
+            study,
+            row.prompt_id,
+            row.system_id,
+            row.text,
+            {"source_file": file.name, "row": row.number, **row.provenance},
+            imported=True,
+        )
+        for row in rows
+    )
+    if not rows:
+        raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")
+    if as_json:
+        print_json({"imported": new, "already_there": len(rows) - new})
+    else:
+        say(f"{new} responses imported, {len(rows) - new} were already there and stay as they are.")

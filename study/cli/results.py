@@ -1,0 +1,194 @@
+"""Commands about what the ratings say: report, export, unblind, verify."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study.cli.options import json_option, print_json, say, with_study
+from study.errors import Finding
+from study.store.study import Study
+
+
+@click.command()
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["html", "docx", "pdf"]),
+    default=("html",),
+    show_default=True,
+    help="May be given several times.",
+)
+@click.option(
+    "--section", "sections", multiple=True, help="Only this section; may be given several times."
+)
+@json_option
+@with_study
+def report(
+    study: Study, formats: tuple[str, ...], sections: tuple[str, ...], as_json: bool
+) -> None:
+    """Write the report, with every table also as CSV.
+
+    Before `evenhand unblind` the systems appear under their blind codes.
+
+    \b
+    Examples:
+      evenhand report
+      evenhand report --format html --format docx --format pdf
+    """
+    written = write_study_report(study, formats, sections)
+    if as_json:
+        print_json(
+            {"reports": [str(p) for p in written[0]], "tables": [str(p) for p in written[1]]}
+        )
+        return
+    for path in written[0]:
+        say(f"Report: {path}")
+    if written[1]:
+        say(f"{len(written[1])} tables as CSV: {written[1][0].parent}")
+
+
+def write_study_report(
+    study: Study, formats: tuple[str, ...] = ("html",), sections: tuple[str, ...] = ()
+) -> tuple[list[Path], list[Path]]:
+    """Write a report into a new folder under ``reports/``; paths of reports and tables."""
+    from analysis.report import write_report
+    from study.cli.report_input import report_data
+
+    started = dt.datetime.now()
+    folder = study.folder / "reports" / started.strftime("%Y-%m-%d-%H%M%S")
+    written = write_report(
+        report_data(study),
+        folder,
+        created=started.date(),
+        formats=formats,
+        sections=sections or None,
+    )
+    return list(written.reports), list(written.tables)
+
+
+@click.command()
+@click.option(
+    "--what",
+    type=click.Choice(["ratings", "raters", "responses", "codebook", "protocol", "log"]),
+    default="ratings",
+    show_default=True,
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file.")
+@with_study
+def export(study: Study, what: str, kind: str, output: Path | None) -> None:
+    """Export the data; systems under their blind codes until unblinded.
+
+    \b
+    Examples:
+      evenhand export -o ratings.csv
+      evenhand export --what codebook -o codebook.csv
+      evenhand export --what responses --format jsonl
+    """
+    text = _export_text(study, what, kind)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    say(f"Wrote {output}.")
+
+
+def _export_text(study: Study, what: str, kind: str) -> str:
+    from study import export as rows_of
+
+    if what == "protocol":
+        return study.protocol_text
+    makers: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
+        "ratings": rows_of.rating_rows,
+        "raters": rows_of.rater_rows,
+        "responses": rows_of.response_rows,
+        "codebook": rows_of.codebook_rows,
+        "log": rows_of.log_rows,
+    }
+    rows = makers[what](study)
+    if kind == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    buffer = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()} for row in rows
+        )
+    return buffer.getvalue()
+
+
+@click.command()
+@click.option(
+    "--person",
+    "people",
+    multiple=True,
+    required=True,
+    help="Who asks for it; give it twice, with two names.",
+)
+@json_option
+@with_study
+def unblind(study: Study, people: tuple[str, ...], as_json: bool) -> None:
+    """Reveal which code stands for which system. Two people; recorded in the audit log.
+
+    \b
+    Examples:
+      evenhand unblind --person "A. Weiss" --person "B. Okoro"
+    """
+    from study import blinding
+    from study.store.locking import unblind_study
+
+    if len(people) != 2:
+        raise Finding(
+            f"Unblinding needs two people; found {len(people)}. Give --person twice with two names."
+        )
+    at = unblind_study(study, *people)
+    codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+    if as_json:
+        print_json({"unblinded_at": at, "codes": {code: system for system, code in codes.items()}})
+        return
+    for system, code in sorted(codes.items(), key=lambda entry: entry[1]):
+        say(f"System {code}: {system} ({study.protocol.system(system).title})")
+
+
+@click.command()
+@json_option
+@with_study
+def verify(study: Study, as_json: bool) -> None:
+    """Check the audit chain, the saved answers against it, and the lock.
+
+    \b
+    Examples:
+      evenhand verify
+    """
+    from study.store import events
+    from study.store.locking import lock_faults
+    from study.store.ratings import rating_faults
+
+    with study.reading() as connection:
+        lines = sum(1 for _ in events.read(connection))
+        faults = events.chain_faults(connection, study)
+    faults += rating_faults(study) + lock_faults(study)
+    if as_json:
+        print_json({"log_lines": lines, "faults": faults})
+    if faults:
+        raise Finding(
+            "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in faults)])
+            if not as_json
+            else f"{len(faults)} faults were found."
+        )
+    if not as_json:
+        say(
+            f"The audit log holds ({lines} lines), the saved answers agree with it, the lock holds."
+        )

@@ -1,0 +1,130 @@
+"""Commands that make a study: protocols, init, check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.errors import StoreError
+from study.store.study import Study
+
+
+@click.command("protocols")
+@click.option(
+    "--schema", is_flag=True, help="Print the JSON Schema of protocol files, for editors."
+)
+@json_option
+def protocols_command(schema: bool, as_json: bool) -> None:
+    """List the protocols that come with evenhand.
+
+    \b
+    Examples:
+      evenhand protocols
+      evenhand protocols --schema > protocol.schema.json
+    """
+    from protocols import shipped_protocols
+    from study.protocol import Protocol, load_protocol
+
+    if schema:
+        click.echo(json.dumps(Protocol.model_json_schema(), indent=2))
+        return
+    rows = []
+    for name, path in shipped_protocols().items():
+        protocol = load_protocol(path)
+        raters = sum(group.planned for group in protocol.groups)
+        rows.append(
+            {
+                "name": name,
+                "version": protocol.version,
+                "title": protocol.title,
+                "prompts": len(protocol.prompts),
+                "systems": len(protocol.systems),
+                "items": len(protocol.items),
+                "raters": raters,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--protocol",
+    "name",
+    required=True,
+    help="A shipped protocol's name, or the path of a YAML file.",
+)
+def init(folder: Path, name: str) -> None:
+    """Make a new study folder from a protocol.
+
+    \b
+    Examples:
+      evenhand init my-study --protocol eai-2025
+      evenhand init my-study --protocol drafts/my-protocol.yaml
+    """
+    from protocols import shipped_protocols
+    from study.store.study import create_study
+
+    shipped = shipped_protocols()
+    path = shipped.get(name, Path(name))
+    if name not in shipped and not path.is_file():
+        raise StoreError(
+            f"There is no shipped protocol {name!r} and no file of that name. Shipped: "
+            f"{', '.join(shipped)}."
+        )
+    study = create_study(folder, path)
+    study.close()
+    say(f"Made the study folder {folder} from the protocol {study.protocol.id}.")
+    say("study.key in it is secret: keep a copy in a safe place and give it to nobody.")
+    say(f"Next: look at {folder / 'study.yaml'}, then: evenhand check --study {folder}")
+
+
+@click.command()
+@json_option
+@with_study
+def check(study: Study, as_json: bool) -> None:
+    """Validate the protocol and show the design: who rates what, in which time.
+
+    \b
+    Examples:
+      evenhand check
+      evenhand check --study my-study --json
+    """
+    facts = design_facts(study)
+    if as_json:
+        print_json(facts)
+        return
+    say(f"The protocol {study.protocol.id} {study.protocol.version} has no problems.")
+    print_table(
+        ["what", "value"], [(name.replace("_", " "), value) for name, value in facts.items()]
+    )
+
+
+def design_facts(study: Study) -> dict[str, Any]:
+    """The design in numbers, as ``check`` shows it."""
+    from study.design import allocate, workload
+
+    protocol = study.protocol
+    load = workload(protocol)
+    raters = sum(group.planned for group in protocol.groups)
+    allocation = allocate(protocol)
+    return {
+        "raters": ", ".join(f"{group.planned} {group.id}" for group in protocol.groups),
+        "systems": len(protocol.systems),
+        "prompts": len(protocol.prompts),
+        "items": len(protocol.items),
+        "responses_per_rater": load.responses,
+        "answers_per_rater": load.answers,
+        "minutes_per_rater_at_most_about": round(load.minutes),
+        "raters_per_response": raters,
+        "answers_in_all": raters * load.answers,
+        "orders_in_a_full_cycle": len(allocation.rows),
+        "allocation_sha256": allocation.sha256,
+    }
