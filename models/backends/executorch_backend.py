@@ -1,0 +1,72 @@
+"""The offline ``.pte`` file as a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.backends.interface import Message
+from models.backends.model_files import (
+    library_versions,
+    sha256_of_file,
+    sha256_of_folder,
+)
+from models.decoding import DecodingSettings, Generated
+
+
+class ExecutorchBackend:
+    """Runs a ``.pte`` file through the offline runtime, in a process of its own.
+
+    Parameters
+    ----------
+    pte : Path
+    tokenizer_folder : Path
+
+    Raises
+    ------
+    ModelError
+        When the file is damaged or foreign, or ExecuTorch is not installed.
+    """
+
+    def __init__(self, pte: Path, tokenizer_folder: Path) -> None:
+        from models.offline_runtime import OfflineRuntime
+
+        self._pte = pte
+        tokenizer = {
+            name: digest
+            for name, digest in sha256_of_folder(tokenizer_folder).items()
+            if Path(name).suffix in {".json", ".jinja", ".txt", ".model"}
+        }
+        self._model_sha256 = sha256_of_file(pte)
+        self._files = {pte.name: self._model_sha256} | {
+            f"{tokenizer_folder.name}/{name}": digest for name, digest in tokenizer.items()
+        }
+        self._runtime = OfflineRuntime(pte, tokenizer_folder).__enter__()
+
+    def provenance(self) -> dict[str, Any]:
+        """The file, its hash and its tokenizer's, and the runtime's version."""
+        return {
+            "backend": "executorch",
+            "model": self._pte.name,
+            "model_sha256": self._model_sha256,
+            "files_sha256": self._files,
+            "libraries": library_versions("executorch", "torch", "tokenizers", "numpy"),
+        }
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        settings: DecodingSettings,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        """Write one reply (see :class:`models.backends.interface.Backend`)."""
+        reply: Generated = self._runtime.generate(
+            [dict(message) for message in messages], settings, on_text=on_text
+        )
+        return reply
+
+    def close(self) -> None:
+        """End the runtime's process."""
+        self._runtime.close()

@@ -1,0 +1,123 @@
+"""From a system as declared in the protocol to a loaded backend."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from models.backends.interface import Backend
+from models.decoding import DecodingSettings
+from study.errors import ModelError
+from study.protocol.schema import System
+
+
+def settings_of(system: System, *, seed: int | None = None) -> DecodingSettings:
+    """The system's declared decoding settings, with another seed where one is given."""
+    declared = system.decoding
+    return DecodingSettings(
+        max_new_tokens=declared.max_new_tokens,
+        temperature=declared.temperature,
+        top_k=declared.top_k,
+        top_p=declared.top_p,
+        repetition_penalty=declared.repetition_penalty,
+        seed=declared.seed if seed is None else seed,
+        stop=declared.stop,
+        time_limit_s=declared.time_limit_s,
+    )
+
+
+def open_backend(system: System, *, study_folder: Path) -> Backend:
+    """Load a declared system.
+
+    Parameters
+    ----------
+    system : System
+    study_folder : Path
+        Where relative model paths start.
+
+    Raises
+    ------
+    ModelError
+        When a file, a package or a key is missing, or the backend cannot honour a declared
+        setting. The message says what to do.
+    """
+    _refuse_foreign_fields(system)
+    match system.backend:
+        case "scripted":
+            from models.backends.scripted import ScriptedBackend
+
+            return ScriptedBackend()
+        case "executorch":
+            from models.backends.executorch_backend import ExecutorchBackend
+            from models.backends.model_files import locate_pte, locate_tokenizer
+
+            pte = locate_pte(system, study_folder)
+            return ExecutorchBackend(pte, locate_tokenizer(system, study_folder, pte))
+        case "transformers":
+            from models.backends.model_files import locate_checkpoint
+            from models.backends.transformers_backend import TransformersBackend
+
+            return TransformersBackend(
+                locate_checkpoint(system, study_folder),
+                precision=getattr(system, "precision", "fp32"),
+            )
+        case "openai":
+            return _open_endpoint(system)
+
+
+def _open_endpoint(system: System) -> Backend:
+    from models.backends.openai_backend import OpenAIBackend, refuse_unhonoured
+
+    for field, example in (("endpoint", "http://127.0.0.1:8000/v1"), ("model", "my-model")):
+        if not getattr(system, field):
+            raise ModelError(
+                f"System {system.id!r} has backend 'openai' but no {field!r}. "
+                f"Name it in the protocol, for example {field}: {example}"
+            )
+    accepts = frozenset(getattr(system, "endpoint_accepts", ()))
+    refuse_unhonoured(settings_of(system), accepts)
+    return OpenAIBackend(
+        model=system.model,
+        endpoint=system.endpoint,
+        api_key=_key_of(system),
+        accepts=accepts,
+    )
+
+
+def _key_of(system: System) -> str | None:
+    if not system.api_key_variable:
+        return None
+    key = os.environ.get(system.api_key_variable, "").strip()
+    if not key:
+        raise ModelError(
+            f"System {system.id!r}: the environment variable {system.api_key_variable} is not set; "
+            f"expected the key of {system.endpoint}. Set it in the shell that runs this command, "
+            f"or remove 'api_key_variable' when the endpoint needs no key."
+        )
+    return key
+
+
+def _refuse_foreign_fields(system: System) -> None:
+    """A field of another backend would have no effect, so it is a mistake and not a detail."""
+    fields = {
+        "executorch": {"tokenizer"},
+        "transformers": {"precision"},
+        "openai": {"endpoint", "api_key_variable", "endpoint_accepts"},
+        "scripted": set(),
+    }
+    for owner, names in fields.items():
+        for name in sorted(names):
+            if (
+                owner != system.backend
+                and getattr(system, name, None)
+                and (name in system.model_fields_set)
+            ):
+                raise ModelError(
+                    f"System {system.id!r} has {name!r}, which backend {system.backend!r} does "
+                    f"not use; only {owner!r} does. Remove the field or change the backend."
+                )
+    if system.backend == "scripted" and system.model:
+        raise ModelError(
+            f"System {system.id!r} is scripted and uses no model, but 'model' is "
+            f"{system.model!r}. Remove 'model' or change the backend."
+        )

@@ -1,0 +1,116 @@
+"""Output cleaning: each case by hand, and what must hold for any text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.backends.scripted import ScriptedBackend
+from models.cleaning import clean_response
+from models.decoding import DecodingSettings
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "change"),
+    [
+        ("That sounds hard.<|im_end|>", "That sounds hard.", "training markers removed"),
+        ("<s>[INST] [/INST] That sounds hard.</s>", "That sounds hard.", "training markers"),
+        ("### Response:\nThat sounds hard.", "That sounds hard.", "training markers removed"),
+        ("Assistant: That sounds hard.", "That sounds hard.", "role name removed"),
+        ("<|assistant|>Assistant: I hear you.", "I hear you.", "role name removed"),
+        (
+            "That sounds hard.\nUser: yes it is\nAssistant: Tell me more.",
+            "That sounds hard.",
+            "leaked turn cut off",
+        ),
+        (
+            "That sounds hard.<|im_start|>user\nyes it is<|im_end|>",
+            "That sounds hard.",
+            "leaked turn cut off",
+        ),
+        (
+            "I hear you.\n\n### Instruction:\nWrite a poem about rain.",
+            "I hear you.",
+            "leaked turn cut off",
+        ),
+        (
+            "<think>The user is sad. I should be kind.</think>\nI hear you.",
+            "I hear you.",
+            "thinking block removed",
+        ),
+        (
+            "You are not alone in this. Take your time. You are not alone in this.",
+            "You are not alone in this. Take your time.",
+            "repeated sentence removed",
+        ),
+        (
+            "I am here for you and I am here for you and I am here for you and I am here",
+            "I am here for you and I am here",
+            "repeated phrase removed",
+        ),
+        ("I hear you you you you you.", "I hear you.", "repeated phrase removed"),
+        ("I hear you\ufffd.", "I hear you.", "broken characters removed"),
+        ("<|im_end|><|im_end|>", "", "training markers removed"),
+        ("<think>I never finish", "", "thinking block removed"),
+    ],
+)
+def test_faults_are_removed_and_recorded(raw: str, text: str, change: str) -> None:
+    cleaned = clean_response(raw)
+    assert cleaned.text == text
+    assert cleaned.raw_text == raw
+    assert any(done.startswith(change) for done in cleaned.changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "That sounds hard. What would help you tonight?",
+        "Three things may help:\n\n1. Write it down.\n2. Breathe.\n3. Talk to a friend.",
+        "No, no, you did nothing wrong. It was very, very hard.",
+        "Yes. Yes. I hear you.",
+        "A student: that is what you are, and a good friend too.",
+        "Your therapist said: rest first. I agree with that.",
+        "Worry < hope. 5 > 3 & so on - take it day by day, day by day.",
+        "I'm here – écoute-moi; “tomorrow” is another day… 🙂",
+        "Use headings like # one\n# two when you write your diary.",
+    ],
+)
+def test_good_texts_stay_as_they_are(text: str) -> None:
+    for raw in (text, f"  {text}\n"):
+        cleaned = clean_response(raw)
+        assert cleaned.text == text
+        assert cleaned.changes == ()
+
+
+def test_scripted_replies_stay_as_they_are() -> None:
+    """Property: real replies without faults are never touched."""
+    backend = ScriptedBackend()
+    for seed in range(60):
+        messages = [{"role": "user", "content": "I worry about my exams and want to die."[:seed]}]
+        text = backend.generate(messages, DecodingSettings(seed=seed)).text
+        assert clean_response(text).changes == ()
+
+
+FRAGMENTS = st.sampled_from(
+    "I hear you. |<s>|\nUser: |Assistant: |</s>|you |take care |\n|### Response:\n|<think>"
+    "|</think>|[INST]|\ufffd|. |again and again ".split("|")
+)
+
+
+@given(st.lists(FRAGMENTS | st.text(max_size=12), max_size=25).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_cleaning_twice_is_cleaning_once_and_never_adds(raw: str) -> None:
+    """Property: idempotent, never longer, and every word of the result was in the raw text."""
+    once = clean_response(raw)
+    assert clean_response(once.text).text == once.text
+    assert len(once.text) <= len(raw)
+    assert set("".join(once.text.split())) <= set(raw)
+
+
+def test_long_text_takes_no_longer_than_it_should() -> None:
+    """The patterns must not explode on long repetitive text (20,000 words, seconds allowed)."""
+    cleaned = clean_response("again and again and then some more " * 3000)
+    assert len(cleaned.text) < 200
+    words = " ".join(f"word{n}" for n in range(20_000))
+    assert clean_response(words).text == words
