@@ -1,0 +1,142 @@
+"""The process in which an offline file runs: loads it, then answers requests over a pipe.
+
+A damaged file can end this process from inside ExecuTorch; the parent sees the pipe close and
+turns that into an error of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from models.decoding import DecodingSettings, Logits, decode_reply
+from study.errors import ModelError
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The file is loaded."""
+
+    context_length: int
+    vocab_size: int
+    stop_tokens: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What could not be done, as a sentence; ``damaged`` when the file itself is at fault."""
+
+    message: str
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of streamed text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One reply to write, or (``scored`` given) one token sequence to score."""
+
+    messages: tuple[Message, ...] = ()
+    settings: DecodingSettings | None = None
+    stream: bool = False
+    scored: tuple[int, ...] = ()
+
+
+class LoadedModel:
+    """An ExecuTorch program and its tokenizer."""
+
+    def __init__(self, pte: str, tokenizer_dir: str) -> None:
+        # Both imports register operators; without them loading the method fails with 0x14.
+        import executorch.extension.llm.custom_ops.custom_ops
+        import executorch.kernels.quantized  # noqa: F401
+        import torch
+        from executorch.runtime import Runtime
+
+        torch.set_num_threads(1)
+        self._torch = torch
+        self._program = Runtime.get().load_program(pte)
+        self._forward = self._program.load_method("forward")
+        self.context_length = int(self._constant("get_max_context_len")[0])
+        self.vocab_size = int(self._constant("get_vocab_size")[0])
+        self.stop_tokens = frozenset(int(token) for token in self._constant("get_eos_ids"))
+        from transformers import AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir, local_files_only=True)
+
+    def _constant(self, name: str) -> Sequence[Any]:
+        return list(self._program.load_method(name).execute([]))
+
+    def forward(self, tokens: Sequence[int], position: int) -> Logits:
+        """Logits after the last of ``tokens``, the first of which stands at ``position``."""
+        outputs = self._forward.execute(
+            (
+                self._torch.tensor([list(tokens)], dtype=self._torch.long),
+                self._torch.tensor([position], dtype=self._torch.long),
+            )
+        )
+        logits: Logits = outputs[0].reshape(-1, self.vocab_size)[-1].float().numpy()
+        return logits
+
+    def decode(self, tokens: list[int]) -> str:
+        """Tokens to text without special tokens."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
+    """Entry point of the worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # ExecuTorch and torchao write to the descriptors themselves.
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        model = LoadedModel(pte, tokenizer_dir)
+    except Exception as error:  # noqa: BLE001 - ExecuTorch raises bare RuntimeErrors of any cause
+        pipe.send(Failed(f"{type(error).__name__}: {error}", damaged=True))
+        return
+    pipe.send(Ready(model.context_length, model.vocab_size, model.stop_tokens))
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            request: Request | None = pipe.recv()
+            if request is None:
+                return
+            try:
+                pipe.send(_answer(model, request, pipe))
+            except ModelError as error:
+                pipe.send(Failed(str(error)))
+            except (RuntimeError, MemoryError) as error:
+                pipe.send(Failed(f"{type(error).__name__}: {error}", damaged=True))
+
+
+def _answer(model: LoadedModel, request: Request, pipe: Connection) -> Any:
+    from models.chat_prompt import prompt_tokens
+
+    if request.scored:
+        import numpy as np
+
+        rows = [model.forward([token], at) for at, token in enumerate(request.scored)]
+        return np.stack(rows)
+    if request.settings is None:
+        raise ModelError("A request to the offline model needs decoding settings.")
+    return decode_reply(
+        prompt_tokens(model.tokenizer, request.messages),
+        model.forward,
+        model.decode,
+        request.settings,
+        stop_tokens=model.stop_tokens,
+        context_length=model.context_length,
+        on_text=(lambda text: pipe.send(Piece(text))) if request.stream else None,
+    )
