@@ -1,0 +1,54 @@
+# Every target sets up what it needs on a fresh machine with Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+REHEARSE ?= 12
+
+.PHONY: help demo test slow check bench screens browser clean
+
+help:
+	@echo "make demo    a small study with real responses, served on port $(PORT)"
+	@echo "make test    all tests but the slow ones"
+	@echo "make slow    the slow tests"
+	@echo "make check   style, types, import directions, documentation"
+	@echo "make bench   the benchmarks"
+	@echo "make screens the screenshots of docs/screens, taken anew"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "evenhand needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/evenhand demo --rehearse $(REHEARSE) --port $(PORT)
+
+# The tests drive a real browser. Where the system has a package manager that we know and we may use
+# it, the browser is installed; elsewhere the browser tests say what is missing and are skipped.
+browser:
+	@sh tests/install_browser.sh
+
+test: $(VENV)/.installed browser
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+slow: $(VENV)/.installed browser
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+bench: $(VENV)/.installed
+	$(BIN)/evenhand bench
+
+screens: $(VENV)/.installed browser
+	EVENHAND_SCREENS=1 $(BIN)/python -m pytest -m browser tests/test_survey_app_session.py
+
+clean:
+	rm -rf $(VENV) demo-study .pytest_cache .mypy_cache .ruff_cache
