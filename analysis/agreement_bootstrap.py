@@ -1,0 +1,231 @@
+"""Cluster bootstrap of agreement: whole units, whole raters, or both are drawn again.
+
+Ratings of one unit, and ratings by one rater, hang together, so single ratings must not be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.agreement import point_indices
+from analysis.agreement_krippendorff import METRICS, alphas, krippendorff_alpha
+from analysis.results import Estimate
+from analysis.validation import (
+    FloatArray,
+    confidence_level,
+    one_of,
+    ratings_matrix,
+    scale_points,
+)
+from study.errors import AnalysisError
+
+RESAMPLED = ("items", "raters", "both")
+
+# Replicates held in memory at once when raters are drawn: bounds the (block, units, points) array.
+_BLOCK_CELLS = 4_000_000
+
+
+def bootstrap_alpha(
+    ratings: ArrayLike,
+    points: Sequence[float],
+    *,
+    metric: str = "ordinal",
+    resample: str = "items",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Krippendorff's alpha with a percentile interval from a cluster bootstrap.
+
+    Only value counts per unit enter: drawing units again is a weighted sum of their coincidence
+    matrices, so all replicates are one matrix product. Where raters are drawn again, two copies of
+    one rater are never paired, since they would agree by construction.
+
+    Parameters
+    ----------
+    ratings : array-like, shape (units, raters)
+    points : sequence of float
+    metric : {"nominal", "ordinal", "interval", "ratio"}
+    resample : {"items", "raters", "both"}
+    replicates : int
+        At least 2; 1,000 or more for an interval to be published.
+    level : float
+    seed : int
+
+    Returns
+    -------
+    Estimate
+        The estimate of `krippendorff_alpha`. ``details``: ``standard_error`` (standard deviation
+        of the replicates), ``replicates``, ``replicates_undefined``, ``seed``.
+
+    Raises
+    ------
+    AnalysisError
+        When a rating is not on the scale or fewer than two replicates are asked for.
+
+    References
+    ----------
+    .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
+    """
+    confidence_level(level)
+    one_of(metric, METRICS, "metric")
+    one_of(resample, RESAMPLED, "resample")
+    _enough(replicates)
+    point = krippendorff_alpha(ratings, points, metric=metric, level=level)
+    if point.estimate is None:
+        return point
+    scale = scale_points(points)
+    table = ratings_matrix(ratings, scale)
+    rng = np.random.default_rng(seed)
+    values = []
+    for block in _blocks(replicates, table.shape[0] * scale.size, resample):
+        coincidences = _drawn_coincidences(table, scale, resample, block, rng)
+        values.append(alphas(coincidences, scale, metric))
+    return _with_percentiles(point, np.concatenate(values), resample, level, seed)
+
+
+def _enough(replicates: int) -> None:
+    if replicates < 2:
+        raise AnalysisError(
+            f"replicates: {replicates}; expected at least 2, and 1,000 or more to publish"
+        )
+
+
+def _blocks(replicates: int, cells: int, resample: str) -> list[int]:
+    size = replicates if resample == "items" else max(1, _BLOCK_CELLS // max(cells, 1))
+    return [min(size, replicates - start) for start in range(0, replicates, size)]
+
+
+def _drawn(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
+    """How often each of n clusters is drawn, shape (replicates, n)."""
+    chosen = rng.integers(0, n, size=(replicates, n))
+    chosen += np.arange(replicates)[:, None] * n
+    drawn = np.bincount(chosen.ravel(), minlength=replicates * n).reshape(replicates, n)
+    return drawn.astype(np.float64)
+
+
+def _drawn_coincidences(
+    table: FloatArray, scale: FloatArray, resample: str, replicates: int, rng: np.random.Generator
+) -> FloatArray:
+    index, q = point_indices(table, scale), scale.size
+    units, raters = table.shape
+    indicators = np.ascontiguousarray(
+        (index.T[:, :, None] == np.arange(q)).reshape(raters, units * q), dtype=np.float64
+    )
+    if resample == "items":
+        counts = indicators.sum(axis=0).reshape(units, q)
+        by_unit = _pairs_of_raters(counts[None], counts[None])[0].reshape(units, q * q)
+        return np.asarray((_drawn(units, replicates, rng) @ by_unit).reshape(replicates, q, q))
+    weight = _drawn(raters, replicates, rng)
+    counts = (weight @ indicators).reshape(replicates, units, q)
+    squares = (weight**2 @ indicators).reshape(replicates, units, q)
+    of_unit = np.ones((replicates, units))
+    if resample == "both":
+        of_unit = _drawn(units, replicates, rng)
+    factor = of_unit * _per_pair(counts, squares)
+    coincidences = np.matmul((counts * factor[:, :, None]).transpose(0, 2, 1), counts)
+    same = (squares * factor[:, :, None]).sum(axis=1)
+    coincidences[:, np.arange(q), np.arange(q)] -= same
+    return np.asarray(coincidences)
+
+
+def _per_pair(counts: FloatArray, squares: FloatArray) -> FloatArray:
+    """Ratings over pairs of different raters in each unit; 0 where no two raters met."""
+    m = counts.sum(axis=-1)
+    pairs = m**2 - squares.sum(axis=-1)
+    return np.asarray(np.divide(m, pairs, out=np.zeros_like(m), where=pairs > 0.5))
+
+
+def _pairs_of_raters(counts: FloatArray, squares: FloatArray) -> FloatArray:
+    q = counts.shape[-1]
+    pairs = counts[..., :, None] * counts[..., None, :]
+    pairs[..., np.arange(q), np.arange(q)] -= squares
+    return np.asarray(pairs * _per_pair(counts, squares)[..., None, None])
+
+
+def bootstrap_agreement(
+    statistic: Callable[[FloatArray], Estimate],
+    ratings: ArrayLike,
+    *,
+    resample: str = "items",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of any agreement statistic from a cluster bootstrap.
+
+    Slower than `bootstrap_alpha`, since every replicate is computed afresh. Where raters are drawn
+    again, a rater drawn twice counts once, since copies would agree by construction; the interval
+    is then wider than that of the full number of raters.
+
+    Parameters
+    ----------
+    statistic : callable
+        From a table (units, raters) to an `Estimate`; for example
+        ``lambda table: gwet_ac(table, points)``.
+    ratings : array-like, shape (units, raters)
+    resample, replicates, level, seed
+        As in `bootstrap_alpha`.
+
+    Returns
+    -------
+    Estimate
+    """
+    confidence_level(level)
+    one_of(resample, RESAMPLED, "resample")
+    _enough(replicates)
+    table = ratings_matrix(ratings)
+    point = statistic(table)
+    if point.estimate is None:
+        return point
+    rng = np.random.default_rng(seed)
+    units, raters = table.shape
+    values = np.full(replicates, np.nan)
+    for b in range(replicates):
+        drawn = table
+        if resample != "raters":
+            drawn = drawn[rng.integers(0, units, units)]
+        if resample != "items":
+            drawn = drawn[:, np.unique(rng.integers(0, raters, raters))]
+        value = statistic(drawn).estimate
+        values[b] = np.nan if value is None else value
+    return _with_percentiles(point, values, resample, level, seed)
+
+
+def _with_percentiles(
+    point: Estimate, values: FloatArray, resample: str, level: float, seed: int
+) -> Estimate:
+    from dataclasses import replace
+
+    usable = values[~np.isnan(values)]
+    undefined_count = int(values.size - usable.size)
+    details = {
+        **point.details,
+        "replicates": int(values.size),
+        "replicates_undefined": undefined_count,
+        "seed": seed,
+    }
+    if usable.size < 2:
+        return replace(
+            point,
+            ci_low=None,
+            ci_high=None,
+            ci_method="none: the statistic is undefined in nearly all replicates",
+            p_value=None,
+            details=MappingProxyType(details),
+        )
+    low, high = np.quantile(usable, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    details["standard_error"] = float(usable.std(ddof=1))
+    return replace(
+        point,
+        ci_low=float(low),
+        ci_high=float(high),
+        ci_level=level,
+        ci_method=f"percentile cluster bootstrap of {resample}, {usable.size} replicates",
+        p_value=None,
+        details=MappingProxyType(details),
+    )

@@ -1,0 +1,202 @@
+"""Rank statistics of two independent groups, each with its own interval.
+
+All take the values of both groups without gaps; `analysis.compare.compare_groups` calls them.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+from analysis.effect_sizes import t_estimate, welch_df
+from analysis.results import Estimate, undefined
+from analysis.validation import FloatArray, IntArray
+
+_EXACT_BELOW = 50
+
+
+def _rank_refusal(x: FloatArray, y: FloatArray) -> str:
+    if not x.size or not y.size:
+        return f"each group needs values; there are {x.size} and {y.size}"
+    both = np.concatenate([x, y])
+    if both.min() == both.max():
+        return "all values of both groups are equal, so nothing can be ranked"
+    return ""
+
+
+def _superiority(x: FloatArray, y: FloatArray) -> float:
+    """U of x: pairs in which x is larger, ties counting half."""
+    from scipy import stats
+
+    ranks = stats.rankdata(np.concatenate([x, y]))
+    return float(ranks[: x.size].sum() - x.size * (x.size + 1) / 2)
+
+
+def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Estimate:
+    """U of x with the normal test that corrects for ties and continuity."""
+    from scipy import stats
+
+    n = int(x.size + y.size)
+    because = _rank_refusal(x, y)
+    if because:
+        return undefined("mann_whitney_u", because, n=n, n_missing=n_missing, unit=unit)
+    u = _superiority(x, y)
+    _, ties = np.unique(np.concatenate([x, y]), return_counts=True)
+    tied = float((ties.astype(float) ** 3 - ties).sum())
+    error = float(np.sqrt(x.size * y.size / 12 * ((n + 1) - tied / (n * (n - 1)))))
+    distance = abs(u - x.size * y.size / 2)
+    details = {
+        "z": (u - x.size * y.size / 2) / error,
+        "p_value_without_continuity": float(2 * stats.norm.sf(distance / error)),
+    }
+    p_value = float(min(1.0, 2 * stats.norm.sf(max(distance - 0.5, 0.0) / error)))
+    if not tied and max(x.size, y.size) < _EXACT_BELOW:
+        exact = stats.mannwhitneyu(x, y, method="exact").pvalue
+        details["p_value_exact"] = float(exact)
+    return Estimate(
+        "mann_whitney_u",
+        u,
+        ci_method="none: a test statistic; see Brunner-Munzel for an effect with interval",
+        p_value=p_value,
+        n=n,
+        n_missing=n_missing,
+        unit=unit,
+        details=MappingProxyType(details),
+    )
+
+
+def brunner_munzel(
+    x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str
+) -> Estimate:
+    """P(x > y) + P(x = y) / 2 with the test and interval of Brunner and Munzel."""
+    from scipy import stats
+
+    name, n = "probability_of_superiority", int(x.size + y.size)
+    because = _rank_refusal(x, y)
+    if not because and min(x.size, y.size) < 2:
+        because = f"each group needs at least two values; there are {x.size} and {y.size}"
+    if because:
+        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
+    ranks = stats.rankdata(np.concatenate([x, y]))
+    # Each value's share of the other group that lies below it.
+    above = (ranks[: x.size] - stats.rankdata(x)) / y.size
+    below = (ranks[x.size :] - stats.rankdata(y)) / x.size
+    estimate = float(above.mean())
+    v1, v2 = float(above.var(ddof=1)), float(below.var(ddof=1))
+    error = float(np.sqrt(v1 / x.size + v2 / y.size))
+    if error < 1e-12:
+        return Estimate(
+            name,
+            estimate,
+            ci_method="none: the groups do not overlap, so the variance is estimated as zero",
+            n=n,
+            n_missing=n_missing,
+            unit=unit,
+        )
+    df = welch_df(x.size, v1, y.size, v2)
+    test = t_estimate(name, estimate - 0.5, error, df, level, n, n_missing, unit)
+    half = float(stats.t.ppf((1 + level) / 2, df)) * error
+    return Estimate(
+        name,
+        estimate,
+        max(0.0, estimate - half),
+        min(1.0, estimate + half),
+        level,
+        "Brunner-Munzel, t",
+        test.p_value,
+        n,
+        n_missing,
+        unit,
+        details=test.details,
+    )
+
+
+def cliffs_delta(x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
+    """P(x > y) - P(x < y) with Cliff's asymmetric interval."""
+    from scipy import stats
+
+    name, n = "cliffs_delta", int(x.size + y.size)
+    because = _rank_refusal(x, y)
+    if not because and min(x.size, y.size) < 2:
+        because = f"each group needs at least two values; there are {x.size} and {y.size}"
+    if because:
+        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
+    x_over, x_under = _over_and_under(x, y)
+    y_over, y_under = _over_and_under(y, x)
+    rows, columns = (x_over - x_under) / y.size, (y_under - y_over) / x.size
+    delta, pairs = float(rows.mean()), x.size * y.size
+    spread_cells = float(x_over.sum() + x_under.sum()) - pairs * delta**2
+    variance = (
+        x.size**2 * ((columns - delta) ** 2).sum()
+        + y.size**2 * ((rows - delta) ** 2).sum()
+        - spread_cells
+    ) / (pairs * (x.size - 1) * (y.size - 1))
+    variance = max(float(variance), (1 - delta**2) / (pairs - 1))
+    z = float(stats.t.ppf((1 + level) / 2, n - 2))
+    if abs(delta) == 1.0:
+        return Estimate(
+            name,
+            delta,
+            ci_method="none: the groups do not overlap",
+            n=n,
+            n_missing=n_missing,
+            unit=unit,
+        )
+    middle = delta - delta**3
+    half = z * float(np.sqrt(variance) * np.sqrt((1 - delta**2) ** 2 + z**2 * variance))
+    below = 1 - delta**2 + z**2 * variance
+    return Estimate(
+        name,
+        delta,
+        (middle - half) / below,
+        (middle + half) / below,
+        level,
+        "Cliff's asymmetric, unbiased variance, t",
+        n=n,
+        n_missing=n_missing,
+        unit=unit,
+        details=MappingProxyType({"standard_error": float(np.sqrt(variance))}),
+    )
+
+
+def _over_and_under(values: FloatArray, others: FloatArray) -> tuple[IntArray, IntArray]:
+    """How many of the others each value exceeds, and how many exceed it."""
+    ordered = np.sort(others)
+    over = np.searchsorted(ordered, values, "left")
+    under = others.size - np.searchsorted(ordered, values, "right")
+    return over.astype(np.int64), under.astype(np.int64)
+
+
+def fisher_z_interval(r: float, error: float, level: float) -> tuple[float, float] | None:
+    """Interval of a rank correlation through Fisher's z; None at plus or minus one."""
+    from scipy import stats
+
+    if abs(r) >= 1.0:
+        return None
+    half = float(stats.norm.ppf((1 + level) / 2)) * error
+    return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
+
+
+def rank_biserial(
+    x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str
+) -> Estimate:
+    """P(x > y) - P(x < y) as a rank correlation, interval through Fisher's z."""
+    name, n = "rank_biserial", int(x.size + y.size)
+    because = _rank_refusal(x, y)
+    if because:
+        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
+    r = 2 * _superiority(x, y) / (x.size * y.size) - 1
+    error = float(np.sqrt((n + 1) / (3 * x.size * y.size)))
+    limits = fisher_z_interval(r, error, level)
+    return Estimate(
+        name,
+        r,
+        limits[0] if limits else None,
+        limits[1] if limits else None,
+        level,
+        "Fisher z" if limits else "none: the groups do not overlap",
+        n=n,
+        n_missing=n_missing,
+        unit=unit,
+    )
