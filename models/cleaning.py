@@ -9,6 +9,7 @@ same as cleaning once.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # Tokens and headings of the chat and training formats in use (ChatML, Llama, Alpaca, Gemma ...).
@@ -67,24 +68,20 @@ def clean_response(raw_text: str) -> CleanedText:
     CleanedText
         The text may be empty: then the reply held nothing but such faults.
     """
-    changes: list[str] = []
+    changes: dict[str, None] = {}
     text = raw_text.strip()
-    for what, step in (
-        ("thinking block removed", _without_thinking),
-        ("leaked turn cut off", _before_other_turn),
-        ("training markers removed", _without_markers),
-        ("role name removed", _without_own_role),
-        ("repeated phrase removed", _without_loops),
-        ("repeated sentence removed", _without_repeated_sentences),
-        ("broken characters removed", _without_broken_characters),
-    ):
-        cleaned = step(text).strip()
-        if cleaned != text:
-            changes.append(what)
-            text = cleaned
-    if changes:
-        text = re.sub(r"[ \t]{2,}", " ", re.sub(r"[ \t]*\n{3,}", "\n\n", text))
-    return CleanedText(text=text, raw_text=raw_text, changes=tuple(changes))
+    while True:
+        # One step can lay bare what another removes; every change shortens, so this ends.
+        before = text
+        for what, step in _STEPS.items():
+            cleaned = step(text).strip()
+            if cleaned != text:
+                changes[what] = None
+                text = cleaned
+        if changes:
+            text = re.sub(r"[ \t]{2,}", " ", re.sub(r"[ \t]*\n{3,}", "\n\n", text))
+        if text == before:
+            return CleanedText(text=text, raw_text=raw_text, changes=tuple(changes))
 
 
 def _without_thinking(text: str) -> str:
@@ -132,3 +129,14 @@ def _without_repeated_sentences(text: str) -> str:
 
 def _without_broken_characters(text: str) -> str:
     return text.replace("\ufffd", "")
+
+
+_STEPS: dict[str, Callable[[str], str]] = {
+    "thinking block removed": _without_thinking,
+    "leaked turn cut off": _before_other_turn,
+    "training markers removed": _without_markers,
+    "role name removed": _without_own_role,
+    "repeated phrase removed": _without_loops,
+    "repeated sentence removed": _without_repeated_sentences,
+    "broken characters removed": _without_broken_characters,
+}

@@ -93,8 +93,11 @@ def test_scripted_replies_stay_as_they_are() -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    "I hear you. |<s>|\nUser: |Assistant: |</s>|you |take care |\n|### Response:\n|<think>"
-    "|</think>|[INST]|\ufffd|. |again and again ".split("|")
+    [
+        *("I hear you. ", "you ", "take care ", "again and again ", ". ", "\n", "\ufffd"),
+        *("\nUser: ", "Assistant: ", "</s>", "<s>", "<|im_end|>", "### Response:\n", "[INST]"),
+        *("<think>", "</think>"),
+    ]
 )
 
 
