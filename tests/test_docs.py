@@ -1,0 +1,65 @@
+"""The documentation against the project: links lead somewhere, commands exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from study.cli.group import COMMANDS, evenhand
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_relative_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    broken = [
+        link for link in links if "://" not in link and not (page.parent / link).resolve().exists()
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_shown_commands_and_their_options_exist(page: Path) -> None:
+    """Every `evenhand ...` line of a code block names a command that is there, with its options."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for line in (line for block in blocks for line in block.splitlines()):
+        for part in re.split(r"&&|\|", line.split("#")[0]):
+            words = shlex.split(part)
+            if not words or words[0] not in ("evenhand", ".venv/bin/evenhand"):
+                continue
+            assert words[1] in COMMANDS or words[1].startswith("-"), line
+            if words[1] in COMMANDS:
+                _options_exist(words[1], words[2:], line)
+
+
+def _options_exist(name: str, words: list[str], line: str) -> None:
+    command = evenhand.get_command(click.Context(evenhand), name)
+    assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    known |= {option for parameter in command.params for option in parameter.secondary_opts}
+    unknown = [w for w in words if w.startswith("-") and w.split("=")[0] not in known | {"--help"}]
+    assert unknown == [], line
+
+
+def test_every_command_has_an_example_in_its_help() -> None:
+    for name in COMMANDS:
+        command = evenhand.get_command(click.Context(evenhand), name)
+        assert command is not None
+        assert f"evenhand {name}" in (command.help or ""), name
+
+
+def test_the_changelog_names_the_version_of_the_package() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"## {version.group(1)}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_no_document_names_the_makers_machine() -> None:
+    for page in PAGES:
+        assert not re.search(r"/(work|root|home)/", page.read_text(encoding="utf-8")), page
