@@ -175,7 +175,7 @@ class OpenAIBackend:
                 f"Start it or correct 'endpoint' in the protocol, then run the command again."
             ) from error
         except openai.APIStatusError as error:
-            raise _status_error(where, error.status_code, str(error.message)) from error
+            raise _status_error(where, error.status_code, _said(error)) from error
         except openai.APIError as error:
             raise GenerationError(
                 f"{where} reported an error in mid-reply: {error.message}. "
@@ -268,6 +268,12 @@ class _Reply:
             first_token_s=elapsed if self.first_token_s is None else self.first_token_s,
             stop_reason="time" if self.timed_out else reason,
         )
+
+
+def _said(error: Any) -> str:
+    """What the endpoint itself said, without the client's frame around it."""
+    said = error.body.get("message") if isinstance(error.body, dict) else None
+    return str(said or error.message)
 
 
 def _status_error(where: str, status: int, message: str) -> ModelError:
