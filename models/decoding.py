@@ -174,7 +174,8 @@ def token_probabilities(
     if top_k == 0 and top_p >= 1.0:
         whole: NDArray[np.float64] = weights / weights.sum()
         return whole
-    order = np.argsort(-weights, kind="stable")
+    # By the logits: weights of nearly equal logits may round to the same number.
+    order = np.argsort(-np.asarray(logits), kind="stable")
     if top_k:
         order = order[:top_k]
     kept = weights[order] / weights[order].sum()
