@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "study.cli.results:export",
     "unblind": "study.cli.results:unblind",
     "verify": "study.cli.results:verify",
+    "analyse": "study.cli.analyse:analyse",
 }
 
 

@@ -83,16 +83,21 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a table that fits the terminal."""
+    """Print a table that fits the terminal; what does not fit is folded, never cut."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console().print(table, markup=False)
+    console = Console()
+    if not console.is_terminal:
+        # A file or a pipe has no width; the usual 80 columns would fold names.
+        console = Console(width=160)
+    console.print(table, markup=False)
 
 
 @contextmanager

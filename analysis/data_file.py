@@ -1,0 +1,82 @@
+"""A table collected elsewhere: read from a file, with errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.validation import columns_present
+from study.errors import AnalysisError
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Read a CSV file with a header; empty cells and ``NA`` are missing.
+
+    Raises
+    ------
+    AnalysisError
+        When there is no such file, or it is not UTF-8 CSV with a header and at least one row.
+    """
+    try:
+        frame = pd.read_csv(file)
+    except FileNotFoundError:
+        raise AnalysisError(f"There is no file {file}. Check the path.") from None
+    except UnicodeDecodeError:
+        raise AnalysisError(f"{file.name} is not UTF-8 text. Save it as 'CSV UTF-8'.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise AnalysisError(
+            f"{file.name} is not a CSV table with a header ({' '.join(str(error).split())}). Save it as "
+            "CSV with commas."
+        ) from None
+    if frame.empty:
+        raise AnalysisError(f"{file.name} has a header but no rows.")
+    return frame
+
+
+def parse_points(text: str) -> list[float]:
+    """Points of a scale written as ``1-5`` or ``0,1,2``.
+
+    Raises
+    ------
+    AnalysisError
+        When the text is neither, or has fewer than two points.
+    """
+    whole = text.strip()
+    try:
+        if "," in whole:
+            points = [float(part) for part in whole.split(",")]
+        else:
+            low, high = (int(part) for part in whole.split("-"))
+            points = [float(value) for value in range(low, high + 1)]
+    except ValueError:
+        points = []
+    if len(points) < 2 or sorted(set(points)) != points:
+        raise AnalysisError(
+            f"Found the points {text!r}, expected a range such as 1-5 or ascending points such as 0,1,2."
+        )
+    return points
+
+
+def numeric_columns(frame: pd.DataFrame, columns: Sequence[str], file: str) -> pd.DataFrame:
+    """These columns as floats, missing as nan.
+
+    Raises
+    ------
+    AnalysisError
+        When a column is missing or holds something that is not a number.
+    """
+    columns_present(list(frame.columns), list(columns), file)
+    numbers = {}
+    for column in columns:
+        converted = pd.to_numeric(frame[column], errors="coerce")
+        bad = frame[column][converted.isna() & frame[column].notna()]
+        if not bad.empty:
+            raise AnalysisError(
+                f"{file}, column {column!r}, row {int(bad.index[0]) + 2}: found {bad.iloc[0]!r}, "
+                "expected a number or an empty cell."
+            )
+        numbers[column] = converted.astype(np.float64)
+    return pd.DataFrame(numbers)

@@ -1,0 +1,278 @@
+"""The statistics for data collected elsewhere: what each kind of analysis gives for one table.
+
+Every function takes a data frame and returns one or more named blocks of results, which the command
+``evenhand analyse`` prints as tables or as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.data_file import numeric_columns
+from analysis.results import Assumption, Estimate
+from analysis.validation import columns_present
+from study.errors import AnalysisError
+
+WEIGHTS = ("unweighted", "linear", "quadratic", "ordinal")
+
+
+@dataclass(frozen=True)
+class ResultBlock:
+    """Results that belong together, with what they are about.
+
+    Parameters
+    ----------
+    title : str
+        For example ``"26 a, 10 b: y"``.
+    estimates : tuple of Estimate
+    facts : mapping of str to plain values
+        What is not an estimate: the rows of a frequency table, numbers of units.
+    """
+
+    title: str
+    estimates: tuple[Estimate, ...]
+    facts: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form with full precision."""
+        return {
+            "title": self.title,
+            **self.facts,
+            "results": [estimate.to_dict() for estimate in self.estimates],
+        }
+
+
+def agreement_of(
+    frame: pd.DataFrame, points: Sequence[float], *, level: float = 0.95, seed: int = 0
+) -> list[ResultBlock]:
+    """Agreement of raters: one row per unit, one column per rater."""
+    from analysis import agreement, agreement_icc
+    from analysis.agreement_bootstrap import bootstrap_alpha
+    from analysis.agreement_krippendorff import krippendorff_alpha
+    from analysis.agreement_pairwise import light_kappa
+
+    table = _table_of_numbers(frame)
+    options: dict[str, Any] = {"level": level}
+    estimates: list[Estimate] = []
+    for weights in WEIGHTS:
+        estimates += [
+            statistic(table, points, weights=weights, **options)
+            for statistic in (
+                agreement.percent_agreement,
+                agreement.fleiss_kappa,
+                agreement.conger_kappa,
+                agreement.gwet_ac,
+                agreement.brennan_prediger,
+            )
+        ]
+        estimates.append(light_kappa(table, points, weights=weights))
+    metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
+    estimates += [krippendorff_alpha(table, points, metric=m, **options) for m in metrics]
+    blocks = [
+        ResultBlock("Agreement beyond chance", tuple(estimates), _shape(table)),
+        ResultBlock(
+            "Krippendorff's ordinal alpha, bootstrap intervals",
+            tuple(
+                _renamed(
+                    bootstrap_alpha(table, points, resample=what, seed=seed, **options),
+                    f"krippendorff_alpha_ordinal_bootstrap_{what}",
+                )
+                for what in ("items", "raters", "both")
+            ),
+            {"replicates": 1000, "seed": seed},
+        ),
+    ]
+    if table.shape[1] == 2:
+        blocks.append(_two_raters(table, points, level))
+    for missing in ("complete", "mixed_model"):
+        forms = agreement_icc.icc(table, missing=missing, level=level)
+        title = f"Intraclass correlations ({missing.replace('_', ' ')})"
+        blocks.append(ResultBlock(title, _estimates_in(forms), {"missing": missing}))
+    blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
+    return blocks
+
+
+def _two_raters(table: Any, points: Sequence[float], level: float) -> ResultBlock:
+    from analysis import agreement_pairwise as pairwise
+
+    first, second = table[:, 0], table[:, 1]
+    kappas = [pairwise.cohen_kappa(first, second, points, weights=w, level=level) for w in WEIGHTS]
+    kappas.append(pairwise.stuart_maxwell(first, second, points))
+    return ResultBlock("Cohen's kappa of the two raters", tuple(kappas), {})
+
+
+def compare_of(
+    frame: pd.DataFrame,
+    value: str,
+    by: str,
+    *,
+    planned: str = "welch",
+    level: float = 0.95,
+    unit: str = "row",
+) -> list[ResultBlock]:
+    """Two independent groups of values; first minus second in the order of the groups' names."""
+    from analysis.compare import compare_groups
+
+    numbers = numeric_columns(frame, [value], "the table")[value]
+    columns_present(list(frame.columns), [by], "the table")
+    groups = sorted(frame[by].dropna().unique().tolist(), key=str)
+    if len(groups) != 2:
+        raise AnalysisError(
+            f"Column {by!r} has {len(groups)} groups ({', '.join(map(str, groups[:6]))}), expected two. "
+            "Filter the file, or use `analyse mixed` for several."
+        )
+    first, second = (numbers[frame[by] == group].to_numpy() for group in groups)
+    names = (str(groups[0]), str(groups[1]))
+    result = compare_groups(first, second, names=names, planned=planned, level=level, unit=unit)
+    facts = {"first": names[0], "second": names[1], "planned_test": planned, **_summaries(result)}
+    return [ResultBlock(f"{value}: {names[0]} minus {names[1]}", _estimates_in(result), facts)]
+
+
+def paired_of(
+    frame: pd.DataFrame,
+    columns: tuple[str, str],
+    *,
+    bounds: tuple[float, float] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[ResultBlock]:
+    """Two columns of the same raters; the first column minus the second."""
+    from analysis.paired import bootstrap_difference, paired_contrast
+
+    numbers = numeric_columns(frame, columns, "the table")
+    minuend, subtrahend = (numbers[column].to_numpy() for column in columns)
+    names = (columns[1], columns[0])
+    result = paired_contrast(
+        subtrahend, minuend, names=names, bounds=bounds, level=level, unit="row"
+    )
+    intervals = tuple(
+        _renamed(
+            bootstrap_difference(subtrahend, minuend, method=method, level=level, seed=seed),
+            f"mean_difference_bootstrap_{method}",
+        )
+        for method in ("percentile", "bca")
+    )
+    facts = {"minuend": columns[0], "subtrahend": columns[1], **_summaries(result)}
+    title = f"{columns[0]} minus {columns[1]}"
+    return [ResultBlock(title, _estimates_in(result) + intervals, facts)]
+
+
+def groups_of(
+    frame: pd.DataFrame, *, planned: str = "welch", level: float = 0.95
+) -> list[ResultBlock]:
+    """Published n, mean and SD: columns group, n, mean, sd; other columns name the comparison."""
+    from analysis.compare import compare_summaries
+    from analysis.effect_sizes import Summary
+
+    needed = ["group", "n", "mean", "sd"]
+    columns_present(list(frame.columns), needed, "the table")
+    numeric_columns(frame, needed[1:], "the table")
+    keys = [c for c in ("table", "outcome", "item", "system", "measure") if c in frame.columns]
+    grouped = frame.groupby(keys, sort=False, dropna=False) if keys else [((), frame)]
+    blocks = []
+    for key, rows in grouped:
+        labels = key if isinstance(key, tuple) else (key,)
+        title = ", ".join(f"{name} {label}" for name, label in zip(keys, labels, strict=True))
+        if len(rows) != 2:
+            raise AnalysisError(
+                f"{title or 'The table'} has {len(rows)} groups, expected two rows for a comparison."
+            )
+        first, second = (
+            Summary(str(row["group"]), int(row["n"]), float(row["mean"]), float(row["sd"]))
+            for row in rows.to_dict("records")
+        )
+        result = compare_summaries(first, second, planned=planned, level=level)
+        facts = {"first": first.name, "second": second.name, "planned_test": planned}
+        blocks.append(
+            ResultBlock(f"{title}: {first.name} minus {second.name}", _estimates_in(result), facts)
+        )
+    return blocks
+
+
+def frequencies_of(
+    frame: pd.DataFrame,
+    value: str,
+    points: Sequence[float],
+    *,
+    by: str | None = None,
+    level: float = 0.95,
+) -> list[ResultBlock]:
+    """A frequency table of a column, for each value of another column if wanted."""
+    from analysis.frequencies import frequency_tables
+
+    numbers = numeric_columns(frame, [value], "the table")[value]
+    if by is not None:
+        columns_present(list(frame.columns), [by], "the table")
+    systems = frame[by].astype(str) if by is not None else pd.Series("all", index=frame.index)
+    ratings = pd.DataFrame({"item": value, "system": systems, "value": numbers})
+    return [
+        ResultBlock(
+            f"{value}, {by} {table.system}" if by else value,
+            (table.top_share, table.mean, table.median, table.sd),
+            {
+                "n": table.n,
+                "n_missing": table.n_missing,
+                "missing_by_reason": dict(table.missing_by_reason),
+                "frequencies": [
+                    {
+                        "point": row.point,
+                        "frequency": row.frequency,
+                        "percent": row.percent,
+                        "cumulative_percent": row.cumulative_percent,
+                        "ci_low": row.share.ci_low,
+                        "ci_high": row.share.ci_high,
+                    }
+                    for row in table.rows
+                ],
+            },
+        )
+        for table in frequency_tables(ratings, points, level=level)
+    ]
+
+
+def _table_of_numbers(frame: pd.DataFrame) -> Any:
+    if frame.shape[1] < 2:
+        raise AnalysisError(
+            f"The table has {frame.shape[1]} column, expected a column for each rater (at least two)."
+        )
+    return numeric_columns(frame, list(frame.columns), "the table").to_numpy()
+
+
+def _shape(table: Any) -> dict[str, Any]:
+    return {
+        "units": int(table.shape[0]),
+        "raters": int(table.shape[1]),
+        "ratings": int((~np.isnan(table)).sum()),
+        "missing_ratings": int(np.isnan(table).sum()),
+    }
+
+
+def _summaries(result: Any) -> dict[str, Any]:
+    return {
+        "groups": [
+            {"name": g.name, "n": g.n, "mean": g.mean, "sd": g.sd, "n_missing": g.n_missing}
+            for g in result.groups
+        ],
+        "assumptions": [
+            vars(a) for a in getattr(result, "assumptions", ()) if isinstance(a, Assumption)
+        ],
+    }
+
+
+def _estimates_in(result: Any) -> tuple[Estimate, ...]:
+    """All estimates that are fields of a frozen result, in the order of its fields."""
+    if not is_dataclass(result):
+        raise TypeError(f"expected a result, found {type(result).__name__}")
+    values = [getattr(result, field.name) for field in fields(result)]
+    return tuple(value for value in values if isinstance(value, Estimate))
+
+
+def _renamed(estimate: Estimate, name: str) -> Estimate:
+    from dataclasses import replace
+
+    return replace(estimate, statistic=name)

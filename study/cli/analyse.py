@@ -1,0 +1,228 @@
+"""The command analyse: the statistics on any CSV, no study needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from study.cli.options import json_option, print_json, print_table, say
+from study.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from analysis.table_analyses import ResultBlock
+
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+points_option = click.option(
+    "--points", required=True, help="All points of the scale, used or not: 1-5, or 0,1,2."
+)
+level_option = click.option(
+    "--confidence", "level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999)
+)
+planned_option = click.option(
+    "--planned",
+    type=click.Choice(["welch", "student"]),
+    default="welch",
+    show_default=True,
+    help="The t test that was declared in advance.",
+)
+seed_option = click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+
+
+@click.group()
+def analyse() -> None:
+    """Statistics on any CSV file, as a table or as JSON with full precision.
+
+    \b
+    Examples:
+      evenhand analyse agreement ratings.csv --points 1-5
+      evenhand analyse compare totals.csv --value total --by major --json
+      evenhand analyse groups published.csv --planned student
+    """
+
+
+@analyse.command()
+@file_argument
+@points_option
+@level_option
+@seed_option
+@json_option
+def agreement(file: Path, points: str, level: float, seed: int, as_json: bool) -> None:
+    """Agreement of raters: one row per unit, one column per rater.
+
+    \b
+    Examples:
+      evenhand analyse agreement ratings.csv --points 1-5
+    """
+    from analysis.data_file import parse_points, read_table
+    from analysis.table_analyses import agreement_of
+
+    blocks = agreement_of(read_table(file), parse_points(points), level=level, seed=seed)
+    show(blocks, "agreement", file, as_json)
+
+
+@analyse.command()
+@file_argument
+@click.option("--value", required=True, help="Column with the values.")
+@click.option("--by", required=True, help="Column with the two groups.")
+@planned_option
+@level_option
+@json_option
+def compare(file: Path, value: str, by: str, planned: str, level: float, as_json: bool) -> None:
+    """Two independent groups: t tests, ranks, effect sizes.
+
+    \b
+    Examples:
+      evenhand analyse compare totals.csv --value total --by major
+    """
+    from analysis.data_file import read_table
+    from analysis.table_analyses import compare_of
+
+    show(
+        compare_of(read_table(file), value, by, planned=planned, level=level),
+        "compare",
+        file,
+        as_json,
+    )
+
+
+@analyse.command()
+@file_argument
+@click.option("--columns", required=True, help="Two columns; the first minus the second.")
+@click.option("--bounds", help="Equivalence bounds in units of the values, such as -40,40.")
+@level_option
+@seed_option
+@json_option
+def paired(
+    file: Path, columns: str, bounds: str | None, level: float, seed: int, as_json: bool
+) -> None:
+    """Two columns of the same raters: paired tests, effect sizes, equivalence.
+
+    \b
+    Examples:
+      evenhand analyse paired totals.csv --columns eai,phi4
+      evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
+    """
+    from analysis.data_file import read_table
+    from analysis.table_analyses import paired_of
+
+    names = [name.strip() for name in columns.split(",")]
+    if len(names) != 2:
+        raise AnalysisError(f"Found the columns {columns!r}, expected two names such as eai,phi4.")
+    blocks = paired_of(
+        read_table(file),
+        (names[0], names[1]),
+        bounds=_parse_bounds(bounds),
+        level=level,
+        seed=seed,
+    )
+    show(blocks, "paired", file, as_json)
+
+
+def _parse_bounds(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise AnalysisError(
+            f"Found the bounds {text!r}, expected two numbers such as -40,40."
+        ) from None
+    return low, high
+
+
+@analyse.command()
+@file_argument
+@planned_option
+@level_option
+@json_option
+def groups(file: Path, planned: str, level: float, as_json: bool) -> None:
+    """Two groups from published n, mean and SD (columns group, n, mean, sd).
+
+    \b
+    Examples:
+      evenhand analyse groups published.csv --planned student
+    """
+    from analysis.data_file import read_table
+    from analysis.table_analyses import groups_of
+
+    show(groups_of(read_table(file), planned=planned, level=level), "groups", file, as_json)
+
+
+@analyse.command()
+@file_argument
+@click.option("--value", required=True, help="Column with the values.")
+@click.option("--by", help="Column whose values get a table each.")
+@points_option
+@level_option
+@json_option
+def frequencies(
+    file: Path, value: str, by: str | None, points: str, level: float, as_json: bool
+) -> None:
+    """Frequency tables: frequency, percentage, cumulative percentage, unused points as 0.
+
+    \b
+    Examples:
+      evenhand analyse frequencies long.csv --value y --by model --points 1-5
+    """
+    from analysis.data_file import parse_points, read_table
+    from analysis.table_analyses import frequencies_of
+
+    blocks = frequencies_of(read_table(file), value, parse_points(points), by=by, level=level)
+    show(blocks, "frequencies", file, as_json)
+
+
+def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:
+    """Print results as tables, or all of them as JSON."""
+    if as_json:
+        print_json({"kind": kind, "file": file.name, "blocks": [b.to_dict() for b in blocks]})
+        return
+    for block in blocks:
+        _show_facts(block)
+        _show_estimates(block)
+
+
+def _show_estimates(block: ResultBlock) -> None:
+    methods = list(dict.fromkeys(e.ci_method for e in block.estimates if e.ci_method))
+    rows = [
+        (
+            e.statistic,
+            _number(e.estimate) if e.estimate is not None else f"undefined: {e.undefined_because}",
+            _number(e.ci_low),
+            _number(e.ci_high),
+            _number(e.p_value),
+            e.n,
+            e.n_missing,
+            methods.index(e.ci_method) + 1 if e.ci_method else "",
+        )
+        for e in block.estimates
+    ]
+    names = ["statistic", "estimate", "low", "high", "p", "n", "missing", "interval"]
+    print_table(names, rows, title=block.title)
+    for number, method in enumerate(methods, start=1):
+        say(f"  interval {number}: {method}")
+    say("")
+
+
+def _show_facts(block: ResultBlock) -> None:
+    rows = block.facts.get("frequencies")
+    if rows:
+        print_table(
+            [name.replace("_", " ") for name in rows[0]],
+            [[_number(value) for value in row.values()] for row in rows],
+            title=f"{block.title} (n = {block.facts['n']}, missing {block.facts['n_missing']})",
+        )
+    for group in block.facts.get("groups", []):
+        say(
+            f"{group['name']}: n = {group['n']}, mean {_number(group['mean'])}, SD {_number(group['sd'])}"
+        )
+    for assumption in block.facts.get("assumptions", []):
+        say(f"Assumed: {assumption['name']} ({assumption['evidence']})")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.5g}"
