@@ -1,0 +1,226 @@
+"""The ASGI application: links that become cookies, security headers, and Streamlit behind them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.starlette import App
+
+from study.blinding import is_coordinator_token
+from study.errors import EvenhandError, LinkError
+from study.store.locking import read_lock
+from study.store.raters import find_by_token
+from survey_app import documents
+from survey_app.identity import COORDINATOR_VIEW, VIEW
+from survey_app.messages import Messages, load_messages
+from survey_app.routing import show_failure
+from survey_app.settings import (
+    COOKIE_SECONDS,
+    COORDINATOR_COOKIE,
+    RATER_COOKIE,
+    apply_streamlit_options,
+)
+from survey_app.study_in_force import close_study, study_in_force
+
+_SCRIPT = Path(__file__).parent / "main.py"
+
+
+def create_app() -> App:
+    """The survey app of the study in ``EVENHAND_STUDY``, for any ASGI server.
+
+    Raises
+    ------
+    EvenhandError
+        When the study cannot be opened, is not locked, or speaks a language without a catalogue.
+    """
+    apply_streamlit_options()
+    _load_pages()
+    mask_secrets_in_logs()
+    routes = [
+        Route("/", _shell),
+        Route("/healthz", _health),
+        Route("/j/{token}", _join),
+        Route("/coordinator/{token}", _open_coordinator_page),
+        Route("/evenhand/{name}", _browser_file),
+    ]
+    return App(_SCRIPT, routes=routes, middleware=[Middleware(Guard)], on_script_error=show_failure)
+
+
+def _load_pages() -> None:
+    # pandas' first use costs 0.6 s and 86 MB: not in a rater's first page.
+    import pandas  # noqa: F401
+
+    documents.shell(study_in_force().protocol.language)
+
+
+def _words() -> Messages:
+    return load_messages(study_in_force().protocol.language)
+
+
+def _shell(_: Request) -> Response:
+    page = documents.shell(study_in_force().protocol.language)
+    return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
+
+
+def _health(_: Request) -> Response:
+    try:
+        read_lock(study_in_force())
+    except EvenhandError:
+        return JSONResponse({"status": "database not available"}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+def _join(request: Request) -> Response:
+    """Take the secret of a rater's link out of the address, into a cookie that no script reads."""
+    token = request.path_params["token"]
+    try:
+        find_by_token(study_in_force(), token)
+    except LinkError:
+        return _notice("link.title", "link.unknown", 404)
+    except EvenhandError:
+        return _notice("failure.title", "failure.page", 503)
+    return _with_cookie(request, "/", RATER_COOKIE, token)
+
+
+def _open_coordinator_page(request: Request) -> Response:
+    token = request.path_params["token"]
+    if not is_coordinator_token(study_in_force().key, token):
+        return _notice("link.title", "link.unknown", 404)
+    return _with_cookie(request, f"/?{VIEW}={COORDINATOR_VIEW}", COORDINATOR_COOKIE, token)
+
+
+def _with_cookie(request: Request, target: str, cookie: str, token: str) -> Response:
+    response = RedirectResponse(target, status_code=303)
+    # Lax and not strict: a strict cookie is not sent when the link was opened from a mail.
+    response.set_cookie(
+        cookie,
+        token,
+        max_age=COOKIE_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _notice(title: str, text: str, status: int) -> Response:
+    words = _words()
+    return HTMLResponse(documents.notice(words, words(title), words(text)), status_code=status)
+
+
+_BROWSER_FILES = {"survey.css": "text/css", "survey.js": "text/javascript"}
+
+
+def _browser_file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _BROWSER_FILES:
+        return _notice("link.not_found_title", "link.not_found", 404)
+    return FileResponse(
+        documents.BROWSER_FILES / name,
+        media_type=_BROWSER_FILES[name],
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+_ALLOWED_PATH = re.compile(
+    r"/|/healthz|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/static/.+|/favicon\.png|/manifest\.json"
+    r"|/_stcore/(health|host-config|stream)"
+)
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
+
+
+class Guard:
+    """Lets through what raters and coordinators need, and puts security headers on every answer.
+
+    Streamlit's other addresses (metrics, uploads, media, components, sign-in, agents) and any unknown
+    one, for which Streamlit would give its start document, answer 404.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = _security_headers(scope)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *headers]
+            await send(message)
+
+        if _ALLOWED_PATH.fullmatch(scope["path"]):
+            await self.app(scope, receive, send_guarded)
+        else:
+            response = _notice("link.not_found_title", "link.not_found", 404)
+            await response(scope, receive, send_guarded)
+
+
+def _security_headers(scope: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+    # Old Safari does not count a WebSocket of the same host as 'self'.
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    policy = (
+        "default-src 'self'; script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        f"connect-src 'self'{sockets}; worker-src 'self' blob:; object-src 'none'; "
+        "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+    )
+    headers = [
+        (b"content-security-policy", policy.encode("latin-1")),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+        (b"x-robots-tag", b"noindex, nofollow"),
+    ]
+    if scope["path"].startswith(("/j/", "/coordinator/")):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
+
+
+_SECRET_PATH = re.compile(r"(/(?:j|coordinator)/)[^/?\s\"]+")
+_QUERY = re.compile(r"\?[^\s\"]*")
+
+
+class _Masked(logging.Filter):
+    """Takes links' secrets and drafts of answers out of the lines of the server's log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(mask(a) if isinstance(a, str) else a for a in record.args)
+        record.msg = mask(record.msg) if isinstance(record.msg, str) else record.msg
+        return True
+
+
+def mask(line: str) -> str:
+    """A line of a log, without the secrets of links and without queries."""
+    return _QUERY.sub("?***", _SECRET_PATH.sub(r"\1***", line))
+
+
+def mask_secrets_in_logs() -> None:
+    """Have the server's logs masked, also when another program than ours runs the application."""
+    for name in ("uvicorn.access", "uvicorn.error", "uvicorn"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, _Masked) for known in logger.filters):
+            logger.addFilter(_Masked())
+
+
+__all__ = ["close_study", "create_app", "mask"]

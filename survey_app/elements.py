@@ -1,0 +1,45 @@
+"""Parts that several pages share: headings, texts, notices. All text goes through ``safe_text``."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from survey_app import safe_text
+
+# The browser script moves the focus and the scroll position to an element whose mark is new.
+_HEADING = '<h1 class="evenhand-title" tabindex="-1" data-evenhand-page="{mark}">{text}</h1>'
+
+
+def heading(text: str, mark: str) -> None:
+    """The page's heading; ``mark`` says which page or response it is, in opaque letters."""
+    st.html(_HEADING.format(mark=html.escape(mark), text=html.escape(text)))
+
+
+def subheading(text: str) -> None:
+    """A heading within the page."""
+    st.html(f'<h2 class="evenhand-subtitle">{html.escape(text)}</h2>')
+
+
+def text(body: str) -> None:
+    """A text of the protocol."""
+    st.html(f'<div class="evenhand-text" dir="auto">{safe_text.to_html(body)}</div>')
+
+
+def remark(body: str) -> None:
+    """A short line in small letters."""
+    st.html(f'<p class="evenhand-remark">{html.escape(body)}</p>')
+
+
+def note(body: str, kind: str = "info") -> None:
+    """A calm sentence in a box: ``"info"``, ``"warning"`` or ``"simulated"``."""
+    role = "alert" if kind == "warning" else "status"
+    st.html(f'<p class="evenhand-note evenhand-{kind}" role="{role}">{html.escape(body)}</p>')
+
+
+def notice(title: str, body: str, mark: str) -> None:
+    """A page of one sentence."""
+    with st.container(key="reading"):
+        heading(title, mark)
+        text(body)

@@ -1,0 +1,104 @@
+"""Response text is data: it is shown as text with a little formatting, and can do nothing else.
+
+Responses come from models, so any of them may hold HTML, images, links, formulas or directives. A
+page that fetched one image would tell an outside server, and its log, which response a rater sees.
+
+Everything is escaped. A small subset of Markdown becomes elements that carry no attribute but the
+number of a list's item: paragraphs, line breaks, bold, emphasis, lists and headings (shown as bold
+lines). All else stays on the page as the characters that the system wrote.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import groupby
+
+# Lengths are bounded, or a long line of unmatched markers would take quadratic time.
+_BOLD = re.compile(
+    r"\*\*(?=\S)(.{1,999}?)(?<=\S)\*\*(?!\*)|(?<!\w)__(?=\S)(.{1,999}?)(?<=\S)__(?!\w)"
+)
+# No "<": emphasis may not reach over the end of a bold part.
+_EMPHASIS = re.compile(
+    r"(?<![\w*])\*(?=\S)([^*<]{1,999}?)(?<=\S)\*(?![\w*])"
+    r"|(?<!\w)_(?=\S)([^_<]{1,999}?)(?<=\S)_(?!\w)"
+)
+_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
+_BULLET = re.compile(r"\s{0,3}[-*+•]\s+(.*)")
+_NUMBER = re.compile(r"\s{0,3}(\d{1,3})[.)]\s+(.*)")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~|<>$:&^=\"'@/])")
+
+
+def to_html(text: str) -> str:
+    """Text as HTML in which only this function's own elements, without attributes, are markup.
+
+    Parameters
+    ----------
+    text : str
+        Anything, for example what a model wrote.
+    """
+    lines = _visible(text).split("\n")
+    return "".join(_block(kind, list(group)) for kind, group in groupby(lines, _kind))
+
+
+def to_label(text: str) -> str:
+    """Text as a widget's label, in which Streamlit's Markdown shows every character as it is."""
+    one_line = " ".join(_visible(text).split())
+    # A word joiner stops ":name:" and ":name[", which Streamlit replaces after it has unescaped.
+    return _MARKDOWN.sub(r"\\\1", re.sub(r":(?=[\w+-])", ":\u2060", one_line))
+
+
+def _visible(text: str) -> str:
+    """Line ends made equal; control, bidi-override and other invisible characters taken out."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    return "".join(
+        character
+        for character in text
+        if character in _KEPT or unicodedata.category(character) not in _INVISIBLE
+    )
+
+
+# Controls, formats (bidi overrides reorder what is read), surrogates, private use.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+# Joiners and direction marks belong to Arabic, Persian and Indic spelling and to emoji.
+_KEPT = frozenset("\n\u200c\u200d\u200e\u200f")
+
+
+def _kind(line: str) -> str:
+    if not line.strip():
+        return "blank"
+    if _BULLET.fullmatch(line):
+        return "ul"
+    if _NUMBER.fullmatch(line):
+        return "ol"
+    if _HEADING.fullmatch(line.strip()):
+        return "heading"
+    return "text"
+
+
+def _block(kind: str, lines: list[str]) -> str:
+    if kind == "blank":
+        return ""
+    if kind in ("ul", "ol"):
+        return f"<{kind}>{''.join(_items(kind, lines))}</{kind}>"
+    if kind == "heading":
+        headings = (_HEADING.fullmatch(line.strip()) for line in lines)
+        return "".join(f"<p><strong>{_inline(m.group(1))}</strong></p>" for m in headings if m)
+    return f"<p>{'<br>'.join(_inline(line.strip()) for line in lines)}</p>"
+
+
+def _items(kind: str, lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if kind == "ul" and (bullet := _BULLET.fullmatch(line)):
+            yield f"<li>{_inline(bullet.group(1))}</li>"
+        elif number := _NUMBER.fullmatch(line):
+            # The number is kept: a blank line between the items must not start again at 1.
+            yield f'<li value="{int(number.group(1))}">{_inline(number.group(2))}</li>'
+
+
+def _inline(text: str) -> str:
+    escaped = html.escape(text, quote=True)
+    bold = _BOLD.sub(lambda m: f"<strong>{m.group(1) or m.group(2)}</strong>", escaped)
+    return _EMPHASIS.sub(lambda m: f"<em>{m.group(1) or m.group(2)}</em>", bold)

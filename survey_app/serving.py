@@ -1,0 +1,113 @@
+"""Serving: runs the survey app in this process until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from study.errors import EvenhandError
+from survey_app.settings import ADDRESS_VARIABLE, STUDY_VARIABLE
+
+GRACE_SECONDS = 3
+
+
+class ServingError(EvenhandError):
+    """The survey app cannot listen on the given address."""
+
+
+def serve(
+    study_folder: Path,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    *,
+    address: str | None = None,
+    when_listening: Callable[[int], None] | None = None,
+) -> None:
+    """Serve a study until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    study_folder : Path
+    host : str
+        Where to listen; ``"0.0.0.0"`` for all networks of this machine.
+    port : int
+        0 takes any free port.
+    address : str, optional
+        The address under which raters reach the server, for links on the coordinator's page, for
+        example ``"https://study.example.org"``.
+    when_listening : callable, optional
+        Called with the port once the study is open and the port is taken.
+
+    Raises
+    ------
+    ServingError
+        When the port is in use or the host is not this machine's.
+    EvenhandError
+        When the study cannot be opened or is not locked.
+    """
+    os.environ[STUDY_VARIABLE] = str(study_folder)
+    if address:
+        os.environ[ADDRESS_VARIABLE] = address
+    listening = _listen(host, port)
+    try:
+        import uvicorn
+
+        from survey_app.application import close_study, create_app
+
+        logging.getLogger("streamlit").setLevel(logging.ERROR)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(),
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                lifespan="on",
+                # Open pages keep their connection for ever; stopping does not wait for them.
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        if when_listening is not None:
+            when_listening(listening.getsockname()[1])
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+        close_study()
+    finally:
+        listening.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, so that a wrong address is known before anything else is done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise ServingError(_reason(host, port, error)) from None
+    return listening
+
+
+def _reason(host: str, port: int, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is already in use, perhaps by another survey server. Stop that "
+            f"one, or choose another port, for example --port {port + 1 if port < 65535 else 8501}."
+        )
+    if number == errno.EACCES:
+        return (
+            f"Port {port} needs an administrator's rights. Choose one from 1024, e.g. --port 8501."
+        )
+    if isinstance(error, OverflowError):
+        return f"There is no port {port}. Expected a number from 0 to 65535."
+    return (
+        f"This machine cannot listen on {host!r}. Use --host 127.0.0.1 for this machine only, or "
+        "--host 0.0.0.0 for all its networks."
+    )

@@ -1,0 +1,59 @@
+"""The study that this server process serves, opened once."""
+
+from __future__ import annotations
+
+import threading
+
+from study.errors import LockError
+from study.store.locking import lock_faults, read_lock
+from study.store.study import Study, open_study
+from survey_app.settings import study_folder
+
+_opening = threading.Lock()
+_study: Study | None = None
+
+
+def study_in_force() -> Study:
+    """The study in ``EVENHAND_STUDY``, opened at the first call.
+
+    Raises
+    ------
+    StoreError, ProtocolError
+        When the folder holds no study that can be opened.
+    LockError
+        When the study is not locked, or differs from its lock.
+    """
+    global _study
+    with _opening:
+        if _study is None:
+            study = open_study(study_folder())
+            try:
+                _refuse_unless_locked(study)
+            except LockError:
+                study.close()
+                raise
+            _study = study
+        return _study
+
+
+def _refuse_unless_locked(study: Study) -> None:
+    if read_lock(study) is None:
+        raise LockError(
+            "The study is not locked yet, so raters could see different things. Run `evenhand lock`, "
+            "then `evenhand enrol`, and start the app again."
+        )
+    faults = lock_faults(study)
+    if faults:
+        raise LockError(
+            f"The study differs from its lock: {faults[0]}. Nobody can rate it like this. Run "
+            "`evenhand verify` to see all differences, and put the locked data back."
+        )
+
+
+def close_study() -> None:
+    """Close the study, if one is open."""
+    global _study
+    with _opening:
+        if _study is not None:
+            _study.close()
+        _study = None
