@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -81,8 +82,14 @@ class RandomTerm:
     def factor(self, parameters: Floats) -> Floats:
         """Lower-triangular factor from its entries by rows, shape (r, r)."""
         lower = np.zeros((self.width, self.width))
-        lower[np.tril_indices(self.width)] = parameters
+        lower[lower_entries(self.width)] = parameters
         return lower
+
+
+@lru_cache
+def lower_entries(width: int) -> tuple[Codes, Codes]:
+    """Places of the entries of a lower-triangular factor, by rows."""
+    return np.tril_indices(width)
 
 
 def random_term(
@@ -179,8 +186,7 @@ class BlockSystem:
         schur.reshape(levels, width, levels, width)[index, :, index, :] += own
         self.lower = np.linalg.cholesky(schur)
         self.log_determinant += 2.0 * float(np.sum(np.log(np.diag(self.lower))))
-        half = np.linalg.inv(self.lower)
-        self.schur_inverse = half.T @ half
+        self.schur_inverse = np.linalg.inv(schur)
 
     def solve(self, right: Sequence[Floats]) -> list[Floats]:
         """H^-1 applied to right-hand sides, each (levels, r)."""
@@ -193,6 +199,7 @@ class BlockSystem:
         second = self.schur_inverse @ remaining
         return [own - (wide @ second).reshape(own.shape), second.reshape(levels, width)]
 
+    @cached_property
     def inverse_blocks(self) -> tuple[Floats, Floats | None, Floats | None]:
         """Blocks of H^-1: own block per first level, cross block (l1, r1, q2), second (q2, q2)."""
         if self.gain is None:
@@ -200,7 +207,7 @@ class BlockSystem:
         levels, width, size = self.gain.shape
         cross = -(self.gain.reshape(levels * width, size) @ self.schur_inverse)
         cross = cross.reshape(levels, width, size)
-        own = self.first_inverse - np.einsum("laq,lbq->lab", cross, self.gain, optimize=True)
+        own = self.first_inverse - cross @ self.gain.transpose(0, 2, 1)
         return own, cross, self.schur_inverse
 
     def dense_inverse(self) -> Floats:
@@ -219,34 +226,30 @@ class BlockSystem:
 
     def trace_terms(self) -> list[Floats]:
         """For each term the matrix N (r, r) with tr(H^-1 Lambda' Z'WZ dLambda) = tr(N dLambda)."""
-        own, cross, second = self.inverse_blocks()
-        one = self.factors[0]
-        first = np.einsum("lab,cb,lcd->ad", own, one, self.products.first, optimize=True)
-        products = self.products
+        own, cross, second = self.inverse_blocks
+        one, products = self.factors[0], self.products
+        first = np.sum(own @ one.T @ products.first, axis=0)
         if cross is None or second is None or products.cross is None or products.second is None:
             return [first]
-        two = self.factors[1]
-        levels, width = products.cross.shape[2:]
-        cross = cross.reshape(*cross.shape[:2], levels, width)
-        raw = products.cross
-        first = first + np.einsum("lamb,cb,ldmc->ad", cross, two, raw, optimize=True)
-        index = np.arange(levels)
-        diagonal = second.reshape(levels, width, levels, width)[index, :, index, :]
-        other = np.einsum("mab,cb,mcd->ad", diagonal, two, products.second, optimize=True)
-        other = other + np.einsum("lbma,cb,lcmd->ad", cross, one, raw, optimize=True)
-        return [first, other]
+        two, raw = self.factors[1], products.cross
+        levels, width = raw.shape[2:]
+        blocks = cross.reshape(*cross.shape[:2], levels, width)
+        first = first + np.tensordot(blocks @ two.T, raw, axes=((0, 2, 3), (0, 2, 3)))
+        diagonal = _diagonal_blocks(second, levels, width)
+        other = np.sum(diagonal @ two.T @ products.second, axis=0)
+        turned = (one @ cross).reshape(blocks.shape)
+        return [first, other + np.tensordot(turned, raw, axes=((0, 1, 2), (0, 1, 2)))]
 
     def leverages(self, terms: Sequence[RandomTerm]) -> Floats:
         """z_i Lambda H^-1 Lambda' z_i' of every rating, shape (n,)."""
-        own, cross, second = self.inverse_blocks()
+        own, cross, second = self.inverse_blocks
         one = self.factors[0]
         total = _own_leverage(terms[0], one @ own @ one.T)
         if cross is None or second is None:
             return total
         two, other = self.factors[1], terms[1]
         levels, width = other.n_levels, other.width
-        index = np.arange(levels)
-        diagonal = second.reshape(levels, width, levels, width)[index, :, index, :]
+        diagonal = _diagonal_blocks(second, levels, width)
         total = total + _own_leverage(other, two @ diagonal @ two.T)
         both = cross.reshape(*cross.shape[:2], levels, width)
         both = _scaled_cross(both, one.T, two.T).reshape(*cross.shape[:2], levels, width)
@@ -255,6 +258,12 @@ class BlockSystem:
             for b, right in enumerate(other.columns):
                 total = total + 2.0 * left * right * both[:, a, :, b].reshape(-1)[pair]
         return total
+
+
+def _diagonal_blocks(matrix: Floats, levels: int, width: int) -> Floats:
+    index = np.arange(levels)
+    blocks: Floats = matrix.reshape(levels, width, levels, width)[index, :, index, :]
+    return blocks
 
 
 def _own_leverage(term: RandomTerm, blocks: Floats) -> Floats:
@@ -269,9 +278,9 @@ def _scaled_cross(cross: Floats, one: Floats, two: Floats) -> Floats:
     """Lambda1' C Lambda2 with the second factor's axes joined, shape (l1, r1, l2 * r2)."""
     levels, _, others, width = cross.shape
     if one.size == 1 and two.size == 1:
-        return (cross * (one[0, 0] * two[0, 0])).reshape(levels, 1, others)
+        return np.asarray((cross * (one[0, 0] * two[0, 0])).reshape(levels, 1, others))
     scaled = np.einsum("ca,lcmd,db->lamb", one, cross, two, optimize=True)
-    return scaled.reshape(levels, one.shape[0], others * width)
+    return np.asarray(scaled.reshape(levels, one.shape[0], others * width))
 
 
 def _block_inverse(blocks: Floats) -> Floats:
@@ -285,4 +294,5 @@ def _block_determinant(blocks: Floats) -> Floats:
 
 
 def _blocks_times(blocks: Floats, cross: Floats) -> Floats:
-    return blocks * cross if blocks.shape[1] == 1 else blocks @ cross
+    product: Floats = blocks * cross if blocks.shape[1] == 1 else blocks @ cross
+    return product

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, random_term
+from analysis.crossed_effects import RandomTerm, lower_entries, random_term
 from analysis.cumulative_link import (
     fit_counts,
     level_counts,
@@ -52,6 +52,12 @@ class LaplaceFit:
     likelihood: LaplaceLikelihood
     maximum: Maximum
 
+    @property
+    def settled(self) -> bool:
+        """Converged, with every threshold and slope determined by the data."""
+        flat = self.maximum.flat[: self.likelihood.n_fixed]
+        return self.maximum.converged and bool(np.all(np.abs(flat) < 1e-3))
+
     def covariance(self, term: str) -> Floats | None:
         """Covariance matrix of a term's random effects; None when the term is not in the model."""
         factors = self.likelihood.factors(self.maximum.parameters)
@@ -74,7 +80,7 @@ def fit_laplace(ratings: CrossedRatings, x: Floats, terms: list[RandomTerm]) -> 
         counts = counts.sum(axis=0, keepdims=True)
     first = fit_counts(counts)
     likelihood = LaplaceLikelihood(ratings.category, x, terms)
-    lambdas = [_START_SD * np.eye(t.width)[np.tril_indices(t.width)] for t in likelihood.terms]
+    lambdas = [_START_SD * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
     start = np.concatenate([first.thresholds, first.slopes, *lambdas])
     scale = np.diag(np.full(start.size, 0.05))
     fixed = likelihood.n_fixed
@@ -141,7 +147,7 @@ def fit_clmm(
         return ModelFit(**facts, undefined_because=because)
     terms, no_prompt = random_terms(ratings, random_slopes)
     fit = fit_laplace(ratings, ratings.contrasts(), terms)
-    if not fit.maximum.converged:
+    if not fit.settled:
         said = (
             "the fit did not converge: the likelihood has no clear maximum for these data "
             f"(last promised rise {fit.maximum.decrement / 2:.2g})"
@@ -174,7 +180,7 @@ def _model_fit(
     ci_level: float,
 ) -> ModelFit:
     parameters = fit.maximum.parameters
-    covariance = np.linalg.inv(fit.maximum.information)
+    covariance = fit.maximum.covariance()
     errors = np.sqrt(np.diag(covariance))
     k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
     unit = "rater" if no_prompt else "rater and prompt"
@@ -285,7 +291,7 @@ def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimat
     """Likelihood-ratio test of all levels together, the random effects kept."""
     null = fit_laplace(ratings, np.empty((ratings.n, 0)), fit.likelihood.terms)
     facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
-    if not null.maximum.converged:
+    if not null.settled:
         said = "the model without the effect did not converge"
         return undefined("likelihood_ratio_effect", said, **facts)
     return likelihood_ratio(

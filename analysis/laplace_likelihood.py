@@ -27,6 +27,7 @@ from analysis.crossed_effects import (
     BlockSystem,
     RandomTerm,
     cross_products,
+    lower_entries,
     order_for_elimination,
 )
 from analysis.cumulative_link import gap_terms, padded
@@ -135,7 +136,7 @@ class LaplaceLikelihood:
             ]
             step = system.solve(right)
             moved = max(float(np.max(np.abs(s))) for s in step)
-            if moved < 1e-9:
+            if moved < 1e-10:
                 break
             state, improved = self._step(state, step, a, b, factors)
             if not improved:
@@ -180,5 +181,5 @@ class LaplaceLikelihood:
         traces = system.trace_terms()
         for term, u, v, trace in zip(self.terms, mode.effects, pull, traces, strict=True):
             full = term.sums(by_eta).T @ u - trace.T - 0.5 * term.sums(slope).T @ v
-            parts.append(full[np.tril_indices(term.width)])
+            parts.append(full[lower_entries(term.width)])
         return np.concatenate(parts)

@@ -11,7 +11,10 @@ from analysis.ratings_frame import Floats
 
 _DIFFERENCE = 1e-4
 _NEWTON_STEPS = 12
-_SETTLED = 1e-9
+_BFGS_STEPS = 200
+_NEAR = 1e-11
+_SETTLED = 1e-8
+_FLAT = 1e-7
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 
@@ -27,8 +30,10 @@ class Maximum:
     information : ndarray, shape (p, p)
         Minus the Hessian there.
     converged : bool
-        The information is positive definite and the last Newton step would have raised the value
-        by less than 1e-9.
+        The last Newton step promised a rise of less than 5e-9 (it was taken; what is left is of the
+        order of its square) and no direction leads upwards.
+    flat : ndarray, shape (p, m)
+        Directions in which the likelihood does not change, as columns; usually none.
     decrement : float
         Twice the rise that the last Newton step promised.
     """
@@ -38,6 +43,13 @@ class Maximum:
     information: Floats
     converged: bool
     decrement: float
+    flat: Floats
+
+    def covariance(self) -> Floats:
+        """Inverse of the information, the flat directions left out (pseudo-inverse)."""
+        if self.flat.shape[1] == 0:
+            return np.linalg.inv(self.information)
+        return np.linalg.pinv(self.information, rcond=_FLAT, hermitian=True)
 
 
 def information_matrix(objective: Objective, parameters: Floats) -> Floats:
@@ -65,47 +77,77 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     scale : ndarray, shape (p, p)
         A guess at the inverse information, positive definite: it makes the first steps short
         where the likelihood is steep.
+
+    Notes
+    -----
+    BFGS with step halving, written out: for ten parameters a library's call costs more than the
+    step, and its line search does not know that minus infinity is a wall.
     """
-    from scipy.optimize import minimize
-
-    root = np.linalg.cholesky(scale)
-
-    def downhill(z: Floats) -> tuple[float, Floats]:
-        value, gradient = objective(start + root @ z)
-        # The line search needs a number to turn back from.
-        return (-value, -(root.T @ gradient)) if np.isfinite(value) else (1e12, np.zeros(z.size))
-
-    found = minimize(
-        downhill, np.zeros(start.size), jac=True, method="L-BFGS-B", options={"gtol": 1e-3}
-    )
-    return _newton(objective, start + root @ found.x)
-
-
-def _newton(objective: Objective, parameters: Floats) -> Maximum:
+    parameters, inverse = start, scale
     value, gradient = objective(parameters)
+    if not np.isfinite(value):
+        return Maximum(start, value, np.eye(start.size), False, np.inf, _no_direction(start))
+    for _ in range(_BFGS_STEPS):
+        step = inverse @ gradient
+        promised = float(gradient @ step)
+        if promised < _NEAR:
+            break
+        length, trial = _line(objective, parameters, value, step, promised)
+        if trial is None:
+            break
+        moved, turned = length * step, gradient - trial[1]
+        parameters = parameters + moved
+        value, gradient = trial
+        curve = float(moved @ turned)
+        if curve > 1e-12 * float(moved @ moved):
+            side = inverse @ turned
+            inverse = (
+                inverse
+                + np.outer(moved, moved) * (1.0 + float(turned @ side) / curve) / curve
+                - (np.outer(side, moved) + np.outer(moved, side)) / curve
+            )
+    return _newton(objective, parameters, value, gradient)
+
+
+def _line(
+    objective: Objective, parameters: Floats, value: float, step: Floats, promised: float
+) -> tuple[float, tuple[float, Floats] | None]:
+    """First of the halved steps that raises the value enough (Armijo); None when none does."""
+    length = 1.0
+    while length > 1e-8:
+        trial = objective(parameters + length * step)
+        if trial[0] >= value + 1e-4 * length * promised:
+            return length, trial
+        length /= 2.0
+    return 0.0, None
+
+
+def _newton(objective: Objective, parameters: Floats, value: float, gradient: Floats) -> Maximum:
     information = information_matrix(objective, parameters)
     decrement = np.inf
     for _ in range(_NEWTON_STEPS):
         values, vectors = np.linalg.eigh(information)
         if values[-1] <= 0:
             break
-        curved = np.maximum(np.abs(values), 1e-8 * values[-1])
+        curved = np.maximum(np.abs(values), _FLAT * values[-1])
         step = vectors @ ((vectors.T @ gradient) / curved)
         decrement = float(gradient @ step)
-        small_curve = values[0] <= 1e-8 * values[-1]
         if decrement < _SETTLED:
-            return Maximum(parameters, value, information, not small_curve, decrement)
-        length = 1.0
-        while length > 1e-6:
-            trial_value, trial_gradient = objective(parameters + length * step)
-            if trial_value > value:
-                break
-            length /= 2.0
-        else:
+            parameters = parameters + step
+            value = objective(parameters)[0]
+            upwards = bool(values[0] < -1e-5 * values[-1])
+            flat = vectors[:, values <= _FLAT * values[-1]]
+            return Maximum(parameters, value, information, not upwards, decrement, flat)
+        length, trial = _line(objective, parameters, value, step, decrement)
+        if trial is None:
             break
         parameters = parameters + length * step
-        value, gradient = trial_value, trial_gradient
+        value, gradient = trial
         # A Newton step that promised less than this leaves the Hessian as it is to 1e-5.
-        if decrement > 1e-6:
+        if decrement > 1e-7:
             information = information_matrix(objective, parameters)
-    return Maximum(parameters, value, information, False, decrement)
+    return Maximum(parameters, value, information, False, decrement, _no_direction(parameters))
+
+
+def _no_direction(parameters: Floats) -> Floats:
+    return np.empty((parameters.size, 0))

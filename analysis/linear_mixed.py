@@ -1,0 +1,238 @@
+"""Linear mixed model of ratings: crossed random raters and prompts, fitted by REML.
+
+The points are taken as equally spaced numbers here; the cumulative-link mixed model does without.
+
+References
+----------
+1. Bates D, Maechler M, Bolker B, Walker S. Fitting linear mixed-effects models using lme4.
+   J Stat Softw 2015;67(1):1-48.
+2. Kuznetsova A, Brockhoff PB, Christensen RHB. lmerTest package. J Stat Softw 2017;82(13):1-26.
+3. Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum
+   likelihood. Biometrics 1997;53:983-997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from analysis.crossed_effects import RandomTerm, lower_entries
+from analysis.cumulative_link import likelihood_ratio
+from analysis.cumulative_link_mixed import (
+    inference_unit,
+    random_terms,
+    slope_obstacle,
+    variance_estimates,
+)
+from analysis.degrees_of_freedom import (
+    FTest,
+    KenwardRoger,
+    Satterthwaite,
+    kenward_roger,
+    satterthwaite,
+)
+from analysis.likelihood_maximum import Maximum, maximise
+from analysis.model_results import ModelFit, wald_estimate
+from analysis.ratings_frame import CrossedRatings, Floats
+from analysis.restricted_likelihood import LinearMixedLikelihood, LinearState
+from analysis.results import Assumption, Estimate, undefined
+
+METHOD = "restricted maximum likelihood (REML)"
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """Maximum of a linear mixed model's likelihood, with its state there."""
+
+    likelihood: LinearMixedLikelihood
+    maximum: Maximum
+    state: LinearState
+
+    @property
+    def sigma(self) -> float:
+        """Residual SD."""
+        return float(np.sqrt(self.state.penalized / self.likelihood.degrees))
+
+    def covariance(self, term: str) -> Floats | None:
+        """Covariance matrix of a term's random effects; None when the term is not in the model."""
+        for known, factor in zip(self.likelihood.terms, self.state.system.factors, strict=True):
+            if known.name == term:
+                return np.asarray(self.sigma**2 * (factor @ factor.T))
+        return None
+
+
+def fit_linear(y: Floats, x: Floats, terms: list[RandomTerm], *, reml: bool = True) -> LinearFit:
+    """Fit y (n,) on x (n, p), intercept included, with one or two random terms."""
+    likelihood = LinearMixedLikelihood(y, x, terms, reml=reml)
+    start = np.concatenate(
+        [0.5 * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
+    )
+    maximum = maximise(likelihood, start, np.diag(np.full(start.size, 0.02)))
+    return LinearFit(likelihood, maximum, likelihood.state(maximum.parameters))
+
+
+def fit_lmm(
+    ratings: CrossedRatings, *, random_slopes: bool = False, ci_level: float = 0.95
+) -> ModelFit:
+    """Linear mixed model with crossed random raters and prompts, as ``lme4::lmer`` fits it.
+
+    Parameters
+    ----------
+    ratings : CrossedRatings
+    random_slopes : bool
+        Let the difference of each level from the reference vary between raters (correlated with
+        the rater's intercept).
+    ci_level : float
+        Between 0 and 1; t intervals with Satterthwaite's degrees of freedom.
+
+    Returns
+    -------
+    ModelFit
+        Coefficients are mean differences in points. ``details`` of each carry Kenward-Roger's
+        standard error, degrees of freedom and p-value too.
+    """
+    because = (
+        ratings.obstacle() or ratings.rater_obstacle() or slope_obstacle(ratings, random_slopes)
+    )
+    facts = _facts(ratings, random_slopes)
+    if because:
+        return ModelFit(**facts, undefined_because=because)
+    terms, no_prompt = random_terms(ratings, random_slopes)
+    x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
+    if ratings.n <= x.shape[1] + 1:
+        said = f"{ratings.n} ratings are too few for {x.shape[1]} means and an error"
+        return ModelFit(**facts, undefined_because=said)
+    fit = fit_linear(ratings.value, x, terms)
+    if not fit.maximum.converged or fit.state.penalized <= fit.likelihood.negligible:
+        said = (
+            "the fit did not converge: levels, raters and prompts explain these ratings without "
+            "error or the likelihood has no clear maximum"
+        )
+        return ModelFit(**facts, undefined_because=said)
+    return _model_fit(ratings, fit, facts, no_prompt, ci_level)
+
+
+def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
+    slopes = " and slopes" if random_slopes else ""
+    prompts = not ratings.prompt_obstacle()
+    return {
+        "model": "linear_mixed_slopes" if random_slopes else "linear_mixed",
+        "title": f"Linear mixed model, random rater intercepts{slopes}"
+        + (" and crossed random prompt intercepts" if prompts else ""),
+        "unit_of_inference": inference_unit(prompts),
+        "method": METHOD,
+        "n": ratings.n,
+        "n_missing": ratings.n_missing,
+        "n_raters": len(ratings.raters),
+        "n_prompts": len(ratings.prompts),
+    }
+
+
+def _model_fit(
+    ratings: CrossedRatings, fit: LinearFit, facts: dict[str, Any], no_prompt: str, ci_level: float
+) -> ModelFit:
+    unit = "rater" if no_prompt else "rater and prompt"
+    parameters, sigma = fit.maximum.parameters, fit.sigma
+    spread = satterthwaite(fit.likelihood, parameters, sigma)
+    adjusted = kenward_roger(fit.likelihood, parameters, sigma)
+    variances, notes = variance_estimates(ratings, fit.covariance, no_prompt, sigma**2)
+    contrasts = np.eye(fit.likelihood.p)[1:]
+    joint = spread.f_test(contrasts, fit.state.beta)
+    tests = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
+    if adjusted is None:
+        notes = (*notes, "Kenward-Roger is left out: more than 2,500 random effects")
+    else:
+        kr = adjusted.f_test(contrasts, fit.state.beta)
+        tests.append(_f_estimate("f_kenward_roger_effect", kr, ratings, unit))
+    tests.append(_effect_test(ratings, fit, unit))
+    return ModelFit(
+        **facts,
+        coefficients=_coefficients(ratings, fit, spread, adjusted, unit, ci_level),
+        variances=variances,
+        tests=tuple(tests),
+        log_likelihood=fit.maximum.value,
+        n_parameters=fit.likelihood.p + fit.likelihood.n_parameters + 1,
+        converged=True,
+        notes=notes,
+        assumptions=(
+            Assumption("the points are equally spaced", None, "not tested"),
+            Assumption("rater effects, prompt effects and errors are normal", None, "not tested"),
+        ),
+    )
+
+
+def _coefficients(
+    ratings: CrossedRatings,
+    fit: LinearFit,
+    spread: Satterthwaite,
+    adjusted: KenwardRoger | None,
+    unit: str,
+    ci_level: float,
+) -> tuple[Estimate, ...]:
+    found = []
+    for index, row in enumerate(np.eye(fit.likelihood.p)):
+        details: dict[str, Any] = {"term": "(Intercept)", "level": ratings.levels[index]}
+        if index > 0:
+            details = {
+                "term": ratings.terms[index - 1],
+                "level": ratings.levels[index],
+                "reference": ratings.levels[0],
+            }
+        if adjusted is not None:
+            test = adjusted.f_test(row[None, :], fit.state.beta)
+            details |= {
+                "kenward_roger_std_error": float(np.sqrt(adjusted.adjusted[index, index])),
+                "kenward_roger_df": test.denominator,
+                "kenward_roger_p_value": test.p_value,
+            }
+        found.append(
+            wald_estimate(
+                "mean_difference" if index else "intercept",
+                float(fit.state.beta[index]),
+                float(np.sqrt(spread.covariance[index, index])),
+                df=spread.degrees(row),
+                ci_level=ci_level,
+                ci_method="t, Satterthwaite degrees of freedom",
+                n=ratings.n,
+                n_missing=ratings.n_missing,
+                unit=unit,
+                **details,
+            )
+        )
+    return tuple(found)
+
+
+def _f_estimate(name: str, test: FTest, ratings: CrossedRatings, unit: str) -> Estimate:
+    return Estimate(
+        name,
+        test.statistic,
+        p_value=test.p_value,
+        n=ratings.n,
+        n_missing=ratings.n_missing,
+        unit=unit,
+        details=MappingProxyType({"df1": test.numerator, "df2": test.denominator}),
+    )
+
+
+def _effect_test(ratings: CrossedRatings, fit: LinearFit, unit: str) -> Estimate:
+    """Likelihood-ratio test of all levels, both models refitted by full maximum likelihood."""
+    ones = np.ones((ratings.n, 1))
+    terms = list(fit.likelihood.terms)
+    x = np.column_stack([ones, ratings.contrasts()])
+    larger = fit_linear(ratings.value, x, terms, reml=False)
+    smaller = fit_linear(ratings.value, ones, terms, reml=False)
+    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
+    if not (larger.maximum.converged and smaller.maximum.converged):
+        said = "a refit by full maximum likelihood did not converge"
+        return undefined("likelihood_ratio_effect", said, **facts)
+    return likelihood_ratio(
+        "likelihood_ratio_effect",
+        smaller.maximum.value,
+        larger.maximum.value,
+        len(ratings.levels) - 1,
+        **facts,
+        null_hypothesis=f"{ratings.effect} makes no difference",
+    )
