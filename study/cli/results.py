@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from study.cli.options import json_option, print_json, say, with_study
-from study.errors import Finding
+from study.errors import Finding, StoreError
 from study.store.study import Study
 
 
@@ -95,12 +95,42 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
       evenhand export -o ratings.csv
       evenhand export --what codebook -o codebook.csv
       evenhand export --what responses --format jsonl
+      evenhand export --format sav -o ratings.sav
     """
+    if kind in ("sav", "dta"):
+        _export_statistics_file(study, what, kind, output)
+        return
     text = _export_text(study, what, kind)
     if output is None:
         click.echo(text, nl=False)
         return
     output.write_text(text, encoding="utf-8")
+    say(f"Wrote {output}.")
+
+
+def _export_statistics_file(study: Study, what: str, kind: str, output: Path | None) -> None:
+    import pandas as pd
+
+    from analysis.statistics_files import ItemLabels, write_statistics_file
+    from study.export import rating_rows
+
+    if what != "ratings" or output is None or output.suffix != f".{kind}":
+        raise StoreError(
+            f"The format {kind} is for the ratings and needs a file: evenhand export --format {kind} -o "
+            f"ratings.{kind}"
+        )
+    items = [
+        ItemLabels(
+            item.id,
+            item.text,
+            {p.value: p.label for p in study.protocol.scale_of(item.id).points},
+        )
+        for item in study.protocol.items
+    ]
+    rows = rating_rows(study)
+    if not rows:
+        raise StoreError("Nobody is enrolled yet, so there are no ratings to export.")
+    write_statistics_file(pd.DataFrame(rows), items, output, title=study.protocol.title)
     say(f"Wrote {output}.")
 
 
