@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from models.backends.interface import Message
 from models.backends.model_files import (
+    INSTALL_COMMAND,
     library_versions,
     sha256_of_file,
     sha256_of_folder,
 )
 from models.decoding import DecodingSettings, Generated
+from study.errors import ModelError
 
 
 class ExecutorchBackend:
@@ -30,6 +33,7 @@ class ExecutorchBackend:
     """
 
     def __init__(self, pte: Path, tokenizer_folder: Path) -> None:
+        _refuse_without_packages()
         from models.offline_runtime import OfflineRuntime
 
         self._pte = pte
@@ -42,7 +46,7 @@ class ExecutorchBackend:
         self._files = {pte.name: self._model_sha256} | {
             f"{tokenizer_folder.name}/{name}": digest for name, digest in tokenizer.items()
         }
-        self._runtime = OfflineRuntime(pte, tokenizer_folder).__enter__()
+        self._runtime = OfflineRuntime(pte, tokenizer_folder)
 
     def provenance(self) -> dict[str, Any]:
         """The file, its hash and its tokenizer's, and the runtime's version."""
@@ -70,3 +74,13 @@ class ExecutorchBackend:
     def close(self) -> None:
         """End the runtime's process."""
         self._runtime.close()
+
+
+def _refuse_without_packages() -> None:
+    # The runtime's own process would call a missing package a damaged file.
+    for package in ("executorch", "torch", "transformers"):
+        if find_spec(package) is None:
+            raise ModelError(
+                f"The executorch backend needs the package {package!r}. "
+                f"Install it with: {INSTALL_COMMAND}"
+            )

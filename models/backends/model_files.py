@@ -72,9 +72,8 @@ def locate_tokenizer(system: System, study_folder: Path, pte: Path) -> Path:
         candidates = [resolve_path(system.tokenizer, study_folder)]
     else:
         candidates = [
-            pte.with_suffix(""),
-            pte.with_name(f"{pte.stem}-tokenizer"),
             pte.with_name(f"{pte.stem}.tokenizer"),
+            pte.with_suffix(""),
             pte.parent,
         ]
     for folder in candidates:

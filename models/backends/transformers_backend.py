@@ -15,6 +15,7 @@ from models.backends.model_files import (
     sha256_of_folder,
     sha256_of_hashes,
 )
+from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings, Generated, Logits, decode_reply
 from study.errors import ModelError
 
@@ -67,7 +68,7 @@ class TransformersBackend:
     ) -> Generated:
         """Write one reply (see :class:`models.backends.interface.Backend`)."""
         return decode_reply(
-            self._prompt_tokens(messages),
+            prompt_tokens(self._tokenizer, [dict(message) for message in messages]),
             self._forward_from_start(),
             self._decode,
             settings,
@@ -80,24 +81,6 @@ class TransformersBackend:
         """Drop the weights."""
         self._model = None
         self._tokenizer = None
-
-    def _prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
-        from jinja2 import TemplateError
-
-        try:
-            encoded = self._tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-            )
-        except (TemplateError, ValueError) as error:
-            raise ModelError(
-                f"The chat template of {self._checkpoint.name} does not take this conversation: "
-                f"{error}. Many templates refuse a system prompt or two turns of one side: "
-                f"change the prompt, or give the checkpoint another chat_template.jinja."
-            ) from error
-        return [int(token) for token in encoded["input_ids"]]
 
     def _forward_from_start(self) -> Callable[[Sequence[int], int], Logits]:
         """A forward function with a fresh key-value cache, for one reply."""
