@@ -1,0 +1,1 @@
+"""The parts of the chat address: requests, the queue, replies on the wire, the socket."""
