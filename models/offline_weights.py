@@ -246,9 +246,7 @@ def meta_params(checkpoint: Checkpoint) -> dict[str, Any]:
         "rope_theta": float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
     }
     if kind == "llama3":
-        params["use_scaled_rope"] = True
-        params["rope_scale_factor"] = int(rope["factor"])
-        params["high_freq_factor"] = int(rope.get("high_freq_factor", 4))
+        params |= _llama3_rope(checkpoint, rope)
     elif kind != "default":
         raise ModelError(
             f"The rotary embedding {kind!r} of {checkpoint.folder} cannot be exported; expected "
@@ -260,6 +258,22 @@ def meta_params(checkpoint: Checkpoint) -> dict[str, Any]:
             f"export of {checkpoint.architecture} does not know. Use the transformers backend."
         )
     return params
+
+
+def _llama3_rope(checkpoint: Checkpoint, rope: Mapping[str, Any]) -> dict[str, Any]:
+    # ExecuTorch's scaling has these two numbers built in.
+    fixed = {"low_freq_factor": 1.0, "original_max_position_embeddings": 8192}
+    for name, expected in fixed.items():
+        if float(rope.get(name, expected)) != expected:
+            raise ModelError(
+                f"The rotary embedding of {checkpoint.folder} has {name} {rope[name]}; the export "
+                f"knows only {expected}. Use the transformers backend for this model."
+            )
+    return {
+        "use_scaled_rope": True,
+        "rope_scale_factor": int(rope["factor"]),
+        "high_freq_factor": int(rope.get("high_freq_factor", 4)),
+    }
 
 
 def add_adapter(
