@@ -18,7 +18,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import agreement, agreement_icc, agreement_krippendorff, agreement_pairwise
+from analysis import (
+    agreement,
+    agreement_icc,
+    agreement_krippendorff,
+    agreement_pairwise,
+    multiplicity,
+    power,
+    reliability,
+    reliability_omega,
+)
 from analysis import compare as two_groups
 from analysis import paired as pairs
 from analysis.results import Estimate
@@ -484,6 +493,130 @@ def _dependent() -> Iterator[Oracle]:
             )
 
 
+def _printed(text: str) -> tuple[float, float]:
+    """A printed number, and half a unit of its last digit."""
+    decimals = len(text.partition(".")[2])
+    return float(text), 0.51 * 10.0**-decimals
+
+
+@cache
+def _scale(name: str) -> reliability.ScaleReliability:
+    return reliability.scale_reliability(_csv(name))
+
+
+def _alpha() -> Iterator[Oracle]:
+    for nth, name in enumerate(("scale.csv", "scale_missing.csv")):
+        own, data = _scale(name), name.removesuffix(".csv")
+        assert own.scale is not None
+        raw, standard, g6, average, noise, error = _under(
+            r" +raw_alpha +std\.alpha +G6\(smc\) ", (0 if nth == 0 else 2)
+        )
+        mean, sd, median = _under(r" +mean +sd +median_r", nth)
+        low, high = _under(r"lower\.ci\.raw_alpha", nth)
+        for label, value, ours in (
+            ("cronbach_alpha estimate", raw, own.alpha.estimate),
+            ("cronbach_alpha ci_low", low, own.alpha.ci_low),
+            ("cronbach_alpha ci_high", high, own.alpha.ci_high),
+            ("cronbach_alpha standard_error", error, own.scale.standard_error),
+            ("cronbach_alpha_standardised estimate", standard, own.alpha_standardised.estimate),
+            ("guttman_lambda_6", g6, own.scale.g6),
+            ("average_r", average, own.scale.average_r),
+            ("median_r", median, own.scale.median_r),
+            ("signal_to_noise", noise, own.scale.signal_to_noise),
+            ("scale mean", mean, own.mean),
+            ("scale sd", sd, own.sd),
+        ):
+            yield Oracle(label, data, "psych::alpha", value, lambda v=ours: v)
+
+
+def _alpha_items() -> Iterator[Oracle]:
+    own = _scale("scale.csv")
+    lines = [line.split() for line in _text() if re.match(r"q\d ", line)]
+    for item in own.items:
+        dropped, stats = (row[1:] for row in lines if row[0] == item.item)
+        without = item.without
+        assert without is not None
+        pairs_of_values = [
+            ("without: raw_alpha", dropped[0], without.raw_alpha),
+            ("without: standardised_alpha", dropped[1], without.standardised_alpha),
+            ("without: guttman_lambda_6", dropped[2], without.g6),
+            ("without: average_r", dropped[3], without.average_r),
+            ("without: signal_to_noise", dropped[4], without.signal_to_noise),
+            ("without: standard_error", dropped[5], without.standard_error),
+            ("without: median_r", dropped[7], without.median_r),
+            ("n", stats[0], item.n),
+            ("r_total", stats[1], item.r_total),
+            ("r_total_standardised", stats[2], item.r_total_standardised),
+            ("r_corrected", stats[3], item.r_corrected),
+            ("r_rest", stats[4], item.r_rest),
+            ("mean", stats[5], item.mean),
+            ("sd", stats[6], item.sd),
+        ]
+        for label, text, ours in pairs_of_values:
+            value, tolerance = _printed(text)
+            yield Oracle(
+                f"{item.item} {label}", "scale", "psych::alpha", value, lambda v=ours: v, tolerance
+            )
+
+
+def _omega() -> Iterator[Oracle]:
+    table = _csv("scale.csv")
+    for label, prefix, make in (
+        ("omega_minres", "omega tot (psych 1 factor minres) :", reliability_omega.omega_minres),
+        ("omega_ml", "omega CFA ML unstd :", reliability_omega.omega_ml),
+        (
+            "omega_ml_standardised",
+            "omega CFA std :",
+            lambda t: reliability_omega.omega_ml(t, standardised=True),
+        ),
+        (
+            "omega_ordinal",
+            "ordinal omega (WLSMV poly) :",
+            lambda t: reliability_omega.omega_ordinal(t, POINTS),
+        ),
+    ):
+        source = "psych::omega" if label == "omega_minres" else "lavaan"
+        yield Oracle(
+            f"{label} estimate",
+            "scale",
+            source,
+            _after(prefix)[0],
+            lambda m=make: m(table).estimate,
+            ITERATIVE,
+        )
+
+
+def _families() -> Iterator[Oracle]:
+    # ref.out does not repeat the raw p-values; they follow from its four rows.
+    raw = [0.333, 0.409, 0.053, 0.74, 0.01, 0.04]
+    rows = [line.removeprefix("[1] ").split() for line in _text() if line.startswith("[1] ")]
+    methods = ("holm", "benjamini_hochberg", "benjamini_yekutieli", "hommel")
+    for method, row in zip(methods, rows, strict=True):
+        for nth, text in enumerate(row):
+            value, tolerance = _printed(text)
+            yield Oracle(
+                f"{method} p{nth + 1}",
+                "six p-values",
+                "p.adjust",
+                value,
+                lambda m=method, k=nth: multiplicity.adjust(raw, method=m)[k],
+                tolerance,
+            )
+
+
+def _power() -> Iterator[Oracle]:
+    for label, prefix, ours in (
+        ("paired_t_n d_z=0.5", "pwr paired :", lambda: power.paired_t_n(0.5).n),
+        ("two_sample_t_n d=0.5", "pwr two :", lambda: power.two_sample_t_n(0.5).n),
+        (
+            "two_sample_t_power 26, 10, d=0.5",
+            "pwr 2n :",
+            lambda: power.two_sample_t_power(26, 10, 0.5).power,
+        ),
+    ):
+        yield Oracle(label, "none", "pwr", _after(prefix)[0], ours)
+
+
 CHAPTERS = {
     "Two raters": _cohen,
     "Several raters": _several_raters,
@@ -493,6 +626,11 @@ CHAPTERS = {
     "Intraclass correlation (irr)": _irr_icc,
     "Two independent groups": _independent,
     "Paired contrast": _dependent,
+    "Cronbach's alpha": _alpha,
+    "Items of the scale": _alpha_items,
+    "McDonald's omega": _omega,
+    "Multiplicity": _families,
+    "Power": _power,
 }
 TABLE = [(chapter, oracle) for chapter, make in CHAPTERS.items() for oracle in make()]
 

@@ -1,0 +1,354 @@
+"""Internal consistency of a scale: Cronbach's alpha, Guttman's lambda 6, and each item's part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.results import Estimate, undefined
+from analysis.validation import FloatArray, confidence_level, ratings_matrix
+from study.errors import AnalysisError
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Alpha and its relatives of one set of items, as numbers.
+
+    Parameters
+    ----------
+    raw_alpha, standardised_alpha : float
+        From covariances and from correlations.
+    g6 : float or None
+        Guttman's lambda 6 from squared multiple correlations; None for two items.
+    average_r, median_r : float
+        Of the correlations between items.
+    signal_to_noise : float or None
+        k r / (1 - r) with the average r; None when that is 1.
+    standard_error : float
+        Of the raw alpha, large samples.
+    """
+
+    raw_alpha: float
+    standardised_alpha: float
+    g6: float | None
+    average_r: float
+    median_r: float
+    signal_to_noise: float | None
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class ItemReliability:
+    """One item and the scale.
+
+    Parameters
+    ----------
+    item : str
+    n, n_missing : int
+    mean, sd : float
+    r_total : float
+        With the mean of all items, itself included.
+    r_total_standardised : float
+        The same for standardised items.
+    r_corrected : float
+        With the total, corrected for overlap by squared multiple correlations.
+    r_rest : float
+        With the sum of the other items.
+    without : Consistency or None
+        The scale without the item; None when fewer than two would be left.
+    """
+
+    item: str
+    n: int
+    n_missing: int
+    mean: float
+    sd: float
+    r_total: float
+    r_total_standardised: float
+    r_corrected: float
+    r_rest: float
+    without: Consistency | None
+
+
+@dataclass(frozen=True)
+class ScaleReliability:
+    """Reliability of a scale.
+
+    Parameters
+    ----------
+    alpha : Estimate
+        Raw alpha with Feldt's interval.
+    alpha_standardised : Estimate
+    scale : Consistency or None
+        None when alpha is undefined.
+    items : tuple of ItemReliability
+        Empty when alpha is undefined.
+    reversed_items : tuple of str
+        Items that run against the rest (negative r_rest): look whether they should be reversed.
+    mean, sd : float or None
+        Of the persons' mean answers.
+    """
+
+    alpha: Estimate
+    alpha_standardised: Estimate
+    scale: Consistency | None
+    items: tuple[ItemReliability, ...]
+    reversed_items: tuple[str, ...]
+    mean: float | None
+    sd: float | None
+
+
+def pairwise_covariance(table: FloatArray) -> FloatArray:
+    """Covariances of columns, each from the rows where both are present; nan without two."""
+    present = (~np.isnan(table)).astype(np.float64)
+    centre = np.array([c[~np.isnan(c)].mean() if (~np.isnan(c)).any() else 0.0 for c in table.T])
+    z = np.where(present > 0, table - centre, 0.0)
+    n = present.T @ present
+    sums = z.T @ present
+    safe = np.maximum(n, 2.0)
+    covariance = (z.T @ z - sums * sums.T / np.maximum(n, 1.0)) / (safe - 1.0)
+    return np.where(n >= 2, covariance, np.nan)
+
+
+def _refusal(table: FloatArray, names: Sequence[str], covariance: FloatArray) -> str:
+    if table.shape[1] < 2:
+        return "a scale of one item has no internal consistency"
+    if np.isnan(covariance).any():
+        return "some items were never answered together by two people"
+    still = [name for name, v in zip(names, np.diag(covariance), strict=True) if v < 1e-12]
+    if still:
+        return f"everybody gave the same answer to {', '.join(still)}; leave it out"
+    if covariance.sum() <= 1e-12:
+        return "the sum of the items does not vary"
+    return ""
+
+
+def item_names(items: object, k: int) -> tuple[str, ...]:
+    """Column names of a data frame, or item 1, item 2, ..."""
+    columns = getattr(items, "columns", None)
+    return (
+        tuple(map(str, columns))
+        if columns is not None
+        else tuple(f"item {i + 1}" for i in range(k))
+    )
+
+
+def scale_reliability(items: ArrayLike, *, level: float = 0.95) -> ScaleReliability:
+    """Cronbach's alpha with everything that is usually asked for beside it.
+
+    Parameters
+    ----------
+    items : array-like or DataFrame, shape (people, items)
+        Missing as nan: covariances take the people who answered both items, and the interval
+        counts everybody who answered anything, as R's psych does.
+    level : float
+
+    Returns
+    -------
+    ScaleReliability
+
+    Raises
+    ------
+    AnalysisError
+        When the data are not a table of numbers.
+
+    Notes
+    -----
+    alpha = k / (k - 1) (1 - trace(C) / sum(C)), C the covariances of the k items. It is the
+    reliability of the sum only when all items measure one thing equally well; compare omega.
+
+    References
+    ----------
+    .. [1] Cronbach, L. J. (1951). Coefficient alpha and the internal structure of tests.
+    .. [2] Feldt, L. S., Woodruff, D. J., & Salih, F. A. (1987). Statistical inference for
+       coefficient alpha.
+    .. [3] Duhachek, A., & Iacobucci, D. (2004). Alpha's standard error (ASE).
+    """
+    confidence_level(level)
+    table = ratings_matrix(items)
+    names = item_names(items, table.shape[1])
+    answered = ~np.isnan(table).all(axis=1) if table.size else np.zeros(len(table), bool)
+    n, n_missing = int(answered.sum()), int((~answered).sum())
+    table = table[answered]
+    covariance = pairwise_covariance(table)
+    because = _refusal(table, names, covariance)
+    if because:
+        refused = undefined("cronbach_alpha", because, n=n, n_missing=n_missing, unit="person")
+        return ScaleReliability(
+            refused,
+            replace(refused, statistic="cronbach_alpha_standardised"),
+            None,
+            (),
+            (),
+            None,
+            None,
+        )
+    scale = _consistency(covariance, n)
+    parts = _items(table, names, covariance, n)
+    means = np.nanmean(table, axis=1)
+    return ScaleReliability(
+        _feldt(scale, n, n_missing, table.shape[1], level),
+        Estimate(
+            "cronbach_alpha_standardised",
+            scale.standardised_alpha,
+            ci_method="none",
+            n=n,
+            n_missing=n_missing,
+            unit="person",
+        ),
+        scale,
+        parts,
+        tuple(p.item for p in parts if p.r_rest < 0),
+        float(means.mean()),
+        float(means.std(ddof=1)),
+    )
+
+
+def _feldt(scale: Consistency, n: int, n_missing: int, k: int, level: float) -> Estimate:
+    from scipy import stats
+
+    df1, df2 = n - 1, (n - 1) * (k - 1)
+    noise = 1.0 - scale.raw_alpha
+    return Estimate(
+        "cronbach_alpha",
+        scale.raw_alpha,
+        float(1.0 - noise * stats.f.ppf((1 + level) / 2, df1, df2)),
+        float(1.0 - noise * stats.f.ppf((1 - level) / 2, df1, df2)),
+        level,
+        "Feldt, F distribution",
+        n=n,
+        n_missing=n_missing,
+        unit="person",
+        details=MappingProxyType({"items": k, "standard_error": scale.standard_error}),
+    )
+
+
+def correlations(covariance: FloatArray) -> FloatArray:
+    """Correlations from covariances."""
+    spread = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / spread[:, None] / spread[None, :])
+
+
+def squared_multiple_correlations(correlation: FloatArray) -> FloatArray:
+    """Share of each item that the others explain; 0 to 1."""
+    inverse = np.linalg.pinv(correlation, hermitian=True)
+    diagonal = np.maximum(np.diag(inverse), 1e-300)
+    return np.asarray(np.clip(1.0 - 1.0 / diagonal, 0.0, 1.0))
+
+
+def _consistency(covariance: FloatArray, n: int) -> Consistency:
+    k = covariance.shape[0]
+    r = correlations(covariance)
+    total, trace = float(covariance.sum()), float(np.trace(covariance))
+    below = r[np.tril_indices(k, -1)]
+    average = float(below.mean())
+    square = covariance @ covariance
+    spread = total * (float(np.trace(square)) + trace**2) - 2 * trace * float(square.sum())
+    variance = 2 * k**2 / ((k - 1) ** 2 * total**3) * spread
+    g6 = None
+    if k > 2:
+        g6 = float(1 - (k - squared_multiple_correlations(r).sum()) / r.sum())
+    return Consistency(
+        (1 - trace / total) * k / (k - 1),
+        float((1 - k / r.sum()) * k / (k - 1)),
+        g6,
+        average,
+        float(np.median(below)),
+        k * average / (1 - average) if average < 1 - 1e-12 else None,
+        float(np.sqrt(max(0.0, variance) / n)),
+    )
+
+
+def _items(
+    table: FloatArray, names: Sequence[str], covariance: FloatArray, n: int
+) -> tuple[ItemReliability, ...]:
+    k = len(names)
+    r = correlations(covariance)
+    overlap = r.copy()
+    np.fill_diagonal(overlap, squared_multiple_correlations(r))
+    means = np.nanmean(table, axis=1)
+    found = []
+    for i, name in enumerate(names):
+        others = np.arange(k) != i
+        rest = covariance[np.ix_(others, others)]
+        given = ~np.isnan(table[:, i])
+        answers = table[given, i]
+        # Without noise in the rest there is nothing to correlate with, and r is 0 by convention.
+        rest_sum, answer_sd = float(rest.sum()), float(answers.std(ddof=1))
+        together = np.cov(means[given], answers)
+        scale_of_total = float(np.sqrt(together[0, 0] * together[1, 1]))
+        found.append(
+            ItemReliability(
+                name,
+                int(given.sum()),
+                int((~given).sum()),
+                float(answers.mean()),
+                answer_sd,
+                float(together[0, 1]) / scale_of_total if scale_of_total > 0 else 0.0,
+                float(r[i].sum() / np.sqrt(r.sum())),
+                float(overlap[i].sum() / np.sqrt(overlap.sum())) if overlap.sum() > 0 else 0.0,
+                float(covariance[i, others].sum() / np.sqrt(covariance[i, i] * rest_sum))
+                if rest_sum > 1e-12
+                else 0.0,
+                _consistency(rest, n) if k > 2 and rest_sum > 1e-12 else None,
+            )
+        )
+    return tuple(found)
+
+
+def bootstrap_reliability(
+    statistic: Callable[[FloatArray], Estimate],
+    items: ArrayLike,
+    *,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of a reliability coefficient from a bootstrap of people.
+
+    Parameters
+    ----------
+    statistic : callable
+        From a table (people, items) to an `Estimate`, for example
+        `analysis.reliability_omega.omega_minres`.
+    items : array-like, shape (people, items)
+    replicates : int
+        At least 2.
+    level : float
+    seed : int
+
+    Returns
+    -------
+    Estimate
+    """
+    confidence_level(level)
+    if replicates < 2:
+        raise AnalysisError(f"replicates: {replicates}; expected at least 2, better 1,000")
+    table = ratings_matrix(items)
+    point = statistic(table)
+    if point.estimate is None:
+        return point
+    rng = np.random.default_rng(seed)
+    drawn = (
+        statistic(table[rng.integers(0, len(table), len(table))]).estimate
+        for _ in range(replicates)
+    )
+    values = [value for value in drawn if value is not None]
+    details = {**point.details, "replicates": replicates, "seed": seed}
+    details["replicates_undefined"] = replicates - len(values)
+    if len(values) < 2:
+        method = "none: the statistic is undefined in nearly all replicates"
+        return replace(point, ci_method=method, details=MappingProxyType(details))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return replace(
+        point,
+        ci_low=float(low),
+        ci_high=float(high),
+        ci_level=level,
+        ci_method=f"percentile bootstrap of people, {len(values)} replicates",
+        details=MappingProxyType(details),
+    )
