@@ -1,0 +1,157 @@
+"""Contradictions within a protocol that each of its blocks alone cannot see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from study.protocol.schema import Protocol
+from study.protocol.yaml_tree import Location
+
+Contradiction = tuple[Location, str]
+
+# Columns of the exports; a question of the same name would overwrite them.
+RESERVED_NAMES = frozenset(
+    {
+        "rater", "group", "status", "simulated", "responses_rated", "responses_planned", "position",
+        "prompt", "topic", "system", "item", "value", "missing_reason", "seconds",
+    }
+)  # fmt: skip
+
+
+def contradictions(protocol: Protocol) -> Iterator[Contradiction]:
+    """Double ids, references to nothing, and settings that exclude each other."""
+    yield from _double_ids(protocol)
+    yield from _unknown_references(protocol)
+    yield from _scales(protocol)
+    yield from _questions(protocol)
+    yield from _systems(protocol)
+
+
+def _scales(protocol: Protocol) -> Iterator[Contradiction]:
+    for i, instrument in enumerate(protocol.instruments):
+        values = instrument.scale.values
+        if list(values) != sorted(set(values)):
+            yield (
+                ("instruments", i, "scale", "points"),
+                f"found the values {list(values)}, expected each once, lowest first",
+            )
+    fewest = min(len(instrument.scale.points) for instrument in protocol.instruments)
+    if protocol.analysis.top_points >= fewest:
+        yield (
+            ("analysis", "top_points"),
+            f"found {protocol.analysis.top_points}, expected fewer than the {fewest} points of the scale",
+        )
+
+
+def _questions(protocol: Protocol) -> Iterator[Contradiction]:
+    items = {item.id for item in protocol.items}
+    for i, question in enumerate(protocol.demographics):
+        place = ("demographics", i)
+        if question.kind == "choice" and len(question.options) < 2:
+            yield (
+                (*place, "options"),
+                f"question {question.id!r} is a choice and needs at least two options",
+            )
+        if question.kind == "integer" and question.options:
+            yield (*place, "options"), f"question {question.id!r} is a number and takes no options"
+        for j in _repeated([option.value for option in question.options]):
+            yield (
+                (*place, "options", j, "value"),
+                f"the value {question.options[j].value!r} is used twice; values must differ",
+            )
+        low, high = question.minimum, question.maximum
+        if low is not None and high is not None and low > high:
+            yield (*place, "minimum"), f"found {low}, expected at most the maximum {high}"
+        if question.id in RESERVED_NAMES | items:
+            yield (
+                (*place, "id"),
+                f"the id {question.id!r} is already the name of "
+                + ("an item" if question.id in items else "a column of the data")
+                + "; choose another",
+            )
+
+
+def _systems(protocol: Protocol) -> Iterator[Contradiction]:
+    for i, system in enumerate(protocol.systems):
+        if system.backend != "scripted" and not system.model:
+            yield (
+                ("systems", i, "model"),
+                f"system {system.id!r} uses the backend {system.backend!r}, which needs a model",
+            )
+        if system.backend == "openai" and not system.endpoint.startswith(("http://", "https://")):
+            yield (
+                ("systems", i, "endpoint"),
+                f"found {system.endpoint!r}, expected an address such as http://127.0.0.1:8000/v1",
+            )
+
+
+def _double_ids(protocol: Protocol) -> Iterator[Contradiction]:
+    lists: dict[str, Sequence[Any]] = {
+        "topics": protocol.topics,
+        "prompts": protocol.prompts,
+        "systems": protocol.systems,
+        "groups": protocol.groups,
+        "demographics": protocol.demographics,
+        "instruments": protocol.instruments,
+    }
+    for name, entries in lists.items():
+        for i in _repeated([entry.id for entry in entries]):
+            yield (
+                (name, i, "id"),
+                f"the id {entries[i].id!r} is used twice in {name}; ids must differ",
+            )
+    places = [
+        (i, j, item.id)
+        for i, instrument in enumerate(protocol.instruments)
+        for j, item in enumerate(instrument.items)
+    ]
+    for k in _repeated([item_id for _, _, item_id in places]):
+        i, j, item_id = places[k]
+        yield (
+            ("instruments", i, "items", j, "id"),
+            f"the item {item_id!r} is declared twice; every item of the study needs an id of its own",
+        )
+
+
+def _repeated(ids: Iterable[str]) -> list[int]:
+    seen: Counter[str] = Counter()
+    repeated = []
+    for i, entry in enumerate(ids):
+        seen[entry] += 1
+        if seen[entry] > 1:
+            repeated.append(i)
+    return repeated
+
+
+def _unknown_references(protocol: Protocol) -> Iterator[Contradiction]:
+    topics = {topic.id for topic in protocol.topics}
+    for i, prompt in enumerate(protocol.prompts):
+        if prompt.topic not in topics:
+            yield ("prompts", i, "topic"), _unknown("topic", prompt.topic, topics)
+    systems = {system.id for system in protocol.systems}
+    primary = protocol.analysis.primary
+    for name in ("system", "against"):
+        if getattr(primary, name) not in systems:
+            yield (
+                ("analysis", "primary", name),
+                _unknown("system", getattr(primary, name), systems),
+            )
+    if primary.system == primary.against:
+        yield (
+            ("analysis", "primary", "against"),
+            f"found {primary.against!r} on both sides, expected two different systems",
+        )
+    choices = {q.id for q in protocol.demographics if q.kind == "choice"}
+    for i, test in enumerate(protocol.analysis.subgroups):
+        if test.by not in choices:
+            yield (
+                ("analysis", "subgroups", i, "by"),
+                _unknown("demographic question of kind choice", test.by, choices),
+            )
+
+
+def _unknown(noun: str, value: str, known: Iterable[str]) -> str:
+    names = ", ".join(sorted(known)) or "none is declared"
+    return f"there is no {noun} {value!r}; declared: {names}"
