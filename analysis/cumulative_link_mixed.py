@@ -241,14 +241,18 @@ def variance_estimates(
     labels = ("intercept", *ratings.levels[1:])
     for term, size in (("rater", len(ratings.raters)), ("prompt", len(ratings.prompts))):
         matrix = covariance_of(term)
+        floor = _ZERO_SD**2 * (1.0 if residual is None else residual)
         if matrix is None:
             found.append(undefined("prompt_variance", no_prompt, unit="prompt", **facts))
             notes.append(f"no random prompt in the model: {no_prompt}")
             continue
+        # What the optimizer leaves of a variance that wants to be zero is not a figure.
+        flat = np.diag(matrix) < floor
+        matrix = np.where(flat[:, None] | flat[None, :], 0.0, matrix)
         for row in range(matrix.shape[0]):
             for column in range(row + 1):
                 found.append(_variance(term, labels, matrix, (row, column), {**facts, "n": size}))
-        if np.linalg.eigvalsh(matrix)[0] < _ZERO_SD**2:
+        if np.linalg.eigvalsh(matrix)[0] < floor:
             notes.append(
                 f"the {term} effects have a variance at zero or a correlation at one (boundary of "
                 "the model): these data show no such variation beyond chance"

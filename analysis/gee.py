@@ -29,6 +29,7 @@ from analysis.results import Assumption, Estimate
 
 _MOST_STEPS = 200
 _FEW_RATERS = 40
+_EDGE = 1e-9
 UNIT = "rater (the ratings of a rater are one cluster; prompts are fixed)"
 
 
@@ -110,7 +111,8 @@ def fit_exchangeable(y: Floats, x: Floats, cluster: Codes) -> ExchangeableFit:
     scale = 0.0
     for _ in range(_MOST_STEPS):
         scale, new = _moments(groups, y - x @ beta)
-        if not scale > 0 or not -1 / (groups.sizes.max() - 1) < new < 1:
+        floor = -1 / (groups.sizes.max() - 1)
+        if not scale > 0 or not floor + _EDGE < new < 1 - _EDGE:
             correlation = new
             break
         bread = groups.bread(new).sum(axis=0)
@@ -143,7 +145,7 @@ def _moments(groups: _Clusters, residual: Floats) -> tuple[float, float]:
     """Scale and exchangeable correlation from the residuals."""
     scale = float(np.mean(residual**2))
     products = (groups.sums(residual) ** 2 - groups.sums(residual**2)) / 2
-    if not scale > 0:
+    if scale <= 1e-12 * float(np.var(groups.y)):
         return 0.0, 0.0
     return scale, float(products.sum()) / (scale * float(groups.pairs.sum()))
 
@@ -210,12 +212,9 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
         return ModelFit(**facts, undefined_because=because)
     x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
     fit = fit_exchangeable(ratings.value, x, ratings.rater)
-    if not fit.converged:
-        said = (
-            f"the working correlation ({fit.correlation:.3f}) left its range or the iteration did "
-            "not settle"
-        )
-        return ModelFit(**facts, undefined_because=said)
+    because = _fit_obstacle(ratings, fit)
+    if because:
+        return ModelFit(**facts, undefined_because=because)
     few = len(ratings.raters) < _FEW_RATERS
     note = f"{len(ratings.raters)} raters: see the standard errors for few clusters in the details"
     return ModelFit(
@@ -233,6 +232,21 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
                 f"{len(ratings.raters)} raters",
             ),
         ),
+    )
+
+
+def _fit_obstacle(ratings: CrossedRatings, fit: ExchangeableFit) -> str:
+    if fit.converged and fit.small_sample is None:
+        return "one rater alone determines a coefficient, so raters' scatter gives it no error"
+    if fit.converged:
+        return ""
+    if fit.scale == 0.0:
+        return (
+            f"{ratings.effect} explains the ratings without error, so nothing is left to correlate"
+        )
+    return (
+        f"did not converge: the within-rater correlation came to {fit.correlation:.4f}, at or "
+        "beyond the edge of its range, or did not settle"
     )
 
 

@@ -1,0 +1,282 @@
+"""All models of one set of ratings, side by side: what the report and ``analyse mixed`` show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.cumulative_link import fit_clm, likelihood_ratio, proportional_odds_test
+from analysis.cumulative_link_mixed import fit_clmm
+from analysis.gee import fit_gee
+from analysis.linear_mixed import fit_lmm
+from analysis.model_results import ModelFit, wald_estimate
+from analysis.ratings_frame import CrossedRatings, Floats, prepare_ratings
+from analysis.results import Estimate, undefined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class RatingModels:
+    """The models of one set of ratings, from the simplest to the fullest.
+
+    Parameters
+    ----------
+    paired_t : ModelFit
+        Paired t-test on each rater's mean.
+    gee : ModelFit
+    clm, clmm, clmm_slope : ModelFit
+        Ordinal: without random effects, with random intercepts, with random rater slopes.
+    lmer_intercept, lmer_slope : ModelFit
+        Linear: random intercepts, with random rater slopes.
+    proportional_odds : Estimate
+        Likelihood-ratio test of the ordinal models' main idea.
+    comparisons : tuple of Estimate
+        Likelihood-ratio tests of the random slopes.
+    levels : tuple of str
+        What is compared, the reference first.
+    points : tuple of float
+        The scale in full.
+    missing : mapping
+        Missing values by column.
+    """
+
+    paired_t: ModelFit
+    gee: ModelFit
+    clm: ModelFit
+    clmm: ModelFit
+    clmm_slope: ModelFit
+    lmer_intercept: ModelFit
+    lmer_slope: ModelFit
+    proportional_odds: Estimate
+    comparisons: tuple[Estimate, ...]
+    effect: str
+    levels: tuple[str, ...]
+    points: tuple[float, ...]
+    n: int
+    n_missing: int
+    n_raters: int
+    n_prompts: int
+    missing: Mapping[str, int]
+
+    @property
+    def models(self) -> dict[str, ModelFit]:
+        """The models by the name that ``to_dict`` uses."""
+        return {
+            "lmer_intercept": self.lmer_intercept,
+            "lmer_slope": self.lmer_slope,
+            "clm": self.clm,
+            "clmm": self.clmm,
+            "clmm_slope": self.clmm_slope,
+            "gee": self.gee,
+            "paired_t": self.paired_t,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain, JSON-ready form with full precision."""
+        return {
+            "effect": self.effect,
+            "reference": self.levels[0],
+            "levels": list(self.levels),
+            "points": list(self.points),
+            "n": self.n,
+            "n_missing": self.n_missing,
+            "n_raters": self.n_raters,
+            "n_prompts": self.n_prompts,
+            "missing": dict(self.missing),
+            "models": {name: model.to_dict() for name, model in self.models.items()},
+            "proportional_odds": self.proportional_odds.to_dict(),
+            "comparisons": [test.to_dict() for test in self.comparisons],
+        }
+
+
+def fit_all(
+    frame: pd.DataFrame,
+    *,
+    value: str,
+    effect: str,
+    reference: str | None = None,
+    rater: str,
+    prompt: str,
+    points: Sequence[float] | None = None,
+    ci_level: float = 0.95,
+) -> RatingModels:
+    """Fit every model to a long data frame of ratings (one row a rating).
+
+    Parameters
+    ----------
+    frame : DataFrame
+    value, effect, rater, prompt : str
+        Columns: the rating, what is compared, who rated, what was rated. Rows with a missing value
+        in any of them are left out and counted.
+    reference : str, optional
+        Level of ``effect`` against which the others are compared; the first when left out.
+    points : sequence of float, optional
+        The scale in full; the observed values when left out.
+    ci_level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    RatingModels
+        A model that does not exist for these data says why in ``undefined_because``.
+
+    Raises
+    ------
+    AnalysisError
+        The columns, the reference or a rating do not fit.
+
+    Examples
+    --------
+    >>> fits = fit_all(frame, value="y", effect="model", reference="Phi4", rater="rater",
+    ...                prompt="topic", points=range(1, 6))  # doctest: +SKIP
+    >>> fits.clmm.find("cumulative_log_odds_ratio", "EAI").estimate  # doctest: +SKIP
+    """
+    ratings = prepare_ratings(
+        frame,
+        value=value,
+        effect=effect,
+        reference=reference,
+        rater=rater,
+        prompt=prompt,
+        points=points,
+    )
+    clmm = fit_clmm(ratings, ci_level=ci_level)
+    clmm_slope = fit_clmm(ratings, random_slopes=True, ci_level=ci_level)
+    lmer = fit_lmm(ratings, ci_level=ci_level)
+    lmer_slope = fit_lmm(ratings, random_slopes=True, ci_level=ci_level)
+    return RatingModels(
+        paired_t=fit_paired_t(ratings, ci_level=ci_level),
+        gee=fit_gee(ratings, ci_level=ci_level),
+        clm=fit_clm(ratings, ci_level=ci_level),
+        clmm=clmm,
+        clmm_slope=clmm_slope,
+        lmer_intercept=lmer,
+        lmer_slope=lmer_slope,
+        proportional_odds=proportional_odds_test(ratings),
+        comparisons=(compare_slopes(lmer, lmer_slope), compare_slopes(clmm, clmm_slope)),
+        effect=effect,
+        levels=ratings.levels,
+        points=ratings.points,
+        n=ratings.n,
+        n_missing=ratings.n_missing,
+        n_raters=len(ratings.raters),
+        n_prompts=len(ratings.prompts),
+        missing=ratings.missing,
+    )
+
+
+def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:
+    """Likelihood-ratio test of random rater slopes.
+
+    The slopes' variance is zero under the null hypothesis, on the edge of what is possible, so the
+    chi-square p-value is conservative. For one slope ``details`` give the p-value of the even
+    mixture of chi-squares with 1 and 2 degrees of freedom (Stram and Lee, Biometrics 1994;50:1171).
+    Both models have the same fixed effects, so restricted likelihoods may be compared.
+    """
+    from scipy import stats
+
+    statistic = f"likelihood_ratio_random_slopes_{smaller.model}"
+    unit = "rater"
+    for fit in (smaller, larger):
+        if fit.log_likelihood is None:
+            said = f"{fit.title}: {fit.undefined_because}"
+            return undefined(statistic, said, n=fit.n, n_missing=fit.n_missing, unit=unit)
+    low, high = smaller.log_likelihood or 0.0, larger.log_likelihood or 0.0
+    df = larger.n_parameters - smaller.n_parameters
+    test = likelihood_ratio(
+        statistic,
+        low,
+        high,
+        df,
+        n=larger.n,
+        n_missing=larger.n_missing,
+        unit=unit,
+        null_hypothesis="the effect is the same for all raters (p is conservative)",
+    )
+    if df != 2 or test.estimate is None:
+        return test
+    mixture = float(0.5 * stats.chi2.sf(test.estimate, 1) + 0.5 * stats.chi2.sf(test.estimate, 2))
+    details = {**test.details, "p_value_mixture": mixture}
+    return Estimate(**{**vars(test), "details": MappingProxyType(details)})
+
+
+def fit_paired_t(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
+    """Paired t-test of each level against the reference, on each rater's mean of the two.
+
+    A rater who lacks one of the two levels cannot be paired and is counted as missing.
+    """
+    because = ratings.obstacle() or ratings.rater_obstacle()
+    facts: dict[str, Any] = {
+        "model": "paired_t",
+        "title": "Paired t-test on each rater's mean",
+        "unit_of_inference": "rater (each rater's mean counts once; prompts are fixed)",
+        "method": "Student's t",
+        "n": ratings.n,
+        "n_missing": ratings.n_missing,
+        "n_raters": len(ratings.raters),
+        "n_prompts": len(ratings.prompts),
+    }
+    if because:
+        return ModelFit(**facts, undefined_because=because)
+    means = _rater_means(ratings)
+    found = tuple(
+        _paired(ratings, means[:, code] - means[:, 0], code, ci_level)
+        for code in range(1, len(ratings.levels))
+    )
+    reasons = {estimate.undefined_because for estimate in found}
+    if "" not in reasons:
+        return ModelFit(**facts, coefficients=found, undefined_because=found[0].undefined_because)
+    return ModelFit(**facts, coefficients=found, n_parameters=len(found), converged=True)
+
+
+def _rater_means(ratings: CrossedRatings) -> Floats:
+    """Mean of every rater for every level; nan where a rater has none, shape (raters, levels)."""
+    shape = (len(ratings.raters), len(ratings.levels))
+    cell = ratings.rater * shape[1] + ratings.level
+    counts = np.bincount(cell, minlength=shape[0] * shape[1])
+    sums = np.bincount(cell, ratings.value, minlength=counts.size)
+    means = np.full(counts.size, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means.reshape(shape)
+
+
+def _paired(ratings: CrossedRatings, differences: Floats, code: int, ci_level: float) -> Estimate:
+    paired = differences[~np.isnan(differences)]
+    n, lacking = paired.size, int(np.isnan(differences).sum())
+    level, reference = ratings.levels[code], ratings.levels[0]
+    if n < 2:
+        said = f"{n} of {len(ratings.raters)} raters rated both {level} and {reference}; 2 needed"
+        return undefined(
+            "mean_difference",
+            said,
+            n=n,
+            n_missing=lacking,
+            unit="rater",
+            term=ratings.terms[code - 1],
+            level=level,
+            reference=reference,
+        )
+    spread = float(paired.std(ddof=1))
+    # Equal differences have a spread of rounding only.
+    if spread <= 1e-12 * max(1.0, float(np.max(np.abs(paired)))):
+        spread = 0.0
+    return wald_estimate(
+        "mean_difference",
+        float(paired.mean()),
+        spread / float(np.sqrt(n)),
+        df=float(n - 1),
+        ci_level=ci_level,
+        ci_method="Student's t",
+        n=n,
+        n_missing=lacking,
+        unit="rater",
+        term=ratings.terms[code - 1],
+        level=level,
+        reference=reference,
+    )
