@@ -1,0 +1,1 @@
+"""The LLM judge: rubrics, prompts, calls, verdicts and probes."""

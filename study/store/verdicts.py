@@ -1,0 +1,368 @@
+"""The judge's ledger: every request and its raw reply, and the verdicts read from them.
+
+A call's row is committed as ``sent`` before the request leaves, and becomes ``answered`` in one
+transaction with the raw reply and its verdicts. A row that is still ``sent`` after its run has ended
+belongs to a request whose answer, if there was one, was lost with the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from study.errors import LockError
+from study.store import events, tables
+from study.store.study import Study, now
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """One request as it goes into the ledger before it is sent.
+
+    Parameters
+    ----------
+    cache_key : str
+        SHA-256 (hex) over everything that can change the reply.
+    probe : str
+        Name of the probe that the call belongs to; empty for verdicts on the study's responses.
+    response_ids : sequence of str
+        The responses in the order in which the judge saw them.
+    criteria : sequence of str
+    plan : mapping
+        Further facts that reading the reply needs; plain JSON values.
+    request : mapping
+        What is sent, without credentials.
+    """
+
+    cache_key: str
+    probe: str
+    rubric_id: str
+    rubric_version: str
+    rubric_sha256: str
+    mode: str
+    scoring: str
+    prompt_id: str
+    response_ids: Sequence[str]
+    criteria: Sequence[str]
+    plan: Mapping[str, Any]
+    replicate: int
+    model: str
+    endpoint: str
+    seed: int
+    request: Mapping[str, Any]
+    simulated: bool = False
+    batch_id: str | None = None
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """One criterion's outcome; ``value`` or ``label`` only when the outcome is ``scored``."""
+
+    criterion: str
+    outcome: str
+    value: float | None = None
+    label: str | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """How one call ended: with a raw reply, or with what went wrong.
+
+    ``reply`` is the endpoint's answer as it came, or None when there was none that can be read.
+    """
+
+    call_id: int
+    reply: Mapping[str, Any] | None
+    failure: Mapping[str, Any] | None
+    returned_model: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+    cost_is_bound: bool
+    latency_s: float
+    attempts: int
+    simulated: bool
+    parser_version: int
+    verdicts: Sequence[VerdictRecord]
+
+
+@dataclass(frozen=True)
+class LedgerCall:
+    """One row of the ledger."""
+
+    id: int
+    cache_key: str
+    round: int
+    state: str
+    probe: str
+    rubric_id: str
+    rubric_version: str
+    rubric_sha256: str
+    mode: str
+    scoring: str
+    prompt_id: str
+    response_ids: tuple[str, ...]
+    criteria: tuple[str, ...]
+    plan: Mapping[str, Any]
+    replicate: int
+    model: str
+    endpoint: str
+    request: Mapping[str, Any]
+    reply: Mapping[str, Any] | None
+    failure: Mapping[str, Any] | None
+    returned_model: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+    cost_is_bound: bool
+    latency_s: float | None
+    attempts: int
+    simulated: bool
+    batch_id: str | None
+    sent_at: str
+    answered_at: str | None
+
+
+@dataclass(frozen=True)
+class StoredVerdict:
+    """A verdict with the call that it comes from; the newest parser's reading of that call."""
+
+    call: LedgerCall
+    parser_version: int
+    verdict: VerdictRecord
+
+    @property
+    def response_id(self) -> str | None:
+        """The response that was scored, or None when several were compared."""
+        return self.call.response_ids[0] if len(self.call.response_ids) == 1 else None
+
+
+def record_sent(study: Study, calls: Sequence[PlannedCall]) -> list[int]:
+    """Put requests into the ledger before they are sent; gives their ids, in order.
+
+    A call that is in the ledger as ``sent`` or ``failed`` keeps its row, so that asking again after
+    a crash uses the same row and idempotency key.
+
+    Raises
+    ------
+    LockError
+        When the study is not locked: its responses could still change under the verdicts.
+    """
+    table = tables.verdict_call
+    ids = []
+    with study.writing() as connection:
+        if not connection.execute(select(tables.study.c.locked_at)).scalar_one():
+            raise LockError(
+                "The study is not locked, so its responses can still change. Run `evenhand lock` "
+                "before `evenhand judge`."
+            )
+        for call in calls:
+            existing = connection.execute(
+                select(table.c.id).where(
+                    table.c.cache_key == call.cache_key, table.c.state != "answered"
+                )
+            ).scalar()
+            if existing is not None:
+                values = {"state": "sent", "sent_at": now(), "batch_id": call.batch_id}
+                connection.execute(update(table).where(table.c.id == existing).values(**values))
+                ids.append(int(existing))
+                continue
+            rounds = connection.execute(
+                select(func.count()).select_from(table).where(table.c.cache_key == call.cache_key)
+            ).scalar_one()
+            row = insert(table).values(**_columns(call), round=rounds + 1).returning(table.c.id)
+            ids.append(int(connection.execute(row).scalar_one()))
+    return ids
+
+
+def _columns(call: PlannedCall) -> dict[str, Any]:
+    plan = {
+        "responses": list(call.response_ids),
+        "criteria": list(call.criteria),
+        "facts": dict(call.plan),
+    }
+    return {
+        "cache_key": call.cache_key,
+        "state": "sent",
+        "probe": call.probe,
+        "rubric_id": call.rubric_id,
+        "rubric_version": call.rubric_version,
+        "rubric_sha256": call.rubric_sha256,
+        "mode": call.mode,
+        "scoring": call.scoring,
+        "prompt_id": call.prompt_id,
+        "response_id": call.response_ids[0] if len(call.response_ids) == 1 else None,
+        "plan": _json(plan),
+        "replicate": call.replicate,
+        "model": call.model,
+        "endpoint": call.endpoint,
+        "seed": call.seed,
+        "request": _json(call.request),
+        "cost_is_bound": False,
+        "attempts": 0,
+        "simulated": call.simulated,
+        "batch_id": call.batch_id,
+        "sent_at": now(),
+    }
+
+
+def record_results(study: Study, results: Sequence[CallResult]) -> None:
+    """Keep replies and their verdicts; all of them in one transaction."""
+    table = tables.verdict_call
+    with study.writing() as connection:
+        for result in results:
+            connection.execute(
+                update(table)
+                .where(table.c.id == result.call_id)
+                .values(
+                    state="failed" if result.reply is None else "answered",
+                    reply=None if result.reply is None else _json(result.reply),
+                    failure=None if result.failure is None else _json(result.failure),
+                    returned_model=result.returned_model,
+                    prompt_tokens=result.prompt_tokens,
+                    completion_tokens=result.completion_tokens,
+                    cost=result.cost,
+                    cost_is_bound=result.cost_is_bound,
+                    latency_s=result.latency_s,
+                    attempts=table.c.attempts + result.attempts,
+                    simulated=result.simulated,
+                    answered_at=now(),
+                )
+            )
+            _insert_verdicts(connection, result.call_id, result.parser_version, result.verdicts)
+
+
+def record_reading(
+    study: Study, call_id: int, parser_version: int, verdicts: Sequence[VerdictRecord]
+) -> None:
+    """Keep what a parser reads in a reply that is in the ledger; an older reading stays."""
+    with study.writing() as connection:
+        _insert_verdicts(connection, call_id, parser_version, verdicts)
+
+
+def _insert_verdicts(
+    connection: Any, call_id: int, parser_version: int, verdicts: Iterable[VerdictRecord]
+) -> None:
+    verdict = tables.verdict.c
+    # A call that failed before and is answered now: its outcome is the new one.
+    connection.execute(
+        tables.verdict.delete().where(
+            verdict.call_id == call_id, verdict.parser_version == parser_version
+        )
+    )
+    for record in verdicts:
+        connection.execute(
+            insert(tables.verdict).values(
+                call_id=call_id,
+                parser_version=parser_version,
+                criterion=record.criterion,
+                outcome=record.outcome,
+                value=record.value,
+                label=record.label,
+                low=record.low,
+                high=record.high,
+                reason=record.reason,
+                detail=_json(record.detail),
+                parsed_at=now(),
+            )
+        )
+
+
+def read_calls(study: Study) -> list[LedgerCall]:
+    """The whole ledger, oldest first."""
+    with study.reading() as connection:
+        rows = connection.execute(
+            select(tables.verdict_call).order_by(tables.verdict_call.c.id)
+        ).all()
+    return [_call(row) for row in rows]
+
+
+def _call(row: Any) -> LedgerCall:
+    plan = json.loads(row.plan)
+    return LedgerCall(
+        id=row.id,
+        cache_key=row.cache_key,
+        round=row.round,
+        state=row.state,
+        probe=row.probe,
+        rubric_id=row.rubric_id,
+        rubric_version=row.rubric_version,
+        rubric_sha256=row.rubric_sha256,
+        mode=row.mode,
+        scoring=row.scoring,
+        prompt_id=row.prompt_id,
+        response_ids=tuple(plan["responses"]),
+        criteria=tuple(plan["criteria"]),
+        plan=plan["facts"],
+        replicate=row.replicate,
+        model=row.model,
+        endpoint=row.endpoint,
+        request=json.loads(row.request),
+        reply=None if row.reply is None else json.loads(row.reply),
+        failure=None if row.failure is None else json.loads(row.failure),
+        returned_model=row.returned_model,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cost=row.cost,
+        cost_is_bound=row.cost_is_bound,
+        latency_s=row.latency_s,
+        attempts=row.attempts,
+        simulated=row.simulated,
+        batch_id=row.batch_id,
+        sent_at=row.sent_at,
+        answered_at=row.answered_at,
+    )
+
+
+def read_verdicts(study: Study, *, probe: str = "") -> list[StoredVerdict]:
+    """The verdicts on the study's responses (or of one probe), each by the newest parser.
+
+    Of a call that was made again, the newest answered round counts. Not for pages: the responses'
+    ids lead to the systems.
+    """
+    newest: dict[str, LedgerCall] = {}
+    for call in read_calls(study):
+        if call.probe == probe and call.state != "sent":
+            newest[call.cache_key] = call
+    by_id = {call.id: call for call in newest.values()}
+    latest: dict[tuple[int, str], Any] = {}
+    with study.reading() as connection:
+        rows = connection.execute(select(tables.verdict).order_by(tables.verdict.c.parser_version))
+        for row in rows:
+            if row.call_id in by_id:
+                latest[(row.call_id, row.criterion)] = row
+    return [
+        StoredVerdict(
+            by_id[row.call_id],
+            row.parser_version,
+            VerdictRecord(
+                row.criterion,
+                row.outcome,
+                row.value,
+                row.label,
+                row.low,
+                row.high,
+                row.reason,
+                json.loads(row.detail),
+            ),
+        )
+        for _, row in sorted(latest.items(), key=lambda entry: entry[0])
+    ]
+
+
+def log_judge_run(study: Study, payload: Mapping[str, Any]) -> None:
+    """One line of the audit log for one run of the judge."""
+    with study.writing() as connection:
+        events.append(connection, study, "judge_run", "coordinator", payload)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
