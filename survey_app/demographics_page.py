@@ -69,7 +69,7 @@ def draw(visit: Visit) -> None:
         st.rerun()
     for question in _open(visit, answers):
         with places[question.id]:
-            elements.note(_wanted(visit, question), "warning")
+            elements.open_mark(_wanted(visit, question))
     with summary:
         elements.note(words("demographics.open"), "warning")
 
@@ -83,7 +83,14 @@ def _ask(visit: Visit, question: DemographicField) -> str | int | None:
     key = _key(visit, question)
     if question.kind == "choice":
         labels = {option.value: to_label(option.label) for option in question.options}
-        chosen = st.radio(label, list(labels), format_func=labels.__getitem__, index=None, key=key)
+        chosen = st.radio(
+            label,
+            list(labels),
+            format_func=labels.__getitem__,
+            index=None,
+            key=key,
+            width="stretch",
+        )
         return None if chosen is None else str(chosen)
     bounds: dict[str, Any] = {"min_value": question.minimum, "max_value": question.maximum}
     number = st.number_input(

@@ -38,6 +38,11 @@ def note(body: str, kind: str = "info") -> None:
     st.html(f'<p class="evenhand-note evenhand-{kind}" role="{role}">{html.escape(body)}</p>')
 
 
+def open_mark(body: str) -> None:
+    """A short line under a question that has no answer yet; it goes when one is chosen."""
+    st.html(f'<p class="evenhand-open">{html.escape(body)}</p>')
+
+
 def notice(title: str, body: str, mark: str) -> None:
     """A page of one sentence."""
     with st.container(key="reading"):

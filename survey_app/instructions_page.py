@@ -11,7 +11,7 @@ from survey_app.visit import Visit, pressed
 
 
 def _card(visit: Visit) -> Card:
-    return Card(f"practice-{visit.place.rater.id}", visit.study.protocol, visit.words)
+    return Card(f"p{visit.place.rater.id}", visit.study.protocol, visit.words)
 
 
 def act(visit: Visit) -> Visit:

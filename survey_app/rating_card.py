@@ -89,7 +89,7 @@ class Card:
         open_items = self.open_items(submission.answers)
         for item in open_items:
             with submission.places[item.id]:
-                elements.note(self.words("card.open_one"), "warning")
+                elements.open_mark(self.words("card.open_one"))
         with submission.summary:
             elements.note(self.words("card.open", number=len(open_items)), "warning")
 

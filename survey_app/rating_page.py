@@ -105,7 +105,7 @@ def show_already_answered(visit: Visit) -> None:
 def _show_progress(visit: Visit, assignment: BlindedAssignment) -> None:
     words, done, total = visit.words, assignment.position - 1, assignment.total
     title = words("rating.progress", position=assignment.position, total=total)
-    saved = words("rating.saved", done=done, total=total) if done else words("rating.saved_none")
+    saved = words("rating.saved", done=done, total=total)
     tick = '<span aria-hidden="true">✓</span> ' if done else ""
     st.html(
         f'<div class="evenhand-progress"><h1 class="evenhand-title" tabindex="-1" '
