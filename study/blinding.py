@@ -54,12 +54,17 @@ def coordinator_token(key: bytes) -> str:
 
 def is_coordinator_token(key: bytes, token: str) -> bool:
     """Whether a secret opens the coordinator's page (compared in constant time)."""
-    return hmac.compare_digest(coordinator_token(key).encode(), token.encode())
+    return hmac.compare_digest(coordinator_token(key).encode(), _bytes(token))
 
 
 def token_fingerprint(token: str) -> str:
     """What the database holds in place of a link's secret: its SHA-256 in hex."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(_bytes(token)).hexdigest()
+
+
+def _bytes(token: str) -> bytes:
+    # An address can carry bytes that are not UTF-8; they come as lone surrogates.
+    return token.encode("utf-8", "surrogatepass")
 
 
 def rater_id(key: bytes, group: str, slot: int) -> str:
@@ -86,6 +91,28 @@ def assignment_id(key: bytes, rater: str, response: str) -> str:
 def blind_label(key: bytes, rater: str, response: str) -> str:
     """The label under which a rater sees a response. It differs from rater to rater."""
     return _readable(_derive(key, "label", rater, response), 4)
+
+
+def blind_labels(key: bytes, rater: str, responses: Sequence[str]) -> dict[str, str]:
+    """The labels of all responses that a rater sees, each a different one."""
+    labels: dict[str, str] = {}
+    for response in responses:
+        label, attempt = blind_label(key, rater, response), 0
+        while label in labels.values():
+            attempt += 1
+            label = _readable(_derive(key, "label", rater, response, attempt), 4)
+        labels[response] = label
+    return labels
+
+
+def normal_code(typed: str) -> str:
+    """A participant code as it is stored, from how a person typed it.
+
+    Spaces and hyphens do not matter, nor does case; I and L are read as 1, O as 0.
+    """
+    letters = "".join(typed.upper().replace("-", "").split())
+    letters = letters.replace("I", "1").replace("L", "1").replace("O", "0")
+    return f"{letters[:4]}-{letters[4:]}"
 
 
 def system_codes(key: bytes, system_ids: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ Before unblinding, systems appear under their blind codes.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,21 @@ def system_names(study: Study) -> dict[str, SystemName]:
     named = {system: SystemName(code, f"System {code}") for system, code in codes.items()}
     # By code, so that the order in the protocol gives nothing away.
     return dict(sorted(named.items(), key=lambda entry: entry[1].id))
+
+
+def protocol_text(study: Study) -> str:
+    """The protocol as YAML or, until the study is unblinded, as JSON with the systems under their codes.
+
+    JSON is YAML, so the same programs read both.
+    """
+    if locking.unblinded_at(study) is not None:
+        return study.protocol_text
+    names = system_names(study)
+    plain = study.protocol.model_dump(mode="json", exclude={"judge"})
+    plain["systems"] = [{"id": name.id, "title": name.title} for name in names.values()]
+    for side in ("system", "against"):
+        plain["analysis"]["primary"][side] = names[plain["analysis"]["primary"][side]].id
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def rating_rows(study: Study) -> list[dict[str, Any]]:
@@ -104,7 +120,8 @@ def response_rows(study: Study) -> list[dict[str, Any]]:
                 "system": names[response.system_id].id,
                 "text": response.text,
                 "completion_tokens": response.provenance.get("completion_tokens"),
-                "latency_s": response.provenance.get("latency_s"),
+                # How long it took tells a script, a small and a large model apart.
+                "latency_s": response.provenance.get("latency_s") if unblinded else None,
                 **({"provenance": dict(response.provenance)} if unblinded else {}),
             }
         )

@@ -76,7 +76,7 @@ def consent(study: Study, rater: Rater) -> None:
 
 def decline(study: Study, rater: Rater) -> None:
     """The rater does not take part; nothing else is recorded."""
-    raters.record_step(study, rater, "declined_at", "declined", {})
+    raters.record_step(study, rater, "declined_at", "declined", {}, before="consented_at")
 
 
 def save_demographics(study: Study, rater: Rater, answers: Mapping[str, str | int | None]) -> None:
@@ -89,7 +89,13 @@ def save_demographics(study: Study, rater: Rater, answers: Mapping[str, str | in
     """
     kept = {q.id: _fitting(q, answers.get(q.id)) for q in study.protocol.demographics}
     raters.record_step(
-        study, rater, "demographics_at", "demographics_saved", kept, demographics=json.dumps(kept)
+        study,
+        rater,
+        "demographics_at",
+        "demographics_saved",
+        kept,
+        after="consented_at",
+        demographics=json.dumps(kept),
     )
 
 
@@ -105,6 +111,7 @@ def _fitting(question: DemographicField, answer: str | int | None) -> str | int 
     low, high = question.minimum, question.maximum
     if (
         not isinstance(answer, int)
+        or isinstance(answer, bool)
         or (low is not None and answer < low)
         or (high is not None and answer > high)
     ):
@@ -119,17 +126,19 @@ def _fitting(question: DemographicField, answer: str | int | None) -> str | int 
 
 def finish_practice(study: Study, rater: Rater) -> None:
     """The rater has read the instructions and tried the example."""
-    raters.record_step(study, rater, "practised_at", "practised", {})
+    asked = "demographics_at" if study.protocol.demographics else "consented_at"
+    raters.record_step(study, rater, "practised_at", "practised", {}, after=asked)
 
 
 def submit(study: Study, rater: Rater, assignment_id: str, answers: Mapping[str, Answer]) -> bool:
     """Save the answers to one response; see ``study.store.ratings.save_ratings``."""
     saved = ratings.save_ratings(study, rater, assignment_id, answers)
-    if ratings.next_assignment(study, rater) is None:
-        finish(study, rater)
+    finish(study, rater)
     return saved
 
 
 def finish(study: Study, rater: Rater) -> None:
-    """Mark the end of a rater's way, once every response is rated."""
-    raters.record_step(study, rater, "finished_at", "finished", {})
+    """Mark the end of a rater's way, if every response is rated."""
+    if ratings.next_assignment(study, rater) is not None:
+        return
+    raters.record_step(study, rater, "finished_at", "finished", {}, after="practised_at")

@@ -40,7 +40,8 @@ def rehearse(
     ----------
     number : int, optional
         New simulated raters in all, spread over the groups as planned. Without it, every enrolled
-        rater who has not started becomes a simulated one.
+        rater who has not started becomes a simulated one, and simulated raters whom an earlier run
+        left in the middle go on.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def rehearse(
             "raters must not be mixed with them: rehearse in a copy of the study made with "
             "`evenhand init`."
         )
-    simulated = _enrol_simulated(study, number) if number else raters.mark_simulated(study)
+    simulated = _enrol_simulated(study, number) if number else _waiting(study)
     if not simulated:
         raise StoreError(
             "Nobody who has not started is enrolled. Enrol raters first, or give the number of "
@@ -94,22 +95,31 @@ def _enrol_simulated(study: Study, number: int) -> list[Rater]:
     ]
 
 
+def _waiting(study: Study) -> list[Rater]:
+    raters.mark_simulated(study)
+    done = (RaterStatus.FINISHED, RaterStatus.WITHDRAWN, RaterStatus.DECLINED)
+    return [r for r in raters.read_raters(study) if r.simulated and r.status not in done]
+
+
 def _assigned_systems(study: Study) -> dict[str, str]:
     return {record.id: record.system_id for record in ratings.read_assignments(study)}
 
 
 def _complete(study: Study, rater: Rater, seed: int, systems: dict[str, str]) -> int:
     """Take one simulated rater from the link to the end; gives the number of answers."""
-    generator = random.Random(f"{seed}/{rater.group}/{rater.slot}")  # noqa: S311 (a simulation)
+    # Each step draws from a generator of its own, so that a rater who was left in the middle goes on
+    # with the answers of an unbroken run.
+    name = f"{seed}/{rater.group}/{rater.slot}"
+    leniency = _draws(name).gauss(0, 0.7)
     token = raters.link_secret(study, rater)
-    leniency = generator.gauss(0, 0.7)
     answers = 0
     while (place := participation.find_place(study, token)).step is not Step.FINISHED:
         if place.step is Step.CONSENT:
             participation.consent(study, rater)
         elif place.step is Step.DEMOGRAPHICS:
+            draws = _draws(f"{name}/demographics")
             chosen = {
-                question.id: _demographic(question, generator, rater.slot)
+                question.id: _demographic(question, draws, rater.slot)
                 for question in study.protocol.demographics
             }
             participation.save_demographics(study, rater, chosen)
@@ -117,11 +127,16 @@ def _complete(study: Study, rater: Rater, seed: int, systems: dict[str, str]) ->
             participation.finish_practice(study, rater)
         elif place.assignment is not None:
             system = systems[place.assignment.id]
-            given = _answers(study.protocol, place.assignment, system, leniency, generator)
+            draws = _draws(f"{name}/{place.assignment.position}")
+            given = _answers(study.protocol, place.assignment, system, leniency, draws)
             ratings.mark_shown(study, place.assignment.id)
             participation.submit(study, rater, place.assignment.id, given)
             answers += len(given)
     return answers
+
+
+def _draws(name: str) -> random.Random:
+    return random.Random(name)  # noqa: S311 (a simulation)
 
 
 def _demographic(question: DemographicField, generator: random.Random, slot: int) -> str | int:

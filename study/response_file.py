@@ -15,11 +15,12 @@ from study.errors import ImportFileError
 from study.protocol import Protocol
 
 REQUIRED = ("prompt", "system", "text")
+_TOO_MANY = None  # the name under which csv gives cells beyond the last column
 
 
 @dataclass(frozen=True)
 class ImportedResponse:
-    """One row of the file; ``number`` is its line, counted from 1 with the header."""
+    """One row of the file; ``number`` counts from 1, with the header of a CSV file as row 1."""
 
     number: int
     prompt_id: str
@@ -42,9 +43,9 @@ def read_response_file(file: Path, protocol: Protocol) -> list[ImportedResponse]
     rows: list[ImportedResponse] = []
     seen: dict[tuple[str, str], int] = {}
     for number, raw in _raw_rows(file):
-        cells = {name: str(raw.get(name) or "").strip() for name in REQUIRED}
+        cells, fault = _cells(raw)
         place = (cells["prompt"], cells["system"])
-        fault = _fault(cells, prompts.keys(), systems)
+        fault = fault or _fault(cells, prompts.keys(), systems)
         if not fault and place in seen:
             fault = f"system {place[1]!r} already answers prompt {place[0]!r} in row {seen[place]}"
         if fault:
@@ -52,7 +53,7 @@ def read_response_file(file: Path, protocol: Protocol) -> list[ImportedResponse]
             continue
         seen[place] = number
         digest = hashlib.sha256(prompts[place[0]].text.encode()).hexdigest()
-        extra = {key: value for key, value in raw.items() if key and key not in REQUIRED}
+        extra = {key: value for key, value in raw.items() if key not in REQUIRED}
         rows.append(
             ImportedResponse(number, *place, cells["text"], {**extra, "prompt_sha256": digest})
         )
@@ -63,6 +64,24 @@ def read_response_file(file: Path, protocol: Protocol) -> list[ImportedResponse]
             )
         )
     return rows
+
+
+def _cells(raw: Mapping[Any, Any]) -> tuple[dict[str, str], str]:
+    """Prompt, system and text of a row, and what is wrong with their form."""
+    cells, fault = {}, ""
+    for name in REQUIRED:
+        value = "" if raw.get(name) is None else raw[name]
+        if not isinstance(value, str):
+            fault = f"{name} is {value!r}, expected text in quotes"
+        cells[name] = str(value).strip()
+    if raw.get(_TOO_MANY):
+        fault = (
+            f"there are more cells than columns (the first one too many is {raw[_TOO_MANY][0]!r}); put "
+            "texts that contain a comma in quotes"
+        )
+    if "\x00" in cells["text"]:
+        fault = "the text holds a NUL character, which is not text; remove it"
+    return cells, fault
 
 
 def _fault(cells: Mapping[str, str], prompts: Any, systems: Any) -> str:
@@ -87,19 +106,32 @@ def _raw_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ImportFileError(
             f"{file.name} is not UTF-8 text. Save it from your spreadsheet as 'CSV UTF-8'."
         ) from None
+    except OSError as error:
+        raise ImportFileError(
+            f"{file} cannot be read ({error.strerror}). Give a file that you may read."
+        ) from None
     if file.suffix.lower() in (".jsonl", ".ndjson"):
         yield from _json_rows(file, text)
-        return
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
-    if missing:
-        raise ImportFileError(
-            f"{file.name} has no column {missing[0]!r}. Expected the columns prompt, system, text; "
-            f"found {', '.join(reader.fieldnames or ['none'])}."
-        )
+    else:
+        yield from _csv_rows(file, text)
+
+
+def _csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[Any, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_TOO_MANY, strict=True)
     try:
-        for raw in reader:
-            yield reader.line_num, {key: value for key, value in raw.items() if key is not None}
+        names = list(reader.fieldnames or [])
+        missing = [name for name in REQUIRED if name not in names]
+        if missing:
+            raise ImportFileError(
+                f"{file.name} has no column {missing[0]!r}. Expected the columns prompt, system, text, "
+                f"separated by commas; found {', '.join(names) or 'none'}."
+            )
+        if len(set(names)) < len(names):
+            raise ImportFileError(
+                f"{file.name} has two columns of the same name; found {', '.join(names)}. Rename one."
+            )
+        # Rows as a spreadsheet counts them: a text with line breaks is one row.
+        yield from enumerate(reader, start=2)
     except csv.Error as error:
         raise ImportFileError(
             f"{file.name}, line {reader.line_num}: not valid CSV ({error}). Put texts with quotes or "
@@ -108,14 +140,16 @@ def _raw_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _json_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: JSON text may hold U+2028 and its like unescaped.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             raw = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
+            what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
             raise ImportFileError(
-                f"{file.name}, line {number}: not valid JSON ({error.msg}). Expected one object per "
+                f"{file.name}, line {number}: not valid JSON ({what}). Expected one object per "
                 'line, such as {"prompt": "...", "system": "...", "text": "..."}.'
             ) from None
         if not isinstance(raw, dict):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from study.cli.options import (
     address_option,
+    find_study_folder,
     json_option,
     print_json,
     print_table,
     progress_bar,
     say,
+    study_option,
     with_study,
 )
 from study.errors import Finding, StoreError
@@ -32,9 +35,14 @@ if TYPE_CHECKING:
     help="Id of a finding that a person has read and accepts; may be given several times.",
 )
 @click.option("--by", default="", help="Who accepts the findings; goes into the audit log.")
+@click.option(
+    "--restore", is_flag=True, help="Put the locked protocol back after study.yaml was changed."
+)
 @json_option
-@with_study
-def lock(study: Study, accepted: tuple[str, ...], by: str, as_json: bool) -> None:
+@study_option
+def lock(
+    folder: Path | None, accepted: tuple[str, ...], by: str, restore: bool, as_json: bool
+) -> None:
     """Freeze protocol, responses, allocation and analysis plan, and print their hashes.
 
     Refuses while a response is missing, or while a text gives a system away or needs a person's look.
@@ -43,8 +51,17 @@ def lock(study: Study, accepted: tuple[str, ...], by: str, as_json: bool) -> Non
     Examples:
       evenhand lock
       evenhand lock --accept 3f9a12bc77d0 --by "Dr Weiss"
+      evenhand lock --restore
     """
-    locked = lock_checked(study, accepted, by)
+    from study.store.study import opened, restore_locked_protocol
+
+    where = folder or find_study_folder(Path())
+    if restore:
+        # Not through open_study, which refuses a folder whose protocol was changed.
+        kept = restore_locked_protocol(where)
+        say(f"The locked protocol is back in study.yaml; the changed one is in {kept.name}.")
+    with opened(where) as study:
+        locked = lock_checked(study, accepted, by)
     if as_json:
         print_json({"locked_at": locked.at, "sha256": locked.hashes})
         return
@@ -234,3 +251,10 @@ def withdraw(study: Study, code: str, yes: bool) -> None:
         )
     erase(study, rater.code)
     say(f"{rater.code} is erased. The flow of raters in the report counts one withdrawal.")
+    made_before = [p.name for p in (study.folder / "reports").glob("*") if p.is_dir()]
+    if made_before:
+        say(
+            f"Reports made before still hold this person's answers; delete them: "
+            f"{', '.join(f'reports/{name}' for name in sorted(made_before))}."
+        )
+    say("Files exported before, the printed links and copies of the folder hold them too.")

@@ -98,6 +98,15 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.filename is None:
+            return _report_defect()
+        click.echo(
+            f"{error.filename} cannot be read or written ({error.strerror}). Check that the folder "
+            "exists, that you may write to it and that the disk is not full.",
+            err=True,
+        )
+        return EvenhandError.exit_code
     except Exception:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
         return _report_defect()
     return result if isinstance(result, int) else 0
@@ -110,7 +119,8 @@ def _report_defect() -> int:
     ) as file:
         traceback.print_exc(file=file)
     click.echo(
-        f"evenhand has a defect ({kind.__name__ if kind else 'error'}: {value}). Nothing that was saved "
+        f"evenhand has a defect ({kind.__name__ if kind else 'error'}: "
+        f"{' '.join(str(value).split())}). Nothing that was saved "
         f"before is lost. Please report it with the file {Path(file.name)}.",
         err=True,
     )

@@ -83,19 +83,22 @@ def import_file(study: Study, file: Path, as_json: bool) -> None:
       evenhand import responses.jsonl --study my-study
     """
     from study.response_file import read_response_file
-    from study.store.responses import save_response
+    from study.store.responses import NewResponse, save_responses
 
     rows = read_response_file(file, study.protocol)
-    new = sum(
-        save_response(
-            study,
-            row.prompt_id,
-            row.system_id,
-            row.text,
-            {"source_file": file.name, "row": row.number, **row.provenance},
-            imported=True,
-        )
-        for row in rows
+    provenance = {"source_file": file.name}
+    new = save_responses(
+        study,
+        [
+            NewResponse(
+                row.prompt_id,
+                row.system_id,
+                row.text,
+                {**row.provenance, **provenance, "row": row.number},
+            )
+            for row in rows
+        ],
+        imported=True,
     )
     if not rows:
         raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")

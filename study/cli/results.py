@@ -104,7 +104,7 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    output.write_text(text, encoding="utf-8", newline="")
     say(f"Wrote {output}.")
 
 
@@ -138,7 +138,7 @@ def _export_text(study: Study, what: str, kind: str) -> str:
     from study import export as rows_of
 
     if what == "protocol":
-        return study.protocol_text
+        return rows_of.protocol_text(study)
     makers: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
         "ratings": rows_of.rating_rows,
         "raters": rows_of.rater_rows,
@@ -196,22 +196,23 @@ def unblind(study: Study, people: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @with_study
 def verify(study: Study, as_json: bool) -> None:
-    """Check the audit chain, the saved answers against it, and the lock.
+    """Check the audit chain, the saved answers and raters against it, the allocation and the lock.
+
+    Note the number of lines and the last hash after each session: a database that was put back to
+    an earlier state holds together, and only that note shows it.
 
     \b
     Examples:
       evenhand verify
     """
     from study.store import events
-    from study.store.locking import lock_faults
-    from study.store.ratings import rating_faults
+    from study.store.audit import study_faults
 
     with study.reading() as connection:
-        lines = sum(1 for _ in events.read(connection))
-        faults = events.chain_faults(connection, study)
-    faults += rating_faults(study) + lock_faults(study)
+        lines, end = events.count(connection), events.last_hash(connection)
+    faults = study_faults(study)
     if as_json:
-        print_json({"log_lines": lines, "faults": faults})
+        print_json({"log_lines": lines, "last_hash": end, "faults": faults})
     if faults:
         raise Finding(
             "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in faults)])
@@ -220,5 +221,6 @@ def verify(study: Study, as_json: bool) -> None:
         )
     if not as_json:
         say(
-            f"The audit log holds ({lines} lines), the saved answers agree with it, the lock holds."
+            f"The audit log holds ({lines} lines, the last one {end[:16]}), the saved answers agree "
+            "with it, the lock holds."
         )

@@ -10,9 +10,10 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from study.errors import StoreError
 
@@ -35,8 +36,13 @@ def open_engine(url: str) -> Engine:
     """
     try:
         if make_url(url).get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True)
-        engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        # hide_parameters: SQLAlchemy's messages would quote answers and the names of systems.
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            connect_args={"timeout": 30, "check_same_thread": False},
+        )
     except ArgumentError:
         raise StoreError(
             f"{ADDRESS_VARIABLE} is not a database address. Expected something like "
@@ -55,7 +61,14 @@ def open_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # pysqlite must not start transactions by itself: _begin_sqlite says which kind.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    # secure_delete: what a withdrawal erases is overwritten, not only released for later use.
+    for pragma in (
+        "busy_timeout=30000",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -65,16 +78,58 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def database_file(engine: Engine) -> Path | None:
+    """The SQLite file of an engine; None for a database server."""
+    is_file = engine.url.get_backend_name() == "sqlite" and engine.url.database
+    return Path(engine.url.database) if is_file and engine.url.database else None
+
+
+def empty_write_ahead_log(engine: Engine) -> None:
+    """Move SQLite's write-ahead log into the database file, so that nothing erased stays in it."""
+    if database_file(engine) is None:
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema up to a revision; data are kept."""
+    """Bring the schema up to a revision; data are kept.
+
+    Raises
+    ------
+    StoreError
+        When the database was written by a newer version of evenhand.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    present = _present_revision(engine)
+    if revision == "head" and present == scripts.get_current_head():
+        return  # without the lock on writing: opening a study must not wait for its raters
+    if present is not None and present not in {s.revision for s in scripts.walk_revisions()}:
+        raise StoreError(
+            f"The study's database has the schema {present}, which this version of evenhand does not "
+            "know: a newer version wrote it. Update evenhand, then try again."
+        )
     with (
         engine.connect().execution_options(evenhand_writes=True) as connection,
         connection.begin(),
     ):
+        if connection.dialect.name == "postgresql":
+            # Two processes that open a new database at once would both make its tables.
+            connection.execute(text("SELECT pg_advisory_xact_lock(7310425)"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def _present_revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(
+            text("SELECT version_num FROM alembic_version")
+        ).scalar()
+    return found
 
 
 @contextmanager
@@ -92,11 +147,17 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
             connection.begin(),
         ):
             yield connection
-    except DBAPIError as error:
-        if error.__class__.__name__ == "IntegrityError":
-            raise
-        reason = " ".join(str(error.orig).split())
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        reason = driver_reason(error)
         raise StoreError(
             f"The study's database did not do what was asked ({reason}). Nothing was changed by this "
             "step. Check that the disk is not full and the database is running, then try again."
         ) from error
+
+
+def driver_reason(error: Exception) -> str:
+    """What the database itself said, on one line."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return " ".join(str(said).split())

@@ -11,6 +11,7 @@ cannot be found by trying all five points.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -18,9 +19,10 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from study.entities import Event
+from study.errors import StoreError
 from study.store import tables
 from study.store.study import Study, now
 
@@ -31,7 +33,7 @@ def append(
     connection: Connection, study: Study, kind: str, actor: str, payload: Mapping[str, Any]
 ) -> None:
     """Add a line in the caller's transaction, so that it stands or falls with what it tells of."""
-    head = connection.execute(select(tables.audit_head).with_for_update()).one()
+    head = hold(connection)
     text = json.dumps({**payload, "salt": secrets.token_hex(16)}, sort_keys=True)
     at = now()
     payload_sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -51,6 +53,23 @@ def append(
     connection.execute(update(tables.audit_head).values(seq=head.seq + 1, hash=digest))
 
 
+def hold(connection: Connection) -> Row[Any]:
+    """The end of the log, held until the caller's transaction ends.
+
+    A transaction that decides by what it reads calls this first, so that no other one can come in
+    between (SQLite lets in one writer at a time anyway). To keep PostgreSQL free of deadlocks, a
+    transaction that changes a rater who may be on the pages changes that rater's row first, then
+    calls this, and changes no such row afterwards.
+    """
+    head = connection.execute(select(tables.audit_head).with_for_update()).first()
+    if head is None:
+        raise StoreError(
+            "The end of the audit log is missing from the database, so nothing can be written. "
+            "`evenhand verify` says what else is wrong; put the database back from your copy."
+        )
+    return head
+
+
 def _hash(key: bytes, seq: int, at: str, kind: str, actor: str, payload: str, previous: str) -> str:
     line = json.dumps([seq, at, kind, actor, payload, previous], separators=(",", ":"))
     return hmac.new(key, line.encode(), hashlib.sha256).hexdigest()
@@ -63,7 +82,13 @@ def read(connection: Connection) -> Iterator[Event]:
 
 
 def _event(row: Row[Any]) -> Event:
-    payload = json.loads(row.payload) if row.payload is not None else None
+    payload = None
+    with contextlib.suppress(
+        ValueError, TypeError
+    ):  # chain_faults tells of a payload that was changed
+        payload = json.loads(row.payload)
+    if not isinstance(payload, dict):
+        payload = None
     return Event(row.seq, row.at, row.kind, row.actor, payload, row.hash)
 
 
@@ -73,6 +98,19 @@ def erase_payloads(connection: Connection, actor: str) -> int:
         update(tables.event).where(tables.event.c.actor == actor).values(payload=None)
     )
     return int(result.rowcount)
+
+
+def count(connection: Connection) -> int:
+    """Number of lines."""
+    return int(connection.execute(select(func.count()).select_from(tables.event)).scalar_one())
+
+
+def last_hash(connection: Connection) -> str:
+    """Hash of the last line, which stands for the whole log."""
+    found = connection.execute(
+        select(tables.event.c.hash).order_by(tables.event.c.seq.desc()).limit(1)
+    ).scalar()
+    return found or FIRST_HASH
 
 
 def chain_faults(connection: Connection, study: Study) -> list[str]:
@@ -102,7 +140,9 @@ def chain_faults(connection: Connection, study: Study) -> list[str]:
         for actor, seq in erased.items()
         if actor not in withdrawn
     ]
-    head = connection.execute(select(tables.audit_head)).one()
+    head = connection.execute(select(tables.audit_head)).first()
+    if head is None:
+        return [*faults, "the end of the audit log is missing"]
     if (head.seq, head.hash) != (expected_seq - 1, previous):
         faults.append(
             f"the audit log ends at line {expected_seq - 1}, but {head.seq} lines were written"

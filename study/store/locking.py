@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from study.design import allocate
 from study.entities import Response
 from study.errors import Finding
 from study.store import events, tables
-from study.store.responses import read_responses
+from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
 
 
@@ -29,13 +29,21 @@ class Lock:
 def read_lock(study: Study) -> Lock | None:
     """The lock, or None while the study is open."""
     with study.reading() as connection:
-        row = connection.execute(select(tables.study.c.locked_at, tables.study.c.lock_hashes)).one()
+        return _lock_in(connection)
+
+
+def _lock_in(connection: Connection) -> Lock | None:
+    row = connection.execute(select(tables.study.c.locked_at, tables.study.c.lock_hashes)).one()
     return Lock(row.locked_at, json.loads(row.lock_hashes)) if row.locked_at else None
 
 
 def present_hashes(study: Study) -> dict[str, str]:
     """SHA-256 (hex) of the protocol, the responses, the allocation and the analysis plan as they are."""
-    texts = [[r.prompt_id, r.system_id, r.text] for r in read_responses(study)]
+    return _hashes(study, read_responses(study))
+
+
+def _hashes(study: Study, responses: Sequence[Response]) -> dict[str, str]:
+    texts = [[r.prompt_id, r.system_id, r.text, dict(r.provenance)] for r in responses]
     return {
         "protocol": study.protocol_sha256,
         "responses": _sha256(texts),
@@ -56,14 +64,17 @@ def lock_study(study: Study) -> Lock:
     Finding
         When a response is missing or was generated for another wording of its prompt.
     """
-    existing = read_lock(study)
-    if existing is not None:
-        return existing
-    faults = response_faults(study, read_responses(study))
-    if faults:
-        raise Finding("The study was not locked:\n" + "\n".join(f"  {fault}" for fault in faults))
-    lock = Lock(now(), present_hashes(study))
     with study.writing() as connection:
+        events.hold(connection)
+        existing = _lock_in(connection)
+        if existing is not None:
+            return existing
+        responses = responses_in(connection, study)
+        faults = response_faults(study, responses)
+        if faults:
+            lines = "\n".join(f"  {fault}" for fault in faults)
+            raise Finding(f"The study was not locked:\n{lines}")
+        lock = Lock(now(), _hashes(study, responses))
         connection.execute(
             update(tables.study).values(
                 locked_at=lock.at,
@@ -121,14 +132,21 @@ def unblind_study(study: Study, first: str, second: str) -> str:
     Finding
         When the study is not locked, or the same person is named twice.
     """
-    if first.strip().casefold() == second.strip().casefold():
+    first, second = " ".join(first.split()), " ".join(second.split())
+    if not first or not second:
         raise Finding(
-            f"Unblinding needs two different people; {first.strip()!r} was named twice. Give "
+            "Unblinding needs the names of two people; found an empty one. Give --person twice with "
+            "two names."
+        )
+    if first.casefold() == second.casefold():
+        raise Finding(
+            f"Unblinding needs two different people; {first!r} was named twice. Give "
             "--person twice with two names."
         )
     if read_lock(study) is None:
         raise Finding("The study is not locked yet, so there is nothing to unblind.")
     with study.writing() as connection:
+        events.hold(connection)
         at = connection.execute(select(tables.study.c.unblinded_at)).scalar_one() or now()
         connection.execute(update(tables.study).values(unblinded_at=at))
         events.append(connection, study, "unblinded", "coordinator", {"people": [first, second]})

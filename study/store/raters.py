@@ -14,6 +14,7 @@ from study.design import Allocation, allocate
 from study.entities import Enrolment, Rater, RaterStatus
 from study.errors import LinkError, LockError, StoreError
 from study.store import events, tables
+from study.store.database import empty_write_ahead_log
 from study.store.locking import read_lock
 from study.store.study import Study, now
 
@@ -40,6 +41,7 @@ def enrol(study: Study, group: str, number: int, *, simulated: bool = False) -> 
         )
     allocation = allocate(study.protocol)
     with study.writing() as connection:
+        events.hold(connection)  # two enrolments at once would count from the same last slot
         last = connection.execute(
             select(func.max(tables.rater.c.slot)).where(tables.rater.c.group_id == group)
         ).scalar_one()
@@ -73,6 +75,7 @@ def _enrol_one(
         )
     )
     order = [blinding.response_id(study.key, c.prompt, c.system) for c in allocation.row(slot)]
+    labels = blinding.blind_labels(study.key, identity, order)
     connection.execute(
         insert(tables.assignment),
         [
@@ -81,7 +84,7 @@ def _enrol_one(
                 "rater_id": identity,
                 "response_id": response,
                 "position": position,
-                "label": blinding.blind_label(study.key, identity, response),
+                "label": labels[response],
             }
             for position, response in enumerate(order, start=1)
         ],
@@ -126,7 +129,7 @@ def find_by_code(study: Study, code: str) -> Rater:
     StoreError
         When nobody has it.
     """
-    wanted = code.strip().upper()
+    wanted = blinding.normal_code(code)
     with study.reading() as connection:
         row = connection.execute(select(tables.rater).where(tables.rater.c.code == wanted)).first()
     if row is None:
@@ -164,19 +167,41 @@ def progress(study: Study) -> dict[str, tuple[int, int, str | None]]:
 
 
 def record_step(
-    study: Study, rater: Rater, column: str, kind: str, payload: Mapping[str, Any], **values: Any
-) -> None:
-    """Note that a rater passed a step, once: ``column`` gets the time if it has none yet."""
+    study: Study,
+    rater: Rater,
+    column: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    *,
+    after: str | None = None,
+    before: str | None = None,
+    **values: Any,
+) -> bool:
+    """Note that a rater passed a step, once: ``column`` gets the time if it has none yet.
+
+    Nothing is noted of a rater who withdrew or declined, who has not passed the step ``after`` yet,
+    or who has passed the step ``before``: the page that asked for it is an old one. Returns whether
+    something was noted.
+    """
     at = now()
+    row = tables.rater.c
+    condition = [
+        row.id == rater.id,
+        row[column].is_(None),
+        row.withdrawn_at.is_(None),
+        row.declined_at.is_(None),
+    ]
+    if after is not None:
+        condition.append(row[after].is_not(None))
+    if before is not None:
+        condition.append(row[before].is_(None))
     with study.writing() as connection:
-        target = tables.rater.c[column]
         changed = connection.execute(
-            update(tables.rater)
-            .where(tables.rater.c.id == rater.id, target.is_(None))
-            .values(**{column: at}, last_seen_at=at, **values)
+            update(tables.rater).where(*condition).values(**{column: at}, last_seen_at=at, **values)
         ).rowcount
         if changed:
             events.append(connection, study, kind, rater.id, payload)
+    return bool(changed)
 
 
 def withdraw(study: Study, code: str) -> Rater:
@@ -190,32 +215,34 @@ def withdraw(study: Study, code: str) -> Rater:
         When nobody has this code.
     """
     rater = find_by_code(study, code)
-    if rater.status is RaterStatus.WITHDRAWN:
-        return rater
     own = select(tables.assignment.c.id).where(tables.assignment.c.rater_id == rater.id)
     with study.writing() as connection:
-        connection.execute(delete(tables.rating).where(tables.rating.c.assignment_id.in_(own)))
-        connection.execute(
-            update(tables.assignment)
-            .where(tables.assignment.c.rater_id == rater.id)
-            .values(shown_at=None, submitted_at=None, seconds=None)
-        )
-        connection.execute(
+        # The rater's row first, as in save_ratings: whoever has it goes wholly before the other.
+        changed = connection.execute(
             update(tables.rater)
-            .where(tables.rater.c.id == rater.id)
+            .where(tables.rater.c.id == rater.id, tables.rater.c.withdrawn_at.is_(None))
             .values(
                 token_sha256=None,
                 demographics=None,
                 consented_at=None,
+                declined_at=None,
                 demographics_at=None,
                 practised_at=None,
                 finished_at=None,
                 last_seen_at=None,
                 withdrawn_at=now(),
             )
-        )
-        events.erase_payloads(connection, rater.id)
-        events.append(connection, study, "rater_withdrawn", rater.id, {})
+        ).rowcount
+        if changed:
+            connection.execute(delete(tables.rating).where(tables.rating.c.assignment_id.in_(own)))
+            connection.execute(
+                update(tables.assignment)
+                .where(tables.assignment.c.rater_id == rater.id)
+                .values(shown_at=None, submitted_at=None, seconds=None)
+            )
+            events.erase_payloads(connection, rater.id)
+            events.append(connection, study, "rater_withdrawn", rater.id, {})
+    empty_write_ahead_log(study.engine)
     return find_by_code(study, code)
 
 
@@ -254,15 +281,24 @@ def _time(text: str | None) -> dt.datetime | None:
 def mark_simulated(study: Study) -> list[Rater]:
     """Make every enrolled rater who has not started a simulated one; gives these raters."""
     waiting = [r for r in read_raters(study) if r.status is RaterStatus.ENROLLED]
+    row = tables.rater.c
     with study.writing() as connection:
-        for rater in waiting:
-            if rater.simulated:
-                continue
-            connection.execute(
-                update(tables.rater).where(tables.rater.c.id == rater.id).values(simulated=True)
-            )
-            events.append(connection, study, "rater_marked_simulated", rater.id, {})
-    return [find_by_code(study, rater.code) for rater in waiting]
+        # All rows before the first line of the log (see events.hold). The condition is there because
+        # a person may open a link between reading and writing.
+        marked = [
+            rater.id
+            for rater in waiting
+            if not rater.simulated
+            and connection.execute(
+                update(tables.rater)
+                .where(row.id == rater.id, row.consented_at.is_(None), row.declined_at.is_(None))
+                .values(simulated=True)
+            ).rowcount
+        ]
+        for identity in marked:
+            events.append(connection, study, "rater_marked_simulated", identity, {})
+    ids = {rater.id for rater in waiting}
+    return [rater for rater in read_raters(study) if rater.id in ids and rater.simulated]
 
 
 def any_simulated(study: Study) -> bool:

@@ -52,10 +52,15 @@ def next_assignment(study: Study, rater: Rater) -> BlindedAssignment | None:
 
 def mark_shown(study: Study, assignment_id: str) -> None:
     """Note when a response was first on the rater's page."""
+    taking_part = select(tables.rater.c.id).where(tables.rater.c.withdrawn_at.is_(None))
     with study.writing() as connection:
         connection.execute(
             update(tables.assignment)
-            .where(tables.assignment.c.id == assignment_id, tables.assignment.c.shown_at.is_(None))
+            .where(
+                tables.assignment.c.id == assignment_id,
+                tables.assignment.c.shown_at.is_(None),
+                tables.assignment.c.rater_id.in_(taking_part),
+            )
             .values(shown_at=now())
         )
 
@@ -165,7 +170,8 @@ def _check_answers(study: Study, answers: Mapping[str, Answer], *, complete: boo
         raise RatingError(f"Please answer every question. Still open: {missing[0]}")
     for item, answer in answers.items():
         points = study.protocol.scale_of(item).values
-        if not isinstance(answer, MissingReason) and answer not in points:
+        # True is equal to 1 and would pass for it.
+        if not isinstance(answer, MissingReason) and (answer not in points or answer is True):
             raise RatingError(
                 f"{answer!r} is not a point of the scale of {items[item].label!r}; expected one of "
                 f"{', '.join(map(str, points))}."
@@ -177,13 +183,18 @@ def _still_rating(connection: Connection, rater: Rater, at: str) -> None:
     row = tables.rater.c
     changed = connection.execute(
         update(tables.rater)
-        .where(row.id == rater.id, row.practised_at.is_not(None), row.withdrawn_at.is_(None))
+        .where(
+            row.id == rater.id,
+            row.practised_at.is_not(None),
+            row.withdrawn_at.is_(None),
+            row.declined_at.is_(None),
+        )
         .values(last_seen_at=at)
     ).rowcount
     if not changed:
         raise RatingError(
-            "This link takes no answers now: its rater has withdrawn or has not started yet. Please "
-            "reload the page."
+            "This link takes no answers now: its rater has withdrawn, declined or not started yet. "
+            "Please reload the page."
         )
 
 
@@ -214,7 +225,8 @@ def _plain(answers: Mapping[str, Answer]) -> dict[str, int | str]:
 def _seconds(shown_at: str | None, at: str) -> float | None:
     if shown_at is None:
         return None
-    return (dt.datetime.fromisoformat(at) - dt.datetime.fromisoformat(shown_at)).total_seconds()
+    seconds = (dt.datetime.fromisoformat(at) - dt.datetime.fromisoformat(shown_at)).total_seconds()
+    return seconds if seconds >= 0 else None  # the server's clock was set back in between
 
 
 def read_assignments(study: Study) -> list[AssignmentRecord]:

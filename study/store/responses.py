@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from study import blinding
 from study.entities import Response
 from study.errors import ImportFileError, LockError
 from study.store import events, tables
 from study.store.study import Study, now
+
+
+@dataclass(frozen=True)
+class NewResponse:
+    """A response that is to be saved."""
+
+    prompt_id: str
+    system_id: str
+    text: str
+    provenance: Mapping[str, Any]
 
 
 def save_response(
@@ -34,32 +46,63 @@ def save_response(
     LockError
         When the study is locked.
     """
-    _refuse_unknown(study, prompt_id, system_id, text)
+    new = NewResponse(prompt_id, system_id, text, provenance)
+    return save_responses(study, [new], imported=imported) == 1
+
+
+def save_responses(study: Study, new: Sequence[NewResponse], *, imported: bool = False) -> int:
+    """Save responses in one transaction, all or none; gives how many were not there before.
+
+    Raises
+    ------
+    ImportFileError
+        When a text is empty or a prompt or system is not in the protocol.
+    LockError
+        When the study is locked.
+    """
+    for response in new:
+        _refuse_unknown(study, response.prompt_id, response.system_id, response.text)
     with study.writing() as connection:
-        if connection.execute(select(tables.study.c.locked_at)).scalar_one():
-            raise LockError(
-                "The study is locked, so its responses cannot change. Start a new study to compare "
-                "other responses."
-            )
+        events.hold(connection)
+        _refuse_locked(connection, "its responses cannot change")
         row = tables.response.c
-        if connection.execute(
-            select(row.id).where(row.prompt_id == prompt_id, row.system_id == system_id)
-        ).first():
-            return False
-        connection.execute(
-            insert(tables.response).values(
-                id=blinding.response_id(study.key, prompt_id, system_id),
-                prompt_id=prompt_id,
-                system_id=system_id,
-                text=text,
-                provenance=json.dumps(dict(provenance), sort_keys=True),
-                created_at=now(),
-                imported=imported,
-            )
+        present = {tuple(pair) for pair in connection.execute(select(row.prompt_id, row.system_id))}
+        saved = 0
+        for response in new:
+            if (response.prompt_id, response.system_id) in present:
+                continue
+            present.add((response.prompt_id, response.system_id))
+            _insert(connection, study, response, imported)
+            saved += 1
+    return saved
+
+
+def _insert(connection: Connection, study: Study, response: NewResponse, imported: bool) -> None:
+    connection.execute(
+        insert(tables.response).values(
+            id=blinding.response_id(study.key, response.prompt_id, response.system_id),
+            prompt_id=response.prompt_id,
+            system_id=response.system_id,
+            text=response.text,
+            provenance=json.dumps(dict(response.provenance), sort_keys=True),
+            created_at=now(),
+            imported=imported,
         )
-        payload = {"prompt": prompt_id, "system": system_id, "imported": imported}
-        events.append(connection, study, "response_saved", "coordinator", payload)
-        return True
+    )
+    payload = {
+        "prompt": response.prompt_id,
+        "system": response.system_id,
+        "imported": imported,
+        "text_sha256": hashlib.sha256(response.text.encode()).hexdigest(),
+    }
+    events.append(connection, study, "response_saved", "coordinator", payload)
+
+
+def _refuse_locked(connection: Connection, consequence: str) -> None:
+    if connection.execute(select(tables.study.c.locked_at)).scalar_one():
+        raise LockError(
+            f"The study is locked, so {consequence}. Start a new study to compare other responses."
+        )
 
 
 def _refuse_unknown(study: Study, prompt_id: str, system_id: str, text: str) -> None:
@@ -76,12 +119,22 @@ def _refuse_unknown(study: Study, prompt_id: str, system_id: str, text: str) -> 
             f"The response of {system_id!r} to {prompt_id!r} is empty. A response needs a text; "
             "leave the row out and generate it, or write the text in."
         )
+    if "\x00" in text:
+        raise ImportFileError(
+            f"The response of {system_id!r} to {prompt_id!r} holds a NUL character, which is not text. "
+            "Remove it."
+        )
 
 
 def read_responses(study: Study) -> list[Response]:
     """All responses, in protocol order (prompt by prompt, system by system)."""
     with study.reading() as connection:
-        rows = connection.execute(select(tables.response)).all()
+        return responses_in(connection, study)
+
+
+def responses_in(connection: Connection, study: Study) -> list[Response]:
+    """``read_responses`` within the caller's transaction."""
+    rows: Sequence[Row[Any]] = connection.execute(select(tables.response)).all()
     prompts = {prompt.id: i for i, prompt in enumerate(study.protocol.prompts)}
     systems = {system.id: i for i, system in enumerate(study.protocol.systems)}
     last = len(prompts) + len(systems)
@@ -111,8 +164,8 @@ def delete_responses(study: Study, system_id: str | None = None) -> int:
         When the study is locked.
     """
     with study.writing() as connection:
-        if connection.execute(select(tables.study.c.locked_at)).scalar_one():
-            raise LockError("The study is locked, so its responses cannot be removed.")
+        events.hold(connection)
+        _refuse_locked(connection, "its responses cannot be removed")
         statement = delete(tables.response)
         if system_id is not None:
             statement = statement.where(tables.response.c.system_id == system_id)

@@ -6,21 +6,30 @@ import contextlib
 import datetime as dt
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from study import blinding
-from study.errors import LockError, StoreError
+from study.errors import EvenhandError, LockError, StoreError
 from study.protocol import Protocol, parse_protocol
 from study.protocol.loading import load_protocol, read_text, resolve_includes
 from study.store import tables
-from study.store.database import database_url, migrate, open_engine, transaction
+from study.store.database import (
+    database_file,
+    database_url,
+    driver_reason,
+    migrate,
+    open_engine,
+    transaction,
+)
 
 PROTOCOL_FILE = "study.yaml"
 KEY_FILE = "study.key"
@@ -39,10 +48,11 @@ class Study:
     """
 
     folder: Path
-    protocol: Protocol
-    protocol_text: str
-    key: bytes
-    engine: Engine
+    # Not in the printed form: they name the systems, and the key opens every link.
+    protocol: Protocol = field(repr=False)
+    protocol_text: str = field(repr=False)
+    key: bytes = field(repr=False)
+    engine: Engine = field(repr=False)
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that reads."""
@@ -88,14 +98,28 @@ def create_study(folder: Path, protocol_file: Path) -> Study:
             f"The study folder {folder} cannot be written ({error.strerror}). Choose a folder that "
             "you may write to."
         ) from None
+    try:
+        return _start(folder, key)
+    except EvenhandError:
+        # Half a study would only stand in the way of the next try.
+        (folder / PROTOCOL_FILE).unlink(missing_ok=True)
+        (folder / KEY_FILE).unlink(missing_ok=True)
+        raise
+
+
+def _start(folder: Path, key: bytes) -> Study:
     study = _connect(folder, key)
-    with study.writing() as connection:
-        if connection.execute(select(tables.study.c.id)).first():
-            raise StoreError(_OTHER_STUDY)
-        connection.execute(
-            insert(tables.study).values(id=1, fingerprint=_fingerprint(key), created_at=now())
-        )
-        connection.execute(insert(tables.audit_head).values(id=1, seq=0, hash="0" * 64))
+    try:
+        with study.writing() as connection:
+            if connection.execute(select(tables.study.c.id)).first():
+                raise StoreError(_OTHER_STUDY)
+            connection.execute(
+                insert(tables.study).values(id=1, fingerprint=_fingerprint(key), created_at=now())
+            )
+            connection.execute(insert(tables.audit_head).values(id=1, seq=0, hash="0" * 64))
+    except BaseException:
+        study.close()
+        raise
     return study
 
 
@@ -116,17 +140,53 @@ def open_study(folder: Path) -> Study:
             f"There is no study in {folder} (no {PROTOCOL_FILE}). Give its folder with --study DIR, "
             "or make one: evenhand init DIR --protocol NAME"
         )
-    study = _connect(folder, _read_key(folder / KEY_FILE))
+    study = _connect(folder, _read_key(folder / KEY_FILE), must_exist=True)
+    try:
+        row = _own_row(study)
+        if row.locked_protocol is not None and row.locked_protocol != study.protocol_text:
+            raise LockError(
+                f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at[:10]}. Put "
+                "the locked text back with `evenhand lock --restore`, or start a new study."
+            )
+    except BaseException:
+        study.close()
+        raise
+    return study
+
+
+def restore_locked_protocol(folder: Path) -> Path:
+    """Write the locked text back to ``study.yaml``; what was there is kept beside it.
+
+    Returns the path under which the changed text was kept.
+
+    Raises
+    ------
+    LockError
+        When the study is not locked.
+    """
+    engine = _open_database(folder, must_exist=True)
+    try:
+        with transaction(engine, writes=False) as connection:
+            row = connection.execute(select(tables.study)).first()
+    finally:
+        engine.dispose()
+    if row is None or row.fingerprint != _fingerprint(_read_key(folder / KEY_FILE)):
+        raise StoreError(_OTHER_STUDY)
+    if row.locked_protocol is None:
+        raise LockError("The study is not locked, so there is no locked protocol to put back.")
+    kept = folder / f"{PROTOCOL_FILE}.changed"
+    if (folder / PROTOCOL_FILE).exists():
+        (folder / PROTOCOL_FILE).replace(kept)
+    (folder / PROTOCOL_FILE).write_text(row.locked_protocol, encoding="utf-8")
+    return kept
+
+
+def _own_row(study: Study) -> Row[Any]:
     with study.reading() as connection:
         row = connection.execute(select(tables.study)).first()
     if row is None or row.fingerprint != _fingerprint(study.key):
         raise StoreError(_OTHER_STUDY)
-    if row.locked_protocol is not None and row.locked_protocol != study.protocol_text:
-        raise LockError(
-            f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at[:10]}. Put the "
-            "locked text back (evenhand export --protocol prints it), or start a new study."
-        )
-    return study
+    return row
 
 
 _OTHER_STUDY = (
@@ -140,18 +200,32 @@ def _fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"evenhand-study" + key).hexdigest()
 
 
-def _connect(folder: Path, key: bytes) -> Study:
+def _connect(folder: Path, key: bytes, *, must_exist: bool = False) -> Study:
     text = read_text(folder / PROTOCOL_FILE)
     protocol = parse_protocol(text, PROTOCOL_FILE, folder=folder)
+    return Study(folder, protocol, text, key, _open_database(folder, must_exist=must_exist))
+
+
+def _open_database(folder: Path, *, must_exist: bool) -> Engine:
     engine = open_engine(database_url(folder))
+    file = database_file(engine)
+    if must_exist and file is not None and not file.exists():
+        raise StoreError(
+            f"The database {file} is missing. Put it back from your copy of the study folder; when the "
+            "study's database is on a server, set EVENHAND_DATABASE_URL."
+        )
     try:
         migrate(engine)
-    except DBAPIError as error:
-        raise StoreError(
-            f"The study's database cannot be opened ({' '.join(str(error.orig).split())}). Check that "
-            "study.db is not damaged and, with EVENHAND_DATABASE_URL, that the server is running."
-        ) from error
-    return Study(folder, protocol, text, key, engine)
+    except BaseException as error:
+        engine.dispose()
+        # A listener's error on a damaged file comes as sqlite3's own.
+        if isinstance(error, SQLAlchemyError | sqlite3.Error):
+            raise StoreError(
+                f"The study's database cannot be opened ({driver_reason(error)}). Check that study.db "
+                "is not damaged and, with EVENHAND_DATABASE_URL, that the server is running."
+            ) from error
+        raise
+    return engine
 
 
 def _write_key(path: Path, key: bytes) -> None:

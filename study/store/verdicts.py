@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -17,6 +18,17 @@ from sqlalchemy import func, insert, select, update
 from study.errors import LockError
 from study.store import events, tables
 from study.store.study import Study, now
+
+
+class Outcome(StrEnum):
+    """How one criterion of one call ended. Only ``scored`` has a value or a label."""
+
+    SCORED = "scored"
+    ABSTAINED = "abstained"
+    REFUSED = "refused"
+    UNPARSEABLE = "unparseable"
+    TRUNCATED = "truncated"
+    ENDPOINT_FAILURE = "endpoint failure"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,93 @@
+"""Checks everything in the database that the key, the lock or the audit log can vouch for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from study import blinding
+from study.design import allocate
+from study.store import events, tables
+from study.store.locking import lock_faults
+from study.store.ratings import rating_faults
+from study.store.study import Study
+
+
+def study_faults(study: Study) -> list[str]:
+    """All that is wrong with the data of a study, in words; empty when nothing is."""
+    with study.reading() as connection:
+        faults = events.chain_faults(connection, study)
+        faults += rater_faults(connection, study)
+        faults += allocation_faults(connection, study)
+    return [*faults, *rating_faults(study), *lock_faults(study)]
+
+
+def rater_faults(connection: Connection, study: Study) -> list[str]:
+    """Raters whose identity differs from the key's, or whose mark as simulated from the log's."""
+    logged: dict[str, bool] = {}
+    erased: set[str] = set()
+    for event in events.read(connection):
+        if event.kind in ("rater_enrolled", "rater_marked_simulated"):
+            if event.payload is None:
+                erased.add(event.actor)
+            else:
+                logged[event.actor] = bool(event.payload.get("simulated", True))
+    rows = connection.execute(select(tables.rater)).all()
+    faults = [fault for row in rows for fault in _identity_faults(row, study.key)]
+    for row in rows:
+        if row.id not in logged.keys() | erased:
+            faults.append(f"rater {row.code} is stored but was never enrolled")
+        elif row.id in logged and logged[row.id] != row.simulated:
+            is_now = "is" if row.simulated else "is not"
+            faults.append(
+                f"rater {row.code} {is_now} marked as simulated, but the log says otherwise"
+            )
+    missing = logged.keys() - {row.id for row in rows}
+    faults += [
+        f"a rater ({identity}) was enrolled but is not stored" for identity in sorted(missing)
+    ]
+    return faults
+
+
+def _identity_faults(row: Row[Any], key: bytes) -> Iterator[str]:
+    identity = blinding.rater_id(key, row.group_id, row.slot)
+    token = blinding.token_fingerprint(blinding.rater_token(key, row.id))
+    if row.id != identity or row.code != blinding.rater_code(key, row.group_id, row.slot):
+        yield f"rater {row.code} does not have the id and code of slot {row.slot} of {row.group_id}"
+    elif row.token_sha256 != (None if row.withdrawn_at else token):
+        yield f"the link of rater {row.code} was changed"
+
+
+def allocation_faults(connection: Connection, study: Study) -> list[str]:
+    """Raters who would see other responses, or another order or labels, than the design gives them."""
+    allocation = allocate(study.protocol)
+    planned: dict[str, dict[int, tuple[str, str, str]]] = {}
+    codes: dict[str, str] = {}
+    for rater in connection.execute(select(tables.rater)):
+        order = [
+            blinding.response_id(study.key, c.prompt, c.system) for c in allocation.row(rater.slot)
+        ]
+        labels = blinding.blind_labels(study.key, rater.id, order)
+        codes[rater.id] = rater.code
+        planned[rater.id] = {
+            position: (blinding.assignment_id(study.key, rater.id, r), r, labels[r])
+            for position, r in enumerate(order, start=1)
+        }
+    stored: dict[str, dict[int, tuple[str, str, str]]] = {identity: {} for identity in planned}
+    for row in connection.execute(select(tables.assignment)):
+        stored.setdefault(row.rater_id, {})[row.position] = (row.id, row.response_id, row.label)
+    faults = [
+        f"the responses of rater {codes[identity]} differ from the allocation"
+        for identity in planned
+        if stored[identity] != planned[identity]
+    ]
+    own = {
+        row.id: blinding.response_id(study.key, row.prompt_id, row.system_id)
+        for row in connection.execute(select(tables.response))
+    }
+    faults += [
+        f"the response {kept} has the id of another one" for kept in own if own[kept] != kept
+    ]
+    return faults
