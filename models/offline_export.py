@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from models import offline_lowering
+from models.offline_architectures import head_dim, meta_params, meta_weights
 from models.offline_weights import (
     Checkpoint,
     add_adapter,
     load_weights,
-    meta_params,
-    meta_weights,
     open_checkpoint,
     read_adapter_config,
     read_json,
@@ -157,7 +156,7 @@ def quantize(
     if adapter is not None:
         read_adapter_config(source, adapter)
     refuse_too_little_memory(stored_weights(source), available_memory())
-    params = meta_params(source)
+    params = meta_params(source.config, str(checkpoint))
     chat_template(source)
     settings = {
         "scheme": scheme,
@@ -202,7 +201,7 @@ def _refuse_settings(
     if scheme != "8da4w":
         return
     widths = {name: int(source.config[name]) for name in ("hidden_size", "intermediate_size")}
-    widths["attention width"] = source.head_dim * int(source.config["num_attention_heads"])
+    widths["attention width"] = head_dim(source.config) * int(source.config["num_attention_heads"])
     for name, width in widths.items():
         # XNNPACK takes multiples of 32, and a layer that does not fit would stay unquantized.
         if group_size < 32 or group_size % 32 or width % group_size:
@@ -305,7 +304,10 @@ def _write_meta_checkpoint(
     if adapter is not None:
         add_adapter(source, state, adapter)
     parameters = sum(int(tensor.numel()) for tensor in state.values())
-    torch.save(meta_weights(source, state), work / offline_lowering.CHECKPOINT_FILE)
+    torch.save(
+        meta_weights(source.config, state, str(source.folder)),
+        work / offline_lowering.CHECKPOINT_FILE,
+    )
     (work / offline_lowering.PARAMS_FILE).write_text(json.dumps(params), encoding="utf-8")
     return parameters
 

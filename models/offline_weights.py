@@ -1,9 +1,4 @@
-"""A Hugging Face checkpoint as the weights and parameters that ExecuTorch's Llama model reads.
-
-ExecuTorch's transformer keeps Meta's names and Meta's rotary layout (neighbouring pairs), where
-transformers keeps the two halves of a head apart; so the rows of the query and key projections
-are permuted.
-"""
+"""A Hugging Face checkpoint folder: its checks, its weights, an adapter merged into them."""
 
 from __future__ import annotations
 
@@ -13,30 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.offline_architectures import find_architecture
 from study.errors import ModelError
 
 State = dict[str, Any]
-
-SUPPORTED = {
-    "LlamaForCausalLM": "Llama 3.x and SmolLM2",
-}
-
-_LAYER_NAMES = {
-    "input_layernorm.weight": "attention_norm.weight",
-    "post_attention_layernorm.weight": "ffn_norm.weight",
-    "self_attn.q_proj.weight": "attention.wq.weight",
-    "self_attn.k_proj.weight": "attention.wk.weight",
-    "self_attn.v_proj.weight": "attention.wv.weight",
-    "self_attn.o_proj.weight": "attention.wo.weight",
-    "mlp.gate_proj.weight": "feed_forward.w1.weight",
-    "mlp.down_proj.weight": "feed_forward.w2.weight",
-    "mlp.up_proj.weight": "feed_forward.w3.weight",
-}
-_TOP_NAMES = {
-    "model.embed_tokens.weight": "tok_embeddings.weight",
-    "model.norm.weight": "norm.weight",
-    "lm_head.weight": "output.weight",
-}
 
 
 @dataclass(frozen=True)
@@ -56,12 +31,6 @@ class Checkpoint:
     def tied(self) -> bool:
         """Whether the output layer is the embedding."""
         return bool(self.config.get("tie_word_embeddings", False))
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head."""
-        given = self.config.get("head_dim")
-        return int(given or self.config["hidden_size"] // self.config["num_attention_heads"])
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -103,13 +72,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             f"(config.json, model.safetensors, tokenizer.json); correct the path."
         )
     config = read_json(folder / "config.json", "the model's configuration")
-    names = config.get("architectures") or ["none"]
-    if names[0] not in SUPPORTED:
-        known = "; ".join(f"{name} ({models})" for name, models in SUPPORTED.items())
-        raise ModelError(
-            f"The architecture {names[0]} of {folder} cannot be exported. Supported: {known}. "
-            f"Use the transformers backend for this model, or choose another checkpoint."
-        )
+    find_architecture(config, str(folder))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         read_json(folder / name, "the tokenizer")
     return Checkpoint(folder, config, _weight_files(folder))
@@ -151,129 +114,6 @@ def load_weights(checkpoint: Checkpoint) -> State:
                 f"The weight file {path} is damaged ({error}). Copy it again."
             ) from error
     return state
-
-
-def permute_rotary(weight: Any, heads: int) -> Any:
-    """Rows of a query or key projection from the half-split to the interleaved rotary layout.
-
-    Parameters
-    ----------
-    weight : tensor, shape (heads * head_dim, ...)
-        Row ``i`` and row ``i + head_dim / 2`` of each head rotate together.
-    heads : int
-
-    Returns
-    -------
-    tensor of the same shape
-        Rows ``2 i`` and ``2 i + 1`` of each head rotate together.
-    """
-    rows = weight.shape[0]
-    split = weight.reshape(heads, 2, rows // heads // 2, *weight.shape[1:])
-    return split.transpose(1, 2).reshape(weight.shape).contiguous()
-
-
-def meta_weights(checkpoint: Checkpoint, state: Mapping[str, Any]) -> State:
-    """Rename and permute a checkpoint's tensors; numbers become fp32.
-
-    Raises
-    ------
-    ModelError
-        When a tensor is missing or has no place in the exported model.
-    """
-    heads = int(checkpoint.config["num_attention_heads"])
-    key_heads = int(checkpoint.config.get("num_key_value_heads") or heads)
-    permuted = {"attention.wq.weight": heads, "attention.wk.weight": key_heads}
-    wanted = dict(_TOP_NAMES)
-    for layer in range(int(checkpoint.config["num_hidden_layers"])):
-        wanted |= {
-            f"model.layers.{layer}.{source}": f"layers.{layer}.{target}"
-            for source, target in _LAYER_NAMES.items()
-        }
-    if checkpoint.tied:
-        del wanted["lm_head.weight"]
-    _refuse_misfit(checkpoint, state, wanted)
-    converted: State = {}
-    for source, target in wanted.items():
-        tensor = state[source].float()
-        rotary_heads = permuted.get(target.split(".", 2)[-1])
-        converted[target] = tensor if rotary_heads is None else permute_rotary(tensor, rotary_heads)
-    if checkpoint.tied:
-        converted["output.weight"] = converted["tok_embeddings.weight"]
-    return converted
-
-
-def _refuse_misfit(
-    checkpoint: Checkpoint, state: Mapping[str, Any], wanted: Mapping[str, str]
-) -> None:
-    missing = sorted(set(wanted) - set(state))
-    # A tied checkpoint may store the output layer as well; old ones store rotary tables.
-    extra = sorted(
-        name
-        for name in set(state) - set(wanted)
-        if name != "lm_head.weight" and not name.endswith("rotary_emb.inv_freq")
-    )
-    if missing or extra:
-        kind, names = ("lacks", missing) if missing else ("has the unknown", extra)
-        raise ModelError(
-            f"The checkpoint {checkpoint.folder} {kind} tensor {names[0]} "
-            f"({len(names)} in all); expected the weights of a plain "
-            f"{checkpoint.architecture}. Merge adapters with --adapter, or use the transformers "
-            f"backend for this model."
-        )
-
-
-def meta_params(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The parameters of ExecuTorch's model arguments for a checkpoint.
-
-    Raises
-    ------
-    ModelError
-        When the rotary embedding is of a kind that the export does not know.
-    """
-    config = checkpoint.config
-    # transformers 5 writes rope_parameters, older versions rope_theta and rope_scaling.
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    params: dict[str, Any] = {
-        "dim": config["hidden_size"],
-        "n_layers": config["num_hidden_layers"],
-        "n_heads": config["num_attention_heads"],
-        "n_kv_heads": config.get("num_key_value_heads") or config["num_attention_heads"],
-        "head_dim": checkpoint.head_dim,
-        "vocab_size": config["vocab_size"],
-        "hidden_dim": config["intermediate_size"],
-        "norm_eps": config.get("rms_norm_eps", 1e-6),
-        "rope_theta": float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
-    }
-    if kind == "llama3":
-        params |= _llama3_rope(checkpoint, rope)
-    elif kind != "default":
-        raise ModelError(
-            f"The rotary embedding {kind!r} of {checkpoint.folder} cannot be exported; expected "
-            f"'default' or 'llama3'. Use the transformers backend for this model."
-        )
-    if config.get("attention_bias") or config.get("mlp_bias"):
-        raise ModelError(
-            f"The checkpoint {checkpoint.folder} has biases in attention or MLP layers, which the "
-            f"export of {checkpoint.architecture} does not know. Use the transformers backend."
-        )
-    return params
-
-
-def _llama3_rope(checkpoint: Checkpoint, rope: Mapping[str, Any]) -> dict[str, Any]:
-    # ExecuTorch's scaling has these two numbers built in.
-    fixed = {"low_freq_factor": 1.0, "original_max_position_embeddings": 8192}
-    for name, expected in fixed.items():
-        if float(rope.get(name, expected)) != expected:
-            raise ModelError(
-                f"The rotary embedding of {checkpoint.folder} has {name} {rope[name]}; the export "
-                f"knows only {expected}. Use the transformers backend for this model."
-            )
-    return {
-        "use_scaled_rope": True,
-        "rope_scale_factor": int(rope["factor"]),
-        "high_freq_factor": int(rope.get("high_freq_factor", 4)),
-    }
 
 
 def add_adapter(

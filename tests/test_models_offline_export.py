@@ -1,4 +1,4 @@
-"""Conversion of checkpoints: against transformers' own logits, and refusals."""
+"""Export of checkpoints: refusals, adapters, and one tiny export against transformers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ from models.offline_export import (
 from models.offline_weights import (
     add_adapter,
     load_weights,
-    meta_params,
-    meta_weights,
     open_checkpoint,
-    permute_rotary,
 )
 from study.errors import ModelError
 
@@ -66,26 +63,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
-def meta_logits(folder: Path, tokens: list[int], state: dict[str, Any] | None = None) -> Any:
-    """Logits of ExecuTorch's own Transformer with the converted weights, before any export."""
-    import torch
-    from executorch.examples.models.llama.llama_transformer import construct_transformer
-    from executorch.examples.models.llama.model_args import ModelArgs
-
-    source = open_checkpoint(folder)
-    arguments = ModelArgs(
-        max_seq_len=64, max_context_len=64, generate_full_logits=True, **meta_params(source)
-    )
-    model = construct_transformer(arguments)
-    weights = meta_weights(source, load_weights(source) if state is None else state)
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    assert not unexpected
-    assert not [name for name in missing if name.endswith(".weight")]
-    with torch.no_grad():
-        output = model.eval()(torch.tensor([tokens]))
-    return (output[0] if isinstance(output, tuple) else output)[0]
-
-
 def hugging_face_logits(folder: Path, tokens: list[int]) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
@@ -96,74 +73,6 @@ def hugging_face_logits(folder: Path, tokens: list[int]) -> Any:
 
 
 TOKENS = [1, 4, 100, 7, 250, 33, 33, 9, 120, 64]
-
-
-# torchao and torch.library warn at import about things that are not ours.
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        {},
-        {"tie_word_embeddings": False},
-        {"num_key_value_heads": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}},
-        {"head_dim": 32},
-    ],
-    ids=["tied", "untied", "theta", "head_dim"],
-)
-def test_converted_weights_give_the_logits_of_transformers(
-    tmp_path: Path, overrides: dict[str, Any]
-) -> None:
-    # Oracle: transformers on the same checkpoint; fp32 rounding only.
-    import torch
-
-    folder = make_checkpoint(tmp_path / "tiny", **overrides)
-    expected = hugging_face_logits(folder, TOKENS)
-    found = meta_logits(folder, TOKENS)
-    assert expected.std() > 0.1  # logits that are all alike would agree by accident
-    torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-4)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_llama3_rope_scaling_gives_the_logits_of_transformers(tmp_path: Path) -> None:
-    import torch
-
-    rope = {
-        "rope_type": "llama3",
-        "rope_theta": 500000.0,
-        "factor": 32.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-    }
-    folder = make_checkpoint(
-        tmp_path / "tiny", rope_parameters=rope, max_position_embeddings=131072
-    )
-    expected = hugging_face_logits(folder, TOKENS)
-    torch.testing.assert_close(meta_logits(folder, TOKENS), expected, atol=2e-4, rtol=1e-4)
-
-
-def test_a_rotary_embedding_that_would_come_out_wrong_is_refused(tmp_path: Path) -> None:
-    rope = {
-        "rope_type": "llama3",
-        "rope_theta": 500000.0,
-        "factor": 8.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 2.0,
-        "original_max_position_embeddings": 8192,
-    }
-    folder = make_checkpoint(tmp_path / "tiny", rope_parameters=rope)
-    with pytest.raises(ModelError, match=r"low_freq_factor 2\.0"):
-        meta_params(open_checkpoint(folder))
-
-
-def test_permutation_by_hand() -> None:
-    # One head of width 4: rows 0 and 2, 1 and 3 rotate together; they become neighbours.
-    import torch
-
-    rows = torch.arange(4.0)[:, None]
-    assert permute_rotary(rows, 1)[:, 0].tolist() == [0.0, 2.0, 1.0, 3.0]
-    two_heads = torch.arange(8.0)[:, None]
-    assert permute_rotary(two_heads, 2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 
 def make_adapter(folder: Path, base: str, width: int = 64) -> Path:
