@@ -7,7 +7,7 @@ Every function takes a data frame and returns one or more named blocks of result
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -231,8 +231,105 @@ def frequencies_of(
                 ],
             },
         )
-        for table in frequency_tables(ratings, points, level=level)
+        for table in frequency_tables(ratings, points, top=min(2, len(points) - 1), level=level)
     ]
+
+
+def reliability_of(
+    frame: pd.DataFrame, points: Sequence[float], *, level: float = 0.95
+) -> list[ResultBlock]:
+    """Reliability of a scale: one row per person, one column per item."""
+    from analysis import reliability_omega as omega
+    from analysis.polychoric import polychoric
+    from analysis.reliability import scale_reliability
+
+    table = _table_of_numbers(frame)
+    _on_scale(table, frame, points)
+    result = scale_reliability(
+        numeric_columns(frame, list(frame.columns), "the table"), level=level
+    )
+    estimates = (
+        *_estimates_in(result),
+        omega.omega_minres(table),
+        omega.omega_ml(table),
+        omega.omega_ml(table, standardised=True),
+        omega.omega_ordinal(table, points),
+    )
+    matrix = polychoric(table, points)
+    facts = {
+        "persons": int(table.shape[0]),
+        "items": [asdict(item) for item in result.items],
+        "scale": asdict(result.scale) if result.scale else None,
+        "reversed_items": list(result.reversed_items),
+        "polychoric": _plain(asdict(matrix)),
+    }
+    return [ResultBlock("Reliability of the scale", estimates, facts)]
+
+
+def mixed_of(
+    frame: pd.DataFrame,
+    *,
+    value: str,
+    effect: str,
+    reference: str | None,
+    rater: str,
+    prompt: str,
+    points: Sequence[float] | None,
+    level: float = 0.95,
+) -> list[ResultBlock]:
+    """Mixed, ordinal and marginal models of ratings with crossed raters and prompts."""
+    from analysis.models_of_ratings import fit_all
+
+    fitted = fit_all(
+        frame,
+        value=value,
+        effect=effect,
+        reference=reference,
+        rater=rater,
+        prompt=prompt,
+        points=points,
+        ci_level=level,
+    )
+    overall = fitted.to_dict()
+    overall.pop("models")
+    blocks = [
+        ResultBlock(
+            f"{name}: {model.title}",
+            (*model.thresholds, *model.coefficients, *model.variances, *model.tests),
+            {"model": name, **_model_facts(model.to_dict())},
+        )
+        for name, model in fitted.models.items()
+    ]
+    tests = (fitted.proportional_odds, *fitted.comparisons)
+    return [*blocks, ResultBlock("Tests between models", tests, overall)]
+
+
+def _model_facts(model: dict[str, Any]) -> dict[str, Any]:
+    # The estimates are the block's results; what is left describes the model.
+    estimates = ("coefficients", "thresholds", "variances", "tests", "model")
+    return {name: value for name, value in model.items() if name not in estimates}
+
+
+def _on_scale(table: Any, frame: pd.DataFrame, points: Sequence[float]) -> None:
+    off = ~np.isnan(table) & ~np.isin(table, list(points))
+    if off.any():
+        row, column = (int(i) for i in np.argwhere(off)[0])
+        raise AnalysisError(
+            f"Column {frame.columns[column]!r}, row {row + 2}: found {table[row, column]:g}, expected one "
+            f"of the points {', '.join(f'{p:g}' for p in points)}."
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return value
 
 
 def _table_of_numbers(frame: pd.DataFrame) -> Any:

@@ -174,6 +174,71 @@ def frequencies(
     show(blocks, "frequencies", file, as_json)
 
 
+@analyse.command()
+@file_argument
+@points_option
+@level_option
+@json_option
+def reliability(file: Path, points: str, level: float, as_json: bool) -> None:
+    """Reliability of a scale: one row per person, one column per item.
+
+    \b
+    Examples:
+      evenhand analyse reliability scale.csv --points 1-5
+    """
+    from analysis.data_file import parse_points, read_table
+    from analysis.table_analyses import reliability_of
+
+    blocks = reliability_of(read_table(file), parse_points(points), level=level)
+    show(blocks, "reliability", file, as_json)
+
+
+@analyse.command()
+@file_argument
+@click.option("--value", required=True, help="Column with the ratings.")
+@click.option("--effect", required=True, help="Column with what is compared, such as the system.")
+@click.option(
+    "--reference", help="Its value that the others are compared with; default: the first."
+)
+@click.option("--rater", required=True, help="Column with the rater.")
+@click.option("--prompt", required=True, help="Column with the prompt or topic.")
+@click.option("--points", help="All points of the scale; default: those that occur.")
+@level_option
+@json_option
+def mixed(
+    file: Path,
+    value: str,
+    effect: str,
+    reference: str | None,
+    rater: str,
+    prompt: str,
+    points: str | None,
+    level: float,
+    as_json: bool,
+) -> None:
+    """Mixed, ordinal and marginal models of repeated ratings; one row per rating.
+
+    \b
+    Examples:
+      evenhand analyse mixed long.csv --value y --effect model --reference Phi4 \\
+        --rater rater --prompt topic
+    """
+    from analysis.data_file import parse_points, read_table
+    from analysis.table_analyses import mixed_of
+
+    blocks = mixed_of(
+        read_table(file),
+        value=value,
+        effect=effect,
+        reference=reference,
+        rater=rater,
+        prompt=prompt,
+        points=parse_points(points) if points else None,
+        level=level,
+    )
+    show(blocks, "mixed", file, as_json)
+
+
 def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:
     """Print results as tables, or all of them as JSON."""
     if as_json:
@@ -188,7 +253,7 @@ def _show_estimates(block: ResultBlock) -> None:
     methods = list(dict.fromkeys(e.ci_method for e in block.estimates if e.ci_method))
     rows = [
         (
-            e.statistic,
+            " ".join(filter(None, (e.statistic, str(e.details.get("term", ""))))),
             _number(e.estimate) if e.estimate is not None else f"undefined: {e.undefined_because}",
             _number(e.ci_low),
             _number(e.ci_high),
@@ -214,12 +279,27 @@ def _show_facts(block: ResultBlock) -> None:
             [[_number(value) for value in row.values()] for row in rows],
             title=f"{block.title} (n = {block.facts['n']}, missing {block.facts['n_missing']})",
         )
+    items = block.facts.get("items")
+    if items:
+        names = ["item", "n", "mean", "sd", "r_rest", "r_corrected", "alpha without"]
+        cells = [
+            [_cell(item[name]) for name in names[:-1]]
+            + [_cell((item["without"] or {}).get("raw_alpha"))]
+            for item in items
+        ]
+        print_table(names, cells, title="Items")
+    if block.facts.get("unit_of_inference"):
+        say(f"Unit of inference: {block.facts['unit_of_inference']}")
     for group in block.facts.get("groups", []):
         say(
             f"{group['name']}: n = {group['n']}, mean {_number(group['mean'])}, SD {_number(group['sd'])}"
         )
     for assumption in block.facts.get("assumptions", []):
         say(f"Assumed: {assumption['name']} ({assumption['evidence']})")
+
+
+def _cell(value: float | str | None) -> str:
+    return value if isinstance(value, str) else _number(value)
 
 
 def _number(value: float | None) -> str:

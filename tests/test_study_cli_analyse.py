@@ -1,0 +1,130 @@
+"""`evenhand analyse` from the command line: R's numbers come out, bad input gets a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.cli.group import run
+
+STATS = Path(__file__).parent / "reference" / "stats"
+PAPERS = Path(__file__).parent / "reference" / "papers"
+
+
+def analysed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:
+    """Results by statistic; of several with the same name, the first."""
+    assert run(["analyse", *arguments, "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    found: dict[str, dict[str, Any]] = {}
+    for block in blocks:
+        for result in block["results"]:
+            found.setdefault(result["statistic"], result)
+    return found
+
+
+# R's numbers from tests/reference/stats/ref.out and mixed.out; the line is named.
+CASES = [
+    (
+        ("agreement", "A_missing.csv", "--points", "1-5"),
+        "krippendorff_alpha_ordinal",
+        0.4372276982,
+        1e-9,
+    ),
+    (("agreement", "A_missing.csv", "--points", "1-5"), "gwet_ac2_quadratic", 0.59906, 5e-6),
+    (("agreement", "C_complete.csv", "--points", "1-5"), "fleiss_kappa", 0.1617222626, 1e-9),
+    (("agreement", "C_complete.csv", "--points", "1-5"), "light_kappa", 0.1660838762, 1e-9),
+    (("agreement", "C_complete.csv", "--points", "1-5"), "icc2", 0.5367324107, 1e-9),
+    (("compare", "two.csv", "--value", "y", "--by", "g"), "hedges_g", 0.761297116, 1e-8),
+    (("paired", "paired.csv", "--columns", "eai,phi4"), "d_z", 0.5206304382, 1e-9),
+    (("reliability", "scale.csv", "--points", "1-5"), "cronbach_alpha", 0.9100996995, 1e-9),
+    (("reliability", "scale.csv", "--points", "1-5"), "omega_minres", 0.9139017868, 1e-6),
+]
+
+
+@pytest.mark.parametrize(("arguments", "statistic", "oracle", "tolerance"), CASES)
+def test_the_printed_json_holds_rs_number(
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    statistic: str,
+    oracle: float,
+    tolerance: float,
+) -> None:
+    kind, file, *rest = arguments
+    result = analysed(capsys, kind, str(STATS / file), *rest)[statistic]
+    assert result["estimate"] == pytest.approx(oracle, abs=tolerance)
+
+
+def test_mixed_gives_clmm_and_lmer_of_r(capsys: pytest.CaptureFixture[str]) -> None:
+    """Oracle: mixed.out, clmm modelEAI 0.69971468 and lmer modelEAI 0.39945971."""
+    file = str(STATS / "long_missing.csv")
+    columns = ["--value", "y", "--effect", "model", "--reference", "Phi4"]
+    assert (
+        run(["analyse", "mixed", file, *columns, "--rater", "rater", "--prompt", "topic", "--json"])
+        == 0
+    )
+    blocks = {b.get("model"): b for b in json.loads(capsys.readouterr().out)["blocks"]}
+    clmm = {r["details"].get("term"): r["estimate"] for r in blocks["clmm"]["results"]}
+    lmer = {r["details"].get("term"): r["estimate"] for r in blocks["lmer_intercept"]["results"]}
+    assert clmm["modelEAI"] == pytest.approx(0.69971468, abs=1e-4)
+    assert lmer["modelEAI"] == pytest.approx(0.39945971, abs=1e-6)
+
+
+def test_published_groups_give_the_printed_p_and_welch_beside_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Oracle: EAI tables 5 and 7 print p = .333 and .053; Welch by hand .3700 and .1022."""
+    file = str(PAPERS / "eai_groups_tables5_7.csv")
+    assert run(["analyse", "groups", file, "--planned", "student", "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    found = [{r["statistic"]: r for r in block["results"]} for block in blocks]
+    students = [round(f["student_t_difference"]["p_value"], 3) for f in found]
+    welches = [round(f["welch_t_difference"]["p_value"], 4) for f in found]
+    assert students == [0.333, 0.053]
+    assert welches == [0.3700, 0.1022]
+
+
+def test_frequencies_add_up_and_show_unused_points(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: counted by hand; point 3 is never used."""
+    file = tmp_path / "f.csv"
+    file.write_text("y,model\n1,a\n2,a\n2,a\n,a\n")
+    arguments = ["--value", "y", "--by", "model", "--points", "1-3", "--json"]
+    assert run(["analyse", "frequencies", str(file), *arguments]) == 0
+    block = json.loads(capsys.readouterr().out)["blocks"][0]
+    assert [row["frequency"] for row in block["frequencies"]] == [1, 2, 0]
+    assert [row["cumulative_percent"] for row in block["frequencies"]] == pytest.approx(
+        [100 / 3, 100, 100]
+    )
+    assert (block["n"], block["n_missing"]) == (3, 1)
+
+
+BAD = [
+    (["agreement", "nowhere.csv", "--points", "1-5"], "There is no file"),
+    (["agreement", "f.csv", "--points", "5-1"], "expected a range such as 1-5"),
+    (["compare", "f.csv", "--value", "y", "--by", "h"], "h"),
+    (["compare", "f.csv", "--value", "g", "--by", "y"], "expected a number"),
+    (["paired", "f.csv", "--columns", "y"], "expected two names"),
+    (["frequencies", "f.csv", "--value", "y", "--points", "1-2"], "expected one of"),
+    (["reliability", "f.csv", "--points", "1-5"], "expected a number"),
+    (["mixed", "f.csv", "--value", "y", "--effect", "g", "--rater", "r", "--prompt", "p"], "r"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD)
+def test_bad_input_is_a_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.csv").write_text("y,g\n1,a\n2,b\n3,a\n")
+    assert run(["analyse", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert sentence in message
+    assert "Traceback" not in message
