@@ -14,6 +14,7 @@ from analysis.validation import FloatArray, confidence_level, one_of, ratings_ma
 MISSING = ("complete", "mixed_model")
 _FORMS = ("icc1", "icc2", "icc3", "icc1k", "icc2k", "icc3k")
 _TINY = 1e-12
+_NEGATIVE = "the units do not differ in their means, so there is nothing to be reliable about"
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,31 @@ def icc(
 
 
 def _refused(table: FloatArray, kept: FloatArray) -> Estimate | None:
-    n, n_missing = kept.shape[0], table.shape[0] - kept.shape[0]
+    n, n_missing, k = kept.shape[0], table.shape[0] - kept.shape[0], kept.shape[1]
     because = ""
-    if table.shape[1] < 2:
+    if k < 2:
         because = "there is a single rater; an intraclass correlation needs at least two"
     elif n < 2:
         because = f"{n} usable units; an intraclass correlation needs at least two"
     elif np.nanmax(kept) == np.nanmin(kept):
         because = "all ratings are equal, so there is no variance to share out"
+    elif (~np.isnan(kept)).sum() < n + k:
+        because = "there are too few ratings to tell units, raters and error apart"
+    elif _additive_residual(kept) < _TINY:
+        because = "units and raters account for every rating, so there is no error to compare with"
     return undefined("icc", because, n=n, n_missing=n_missing, unit="item") if because else None
+
+
+def _additive_residual(table: FloatArray) -> float:
+    """Sum of squares that unit and rater effects leave over."""
+    present = (~np.isnan(table)).astype(np.float64)
+    y = np.where(present > 0, table - np.nanmean(table), 0.0)
+    by_unit = present.sum(axis=1)
+    reduced = np.diag(present.sum(axis=0)) - (present / by_unit[:, None]).T @ present
+    right = y.sum(axis=0) - present.T @ (y.sum(axis=1) / by_unit)
+    explained = (y.sum(axis=1) ** 2 / by_unit).sum()
+    explained += right @ np.linalg.pinv(reduced, hermitian=True) @ right
+    return float((y * y).sum() - explained)
 
 
 def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate:
@@ -119,15 +136,6 @@ def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate:
     rater = n * ((raters - grand) ** 2).sum() / (k - 1)
     error = (residual**2).sum() / ((n - 1) * (k - 1))
     within = ((kept - units[:, None]) ** 2).sum() / (n * (k - 1))
-    if within < _TINY or error < _TINY:
-        return undefined(
-            "icc",
-            "nothing is left over when units and raters are accounted for, so there is no error "
-            "variance to compare with",
-            n=n,
-            n_missing=table.shape[0] - n,
-            unit="item",
-        )
     left_out = table.shape[0] - n
     return _MeanSquares(
         n, k, float(between), float(within), float(rater), float(error), left_out, "anova"
@@ -135,35 +143,22 @@ def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate:
 
 
 def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate:
-    kept = table[~np.isnan(table).all(axis=1)]
+    kept = table[~np.isnan(table).all(axis=1)] if table.shape[1] else table[:0]
+    kept = kept[:, ~np.isnan(kept).all(axis=0)] if len(kept) else kept
     refused = _refused(table, kept)
-    if refused is None and np.isnan(kept).all(axis=0).any():
-        kept = kept[:, ~np.isnan(kept).all(axis=0)]
-        refused = _refused(kept, kept)
-    if refused is None and ((~np.isnan(kept)).sum() - sum(kept.shape)) < 1:
-        refused = undefined(
-            "icc",
-            "there are too few ratings to tell units, raters and error apart",
-            n=kept.shape[0],
-            n_missing=table.shape[0] - kept.shape[0],
-            unit="item",
-        )
     if refused:
         return refused
     unit, rater, error = crossed_variances(kept)
     n, k = kept.shape
-    left_out = table.shape[0] - n
-    if error < _TINY:
-        return undefined(
-            "icc",
-            "nothing is left over when units and raters are accounted for, so there is no error "
-            "variance to compare with",
-            n=n,
-            n_missing=left_out,
-            unit="item",
-        )
     return _MeanSquares(
-        n, k, k * unit + error, error + rater, n * rater + error, error, left_out, "reml"
+        n,
+        k,
+        k * unit + error,
+        error + rater,
+        n * rater + error,
+        error,
+        table.shape[0] - n,
+        "reml",
     )
 
 
@@ -274,8 +269,7 @@ def _f_forms(
             level,
         )
         if f < _TINY or low < _TINY:
-            because = "all units have the same mean, so their means have no variance to be reliable"
-            pairs.append((single, undefined(f"icc{number}k", because, n=n, unit="item")))
+            pairs.append((single, undefined(f"icc{number}k", _NEGATIVE, n=n, unit="item")))
             continue
         limits = (float(1 - 1 / low), float(1 - 1 / high))
         pairs.append((single, _estimate(f"icc{number}k", 1 - 1 / f, limits, test, squares, level)))
@@ -295,8 +289,12 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Est
     n, k = squares.units, squares.raters
     between, rater, error = squares.between, squares.rater, squares.error
     tail = (1 + level) / 2
-    test = {"f": between / error, "df1": n - 1, "df2": (n - 1) * (k - 1)}
-    single = (between - error) / (between + (k - 1) * error + k * (rater - error) / n)
+    test: dict[str, float] = {"f": between / error, "df1": n - 1, "df2": (n - 1) * (k - 1)}
+    below = between + (k - 1) * error + k * (rater - error) / n
+    if between < _TINY or below < _TINY:
+        gone = undefined("icc2", _NEGATIVE, n=n, unit="item")
+        return gone, undefined("icc2k", _NEGATIVE, n=n, unit="item")
+    single = (between - error) / below
     df = _satterthwaite(
         squares, k * single / (n * (1 - single)), 1 + k * single * (n - 1) / (n * (1 - single))
     )
@@ -304,15 +302,13 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Est
     rest = k * rater + (k * n - k - n) * error
     low = n * (between - upper * error) / (upper * rest + n * between)
     high = n * (lower * between - error) / (rest + n * lower * between)
-    wong = {"p_value_satterthwaite": float(stats.f.sf(test["f"], n - 1, df))}
-    first = _estimate("icc2", single, (low, high), {**test, **wong}, squares, level)
+    test["p_value_satterthwaite"] = float(stats.f.sf(test["f"], n - 1, df))
+    first = _estimate("icc2", single, (low, high), test, squares, level)
     whole = between + (rater - error) / n
     if whole < _TINY or 1 + low * (k - 1) < _TINY:
-        because = "all units have the same mean, so their means have no variance to be reliable"
-        return first, undefined("icc2k", because, n=n, unit="item")
+        return first, undefined("icc2k", _NEGATIVE, n=n, unit="item")
     carried = (low * k / (1 + low * (k - 1)), high * k / (1 + high * (k - 1)))
-    mean = (between - error) / whole
-    return first, _estimate("icc2k", mean, carried, {**test, **wong}, squares, level)
+    return first, _estimate("icc2k", (between - error) / whole, carried, test, squares, level)
 
 
 def kendall_w(ratings: ArrayLike) -> Estimate:

@@ -9,7 +9,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.agreement import NO_PAIRS, NO_VARIATION, agreement_weights, point_indices
+from analysis.agreement import (
+    NO_PAIRS,
+    NO_VARIATION,
+    ONE_UNIT,
+    agreement_weights,
+    point_indices,
+)
 from analysis.results import Estimate, undefined
 from analysis.validation import (
     FloatArray,
@@ -191,8 +197,9 @@ def cohen_kappa(
     name = "cohen_kappa" if weights == "unweighted" else f"cohen_kappa_{weights}"
     table, n_missing = _table(first, second, scale)
     n = int(table.sum())
-    if n == 0:
-        return undefined(name, _EMPTY, n_missing=n_missing, unit="item")
+    if n < 2:
+        because = ONE_UNIT if n else _EMPTY
+        return undefined(name, because, n=n, n_missing=n_missing, unit="item")
     p = table / n
     rows, columns = p.sum(axis=1), p.sum(axis=0)
     observed, chance = float((matrix * p).sum()), float(rows @ matrix @ columns)
@@ -271,7 +278,7 @@ def pairwise_kappas(
         disagreement, by_chance, n = _quadratic_products(table, scale)
     else:
         disagreement, by_chance, n = _indicator_products(table, scale, matrix)
-    defined = by_chance > _TINY
+    defined = (by_chance > _TINY) & (n >= 2)
     np.fill_diagonal(defined, False)
     kappa = 1.0 - np.divide(disagreement, by_chance, out=np.zeros_like(by_chance), where=defined)
     return PairwiseKappas(weights, np.ma.MaskedArray(kappa, mask=~defined), n)
@@ -304,7 +311,7 @@ def _indicator_products(
     table: FloatArray, scale: FloatArray, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     index, (units, raters), q = point_indices(table, scale), table.shape, scale.size
-    indicators = (index[:, :, None] == np.arange(q)).astype(np.float64).reshape(units, -1)
+    indicators = (index[:, :, None] == np.arange(q)).astype(np.float64).reshape(units, raters * q)
     tables = (indicators.T @ indicators).reshape(raters, q, raters, q)
     n = tables.sum(axis=(1, 3))
     shares = tables / np.maximum(n, 1.0)[:, None, :, None]
@@ -335,7 +342,7 @@ def light_kappa(
     n = int(((~np.isnan(table)).sum(axis=1) >= 2).sum())
     n_missing = int(table.shape[0] - n)
     if values.size == 0:
-        because = NO_PAIRS if n == 0 else NO_VARIATION
+        because = NO_PAIRS if n == 0 else ONE_UNIT if n == 1 else NO_VARIATION
         return undefined(name, because, n=n, n_missing=n_missing, unit="item")
     details = {
         "pairs": int(values.size),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,6 +103,11 @@ def _thresholds(codes: IntArray, q: int) -> FloatArray:
     return np.asarray(special.ndtri(below))
 
 
+@cache
+def _legendre() -> tuple[FloatArray, FloatArray]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 def bivariate_normal(h: FloatArray, k: FloatArray, r: float) -> FloatArray:
     """P(X < h, Y < k) of standard normals with correlation r, over a grid of finite h and k.
 
@@ -109,7 +115,7 @@ def bivariate_normal(h: FloatArray, k: FloatArray, r: float) -> FloatArray:
     """
     from scipy import special
 
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _legendre()
     end = np.arcsin(r)
     angle = end * (nodes + 1) / 2
     a, b = h[:, None, None], k[None, :, None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.effect_sizes import noncentral_t_cdf
 from analysis.validation import positive
 from study.errors import AnalysisError
 
@@ -47,7 +48,7 @@ def _t_power(ncp: float, df: float, alpha: float) -> float:
     from scipy import stats
 
     critical = float(stats.t.isf(alpha / 2, df))
-    return float(stats.nct.sf(critical, df, ncp) + stats.nct.cdf(-critical, df, ncp))
+    return 1.0 - noncentral_t_cdf(critical, df, ncp) + noncentral_t_cdf(-critical, df, ncp)
 
 
 def paired_t_power(n: float, d_z: float, *, alpha: float = 0.05) -> PowerAnalysis:
