@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from ruamel.yaml import YAML
+
+from study import participation
+from study.blinding import coordinator_token
+from study.entities import Rater
+from study.protocol.loading import resolve_includes
+from study.store.locking import lock_study
+from study.store.raters import enrol, find_by_code, link_secret, read_raters
+from study.store.responses import save_response
+from study.store.study import Study, create_study, open_study
+from tests.fixtures_study import locked, make_study, store_url
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+ROOT = Path(__file__).parents[1]
+
+__all__ = ["locked", "make_study", "store_url"]
 
 _NEEDED = ("browser", "postgres", "offline_model")
 
@@ -32,3 +62,218 @@ def _missed(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
         for report in reporter.stats.get("skipped", [])
         if any(marker in report.keywords for marker in _NEEDED)
     ]
+
+
+def make_small_study(folder: Path, *, raters: int = 12, simulated: int = 0) -> Study:
+    """A locked study of 3 prompts by 2 systems, from the demo protocol, its responses written here.
+
+    No model is needed: the texts differ by prompt and system, and name no system.
+    """
+    protocol = YAML().load(resolve_includes(ROOT / "protocols" / "demo.yaml"))
+    protocol["systems"] = [s for s in protocol["systems"] if s["id"] != "reflective-script"]
+    source = folder.with_suffix(".yaml")
+    with source.open("w") as file:
+        YAML().dump(protocol, file)
+    study = create_study(folder, source)
+    openings = ("That sounds hard to carry.", "Thank you for telling me this.")
+    for prompt in study.protocol.prompts:
+        for system, opening in zip(study.protocol.systems, openings, strict=True):
+            text = (
+                f"{opening} Many people know this feeling about {prompt.topic.replace('-', ' ')}.\n\n"
+                "1. Write down what worries you most.\n2. Talk to a person whom you trust.\n\n"
+                "What would help **a little** today?"
+            )
+            save_response(study, prompt.id, system.id, text, {"file_sha256": "5b" * 32})
+    lock_study(study)
+    enrol(study, "student", raters)
+    if simulated:
+        enrol(study, "professional", simulated, simulated=True)
+    return study
+
+
+@dataclasses.dataclass
+class SurveyServer:
+    """A real server process on loopback, serving a study."""
+
+    study: Study
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    taken: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        code = (
+            "import sys; from pathlib import Path; from survey_app.serving import serve; "
+            "serve(Path(sys.argv[1]), port=int(sys.argv[2]))"
+        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, str(self.study.folder), str(self.port)],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:  # noqa: S310
+                    assert answer.status == 200
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(f"the server did not answer within 60 s: {self.log.read_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(timeout=20)
+
+    def new_rater(self, *, rating: bool = False) -> Rater:
+        """A rater whom no other test uses; ``rating``: past consent, questions and practice."""
+        rater = [r for r in read_raters(self.study) if not r.simulated][self.taken]
+        self.taken += 1
+        if rating:
+            participation.consent(self.study, rater)
+            about = {"gender": "woman", "experience": "never"}
+            participation.save_demographics(self.study, rater, about)
+            participation.finish_practice(self.study, rater)
+        return find_by_code(self.study, rater.code)
+
+    def link(self, rater: Rater) -> str:
+        return f"{self.address}/j/{link_secret(self.study, rater)}"
+
+    def coordinator_link(self) -> str:
+        return f"{self.address}/coordinator/{coordinator_token(self.study.key)}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def small_study(tmp_path: Path) -> Iterator[Study]:
+    study = make_small_study(tmp_path / "study")
+    yield study
+    study.close()
+
+
+@pytest.fixture(scope="session")
+def start_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., SurveyServer]]:
+    """Starts servers, each with a study of its own, and stops them at the end."""
+    servers: list[SurveyServer] = []
+
+    def start(*, raters: int = 12, simulated: int = 0) -> SurveyServer:
+        folder = tmp_path_factory.mktemp("served")
+        make_small_study(folder / "study", raters=raters, simulated=simulated).close()
+        study = open_study(folder / "study")
+        server = SurveyServer(study, _free_port(), folder / "server.log")
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+        server.study.close()
+
+
+@pytest.fixture(scope="session")
+def survey_server(start_server: Callable[..., SurveyServer]) -> SurveyServer:
+    """The server that the tests share; each takes raters of its own."""
+    return start_server(raters=40)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    if found is None:
+        pytest.skip("Chromium is not installed (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclasses.dataclass
+class RaterPage:
+    """A person at a tablet: what the tests do, they do by touch."""
+
+    page: Page
+
+    def new_tab(self, address: str) -> RaterPage:
+        tab = self.page.context.new_page()
+        tab.goto(address)
+        return RaterPage(tab)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def items(self) -> list[Locator]:
+        self.page.get_by_role("radiogroup").nth(7).wait_for()
+        return self.page.get_by_role("radiogroup").all()
+
+    def consent(self) -> None:
+        self.button("I have read this and I take part").tap()
+        self.page.get_by_role("heading", name="About you").wait_for()
+
+    def tell_about_self(self) -> None:
+        self.page.get_by_text("Woman", exact=True).tap()
+        self.page.get_by_text("Never", exact=True).tap()
+        self.button("Save and continue").tap()
+        self.page.get_by_role("heading", name="What you will do").wait_for()
+
+    def practise(self) -> None:
+        self.answer([3] * 8)
+        self.button("Start rating").tap()
+        self.wait_for_response(1)
+
+    def answer(self, points: list[int]) -> None:
+        for item, point in zip(self.items(), points, strict=False):
+            target = item.get_by_role("radio").nth(point - 1)
+            target.tap()
+            assert target.get_attribute("aria-checked") == "true"
+
+    def save(self) -> None:
+        self.button("Save and continue").tap()
+
+    def wait_for_response(self, position: int, total: int = 6) -> None:
+        self.page.get_by_role("heading", name=f"Response {position} of {total}").wait_for()
+        self.page.get_by_role("radiogroup").nth(7).wait_for()
+
+    def wait_for_saved(self, done: int, total: int = 6) -> None:
+        self.page.get_by_text(f"Saved: {done} of {total}").wait_for()
+
+
+@pytest.fixture
+def open_tablet(chromium: Browser) -> Iterator[Callable[..., RaterPage]]:
+    """Opens tablets (820 x 1180 unless told), each a browser of its own."""
+    contexts = []
+
+    def open_one(link: str, width: int = 820, height: int = 1180) -> RaterPage:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(link)
+        return RaterPage(page)
+
+    yield open_one
+    for context in contexts:
+        context.close()
