@@ -1,0 +1,182 @@
+"""Studies for tests, on SQLite and on PostgreSQL; imported by the tests that use them."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from study import participation
+from study.entities import Enrolment
+from study.store.locking import lock_study
+from study.store.raters import enrol
+from study.store.responses import NewResponse, save_responses
+from study.store.study import Study, create_study
+
+PROTOCOLS = Path(__file__).parent.parent / "protocols"
+POSTGRES_VARIABLE = "EVENHAND_TEST_POSTGRES"
+_DEFAULT_POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+
+
+def postgres_database() -> Iterator[str]:
+    """Address of a fresh PostgreSQL database that is dropped afterwards; skips without a server."""
+    server = make_url(os.environ.get(POSTGRES_VARIABLE, _DEFAULT_POSTGRES))
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 5})
+    name = f"evenhand_test_{uuid.uuid4().hex}"
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError as error:
+        admin.dispose()
+        pytest.skip(f"no PostgreSQL server ({str(error.orig).splitlines()[0]})")
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The database of the studies that a test makes: SQLite in the folder, or PostgreSQL."""
+    if request.param == "sqlite":
+        monkeypatch.delenv("EVENHAND_DATABASE_URL", raising=False)
+        yield f"sqlite:///{tmp_path / 'study' / 'study.db'}"
+        return
+    for url in postgres_database():
+        monkeypatch.setenv("EVENHAND_DATABASE_URL", url)
+        yield url
+
+
+def small_protocol(folder: Path, **replaced: str) -> Path:
+    """A protocol file of two prompts, two systems and three items, on one page of text."""
+    body = SMALL
+    for old, new in replaced.items():
+        body = re.sub(rf"(?m)^{old}:.*$", f"{old}: {new}", body)
+    file = folder / "small.yaml"
+    file.write_text(body, encoding="utf-8")
+    return file
+
+
+SMALL = """\
+schema_version: 1
+id: small
+version: "1.0"
+title: A small study
+summary: Two systems answer two prompts.
+instruments:
+  - id: short
+    title: Three items
+    licence: Apache-2.0
+    source: written for the tests
+    wording: own
+    scale:
+      id: five
+      points:
+        - {value: 1, label: Very poor}
+        - {value: 2, label: Poor}
+        - {value: 3, label: Fair}
+        - {value: 4, label: Good}
+        - {value: 5, label: Very good}
+    items:
+      - {id: clear, label: Clear, text: How clear is it?}
+      - {id: kind, label: Kind, text: How kind is it?}
+      - {id: useful, label: Useful, text: How useful is it?}
+topics:
+  - {id: sleep, title: Sleep}
+  - {id: work, title: Work}
+prompts:
+  - {id: p-sleep, topic: sleep, text: I cannot sleep.}
+  - {id: p-work, topic: work, text: I worry about work.}
+systems:
+  - {id: zebrafinch, title: Model Zebrafinch, backend: scripted}
+  - {id: quokka, title: Model Quokka, backend: scripted}
+groups:
+  - {id: student, title: Students, planned: 4}
+  - {id: professional, title: Professionals, planned: 2}
+demographics:
+  - id: gender
+    question: What is your gender?
+    kind: choice
+    options:
+      - {value: man, label: Man, planned: 2}
+      - {value: woman, label: Woman, planned: 2}
+  - {id: age, question: How old are you?, kind: integer, minimum: 18, maximum: 90, required: false}
+design: {seed: 3}
+consent:
+  {title: Start, text: Taking part is voluntary., agree: I take part, decline: I do not, declined: Bye.}
+instructions:
+  title: Task
+  text: Rate each response.
+  practice: {prompt: I am late., response: That happens.}
+debriefing: {title: Thanks, text: It is done.}
+analysis:
+  primary: {system: zebrafinch, against: quokka}
+"""
+
+SYSTEM_NAMES = ("zebrafinch", "quokka", "scripted")
+
+
+def reply(prompt: str, system: str) -> str:
+    """A response text that differs for each prompt and system and names neither."""
+    return f"I hear you. {len(prompt)}-{sum(map(ord, system))}"
+
+
+def answer_everything(study: Study) -> None:
+    """Save a response for every prompt and system."""
+    save_responses(
+        study,
+        [
+            NewResponse(p.id, s.id, reply(p.id, s.id), {"latency_s": 0.5, "backend": s.backend})
+            for p in study.protocol.prompts
+            for s in study.protocol.systems
+        ],
+    )
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, store_url: str) -> Iterator[Callable[..., Study]]:
+    """Makes the small study in ``tmp_path/study``, open or locked; closed after the test."""
+    made: list[Study] = []
+
+    def make(*, locked: bool = True, protocol: Path | None = None) -> Study:
+        study = create_study(tmp_path / "study", protocol or small_protocol(tmp_path))
+        made.append(study)
+        if locked:
+            answer_everything(study)
+            lock_study(study)
+        return study
+
+    yield make
+    for study in made:
+        study.close()
+
+
+@pytest.fixture
+def locked(make_study: Callable[..., Study]) -> Study:
+    """The small study, locked."""
+    return make_study()
+
+
+def ready_rater(study: Study, group: str = "student") -> Enrolment:
+    """A rater who has come as far as the first response."""
+    enrolled = enrol(study, group, 1)[0]
+    participation.consent(study, enrolled.rater)
+    participation.save_demographics(study, enrolled.rater, {"gender": "woman", "age": 33})
+    participation.finish_practice(study, enrolled.rater)
+    return enrolled
+
+
+def answers(study: Study, value: int = 3) -> dict[str, int]:
+    """The same point for every item."""
+    return {item.id: value for item in study.protocol.items}
