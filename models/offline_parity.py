@@ -1,0 +1,235 @@
+"""How far an offline file is from the checkpoint that it was made from, measured on held-out text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.demo_corpus import draw_dialogues
+from models.offline_export import Manifest, manifest_path, read_manifest, tokenizer_folder
+from models.offline_runtime import OfflineRuntime
+from models.offline_weights import add_adapter, load_weights, open_checkpoint
+from study.errors import ModelError
+
+Progress = Callable[[str, float], None]
+LogProbabilities = NDArray[np.float64]
+
+# Not the seed of the training or of its held-out loss.
+_TEXT_SEED = 700_001
+_WORST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One token that the offline file expects much less than the checkpoint does."""
+
+    before: str
+    token: str
+    lost_nats: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An offline file held against its checkpoint (in fp32) on the same tokens.
+
+    Attributes
+    ----------
+    texts, tokens : int
+        Texts, and tokens predicted in them.
+    top1_agreement : float
+        Share of positions where both expect the same token most, 0 to 1.
+    mean_kl_nats : float
+        Mean of KL(checkpoint || file) over the positions, in nats, 0 or more:
+        sum over the vocabulary of p (log p - log q).
+    perplexity_checkpoint, perplexity_file : float
+        exp of the mean negative log probability of the tokens that came, 1 or more.
+    regressions : tuple of Regression
+        The tokens that lost most probability, worst first.
+    """
+
+    texts: int
+    tokens: int
+    top1_agreement: float
+    mean_kl_nats: float
+    perplexity_checkpoint: float
+    perplexity_file: float
+    regressions: tuple[Regression, ...]
+
+
+def log_softmax(logits: Any) -> LogProbabilities:
+    """Log probabilities along the last axis, in double precision."""
+    values: LogProbabilities = np.asarray(logits, dtype=np.float64)
+    shifted: LogProbabilities = values - values.max(axis=-1, keepdims=True)
+    result: LogProbabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+@dataclass(frozen=True)
+class TextComparison:
+    """Both models' log probabilities on one text, per predicted token."""
+
+    agree: NDArray[np.bool_]
+    kl: LogProbabilities
+    checkpoint: LogProbabilities
+    file: LogProbabilities
+
+
+def compare_logits(tokens: Sequence[int], checkpoint: Any, file: Any) -> TextComparison:
+    """Compare the logits of two models on one text.
+
+    Parameters
+    ----------
+    tokens : sequence of int, length n
+    checkpoint, file : arrays, shape (n, vocabulary)
+        Row ``i`` predicts token ``i + 1``; the last row predicts nothing and is left out.
+    """
+    p, q = log_softmax(checkpoint)[:-1], log_softmax(file)[:-1]
+    came = np.asarray(tokens[1:], dtype=np.int64)[:, None]
+    return TextComparison(
+        agree=p.argmax(-1) == q.argmax(-1),
+        kl=(np.exp(p) * (p - q)).sum(-1),
+        checkpoint=np.take_along_axis(p, came, -1)[:, 0],
+        file=np.take_along_axis(q, came, -1)[:, 0],
+    )
+
+
+def summarize(
+    texts: Sequence[Sequence[int]],
+    comparisons: Sequence[TextComparison],
+    decode: Callable[[list[int]], str],
+) -> Parity:
+    """One table from the comparisons of all texts."""
+    worst = sorted(
+        (
+            (float(part.checkpoint[at] - part.file[at]), row, at)
+            for row, part in enumerate(comparisons)
+            for at in range(len(part.kl))
+        ),
+        reverse=True,
+    )[:_WORST_SHOWN]
+    together = {
+        name: np.concatenate([getattr(part, name) for part in comparisons])
+        for name in ("agree", "kl", "checkpoint", "file")
+    }
+    return Parity(
+        texts=len(texts),
+        tokens=len(together["kl"]),
+        top1_agreement=float(together["agree"].mean()),
+        mean_kl_nats=float(together["kl"].mean()),
+        perplexity_checkpoint=math.exp(-float(together["checkpoint"].mean())),
+        perplexity_file=math.exp(-float(together["file"].mean())),
+        regressions=tuple(
+            Regression(
+                before=decode(list(texts[row][: at + 1]))[-60:],
+                token=decode([texts[row][at + 1]]),
+                lost_nats=round(lost, 4),
+            )
+            for lost, row, at in worst
+        ),
+    )
+
+
+def held_out_texts(tokenizer: Any, count: int, longest: int) -> list[list[int]]:
+    """Dialogues of the demo grammar in the model's own chat format, as tokens."""
+    texts = []
+    for dialogue in draw_dialogues("supportive", count, _TEXT_SEED):
+        messages = [dict(message) for message in dialogue.messages if message["role"] != "system"]
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+        texts.append(list(tokenizer(text, add_special_tokens=False)["input_ids"])[:longest])
+    return texts
+
+
+def verify(
+    checkpoint: Path,
+    pte: Path,
+    *,
+    adapter: Path | None = None,
+    tokenizer_dir: Path | None = None,
+    texts: int = 20,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Measure parity and write it into the file's manifest.
+
+    Parameters
+    ----------
+    checkpoint, adapter : Path
+        What the file was made from.
+    pte : Path
+    tokenizer_dir : Path or None
+        None means ``NAME.tokenizer`` beside the file.
+    texts : int
+        Number of dialogues.
+    progress : callable or None
+        Gets a message and the share done, 0 to 1.
+
+    Returns
+    -------
+    Manifest
+        With ``parity`` filled in.
+
+    Raises
+    ------
+    ModelError
+        When the file was not made from this checkpoint, or one of the two cannot be loaded.
+    """
+    manifest = read_manifest(pte)
+    _refuse_other_checkpoint(manifest, checkpoint, pte)
+    model, tokenizer = _load_checkpoint(checkpoint, adapter)
+    comparisons = []
+    with OfflineRuntime(pte, tokenizer_dir or tokenizer_folder(pte)) as runtime:
+        # The last position has no room for a next token.
+        sequences = held_out_texts(tokenizer, texts, runtime.context_length - 1)
+        for done, tokens in enumerate(sequences):
+            if progress is not None:
+                progress("comparing the file with its checkpoint", done / len(sequences))
+            comparisons.append(
+                compare_logits(tokens, _logits(model, tokens), runtime.token_logits(tokens))
+            )
+    parity = summarize(sequences, comparisons, tokenizer.decode)
+    measured = replace(manifest, parity=asdict(parity))
+    measured.write(manifest_path(pte))
+    if progress is not None:
+        progress("done", 1.0)
+    return measured
+
+
+def _refuse_other_checkpoint(manifest: Manifest, checkpoint: Path, pte: Path) -> None:
+    from models.offline_export import file_sha256
+
+    for path in open_checkpoint(checkpoint).weight_files:
+        if manifest.inputs.get(path.name) != file_sha256(path):
+            raise ModelError(
+                f"{pte} was not made from {checkpoint}: the hash of {path.name} is not the one "
+                f"in its manifest. Name the checkpoint that it was made from."
+            )
+
+
+def _load_checkpoint(checkpoint: Path, adapter: Path | None) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        checkpoint, dtype=torch.float32, local_files_only=True
+    )
+    model.eval()
+    if adapter is not None:
+        source = open_checkpoint(checkpoint)
+        state = load_weights(source)
+        add_adapter(source, state, adapter)
+        model.load_state_dict(state, strict=False)
+        # Loading broke nothing, but a tied output layer must follow its embedding.
+        model.tie_weights()
+    return model, AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+
+
+def _logits(model: Any, tokens: Sequence[int]) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([list(tokens)])).logits[0].float().numpy()
