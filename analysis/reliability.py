@@ -102,16 +102,35 @@ class ScaleReliability:
     sd: float | None
 
 
-def pairwise_covariance(table: FloatArray) -> FloatArray:
-    """Covariances of columns, each from the rows where both are present; nan without two."""
+def _joint_moments(table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Rows where both columns are present, and their sums of cross-products and of squares.
+
+    Both about the joint means; squares[i, j] is that of column i over the rows it shares with j.
+    """
     present = (~np.isnan(table)).astype(np.float64)
     centre = np.array([c[~np.isnan(c)].mean() if (~np.isnan(c)).any() else 0.0 for c in table.T])
     z = np.where(present > 0, table - centre, 0.0)
     n = present.T @ present
-    sums = z.T @ present
-    safe = np.maximum(n, 2.0)
-    covariance = (z.T @ z - sums * sums.T / np.maximum(n, 1.0)) / (safe - 1.0)
-    return np.where(n >= 2, covariance, np.nan)
+    rows, sums = np.maximum(n, 1.0), z.T @ present
+    return n, z.T @ z - sums * sums.T / rows, (z * z).T @ present - sums**2 / rows
+
+
+def pairwise_covariance(table: FloatArray) -> FloatArray:
+    """Covariances of columns, each from the rows where both are present; nan without two."""
+    n, products, _ = _joint_moments(table)
+    return np.where(n >= 2, products / (np.maximum(n, 2.0) - 1.0), np.nan)
+
+
+def pairwise_correlation(table: FloatArray) -> FloatArray:
+    """Correlations of columns, each wholly from the rows where both are present.
+
+    Standard deviations too are those of the joint rows, so with gaps this is not what
+    `correlations` makes of `pairwise_covariance`; nan without two rows or without variation.
+    """
+    n, products, squares = _joint_moments(table)
+    below = squares * squares.T
+    usable = (n >= 2) & (below > 1e-24)
+    return np.where(usable, products / np.sqrt(np.where(usable, below, 1.0)), np.nan)
 
 
 def _refusal(table: FloatArray, names: Sequence[str], covariance: FloatArray) -> str:

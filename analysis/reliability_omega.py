@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.polychoric import polychoric
-from analysis.reliability import correlations, pairwise_covariance
+from analysis.reliability import correlations, pairwise_correlation, pairwise_covariance
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray, ratings_matrix
 
@@ -25,19 +25,24 @@ _IMPROPER = 1e-6
 
 
 def _matrix(items: ArrayLike, *, pairwise: bool) -> tuple[FloatArray, int, int, str]:
-    """Covariances, people used, people left out, and why they cannot be used."""
+    """Correlations (pairwise) or covariances (complete rows), people used and left out.
+
+    The last is why they cannot be used, or empty.
+    """
     table = ratings_matrix(items)
     gaps = np.isnan(table)
     kept = table[~(gaps.all(axis=1) if pairwise else gaps.any(axis=1))]
     n, n_missing, k = len(kept), len(table) - len(kept), table.shape[1]
-    covariance = pairwise_covariance(kept)
+    matrix = pairwise_correlation(kept) if pairwise else pairwise_covariance(kept)
     if k < 3:
-        return covariance, n, n_missing, _FEW_ITEMS
-    if n < 2 or np.isnan(covariance).any():
-        return covariance, n, n_missing, "some items were never answered together by two people"
-    if (np.diag(covariance) < 1e-12).any():
-        return covariance, n, n_missing, "everybody gave the same answer to at least one item"
-    return covariance, n, n_missing, ""
+        return matrix, n, n_missing, _FEW_ITEMS
+    still = [i for i in range(k) if np.unique(kept[~np.isnan(kept[:, i]), i]).size < 2]
+    if still:
+        return matrix, n, n_missing, "at least one item has no two different answers"
+    if np.isnan(matrix).any():
+        because = "some items were not answered differently by two people who answered both"
+        return matrix, n, n_missing, because
+    return matrix, n, n_missing, ""
 
 
 def _loadings_by_residuals(r: FloatArray, weights: FloatArray) -> FloatArray:
@@ -107,10 +112,9 @@ def omega_minres(items: ArrayLike) -> Estimate:
     .. [1] McDonald, R. P. (1999). Test theory: a unified treatment.
     .. [2] Harman, H. H., & Jones, W. H. (1966). Factor analysis by minimizing residuals.
     """
-    covariance, n, n_missing, because = _matrix(items, pairwise=True)
+    r, n, n_missing, because = _matrix(items, pairwise=True)
     if because:
         return undefined("omega_minres", because, n=n, n_missing=n_missing, unit="person")
-    r = correlations(covariance)
     if r.sum() <= 1e-12:
         because = "the sum of the standardised items does not vary"
         return undefined("omega_minres", because, n=n, n_missing=n_missing, unit="person")
