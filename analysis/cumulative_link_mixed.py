@@ -82,10 +82,17 @@ def fit_laplace(ratings: CrossedRatings, x: Floats, terms: list[RandomTerm]) -> 
     likelihood = LaplaceLikelihood(ratings.category, x, terms)
     lambdas = [_START_SD * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
     start = np.concatenate([first.thresholds, first.slopes, *lambdas])
-    scale = np.diag(np.full(start.size, 0.05))
+    scale = np.diag(
+        np.concatenate([np.ones(first.covariance.shape[0]), *guessed_spread(likelihood)])
+    )
     fixed = likelihood.n_fixed
     scale[:fixed, :fixed] = first.covariance
     return LaplaceFit(likelihood, maximise(likelihood, start, scale))
+
+
+def guessed_spread(likelihood: LaplaceLikelihood) -> list[Floats]:
+    """Rough sampling variance of each entry of Lambda: an SD from so many levels, about 1 / 2."""
+    return [np.full(t.n_parameters, 0.5 / t.n_levels) for t in likelihood.terms]
 
 
 def random_terms(ratings: CrossedRatings, random_slopes: bool) -> tuple[list[RandomTerm], str]:
@@ -118,7 +125,11 @@ def inference_unit(prompts_random: bool) -> str:
 
 
 def fit_clmm(
-    ratings: CrossedRatings, *, random_slopes: bool = False, ci_level: float = 0.95
+    ratings: CrossedRatings,
+    *,
+    random_slopes: bool = False,
+    ci_level: float = 0.95,
+    most_ratings: int | None = None,
 ) -> ModelFit:
     """Cumulative-link mixed model with crossed random raters and prompts.
 
@@ -130,6 +141,8 @@ def fit_clmm(
     ci_level : float
         Between 0 and 1; Wald intervals, whose standard errors carry the uncertainty of the
         variances, as in R's ``clmm``.
+    most_ratings : int, optional
+        Leave the model out, and say so, with more ratings than this (its time grows with them).
 
     Returns
     -------
@@ -137,8 +150,15 @@ def fit_clmm(
         Coefficients are cumulative log odds ratios within a rater and a prompt, which lie farther
         from zero than population-averaged ones.
     """
+    because = ""
+    if most_ratings is not None and ratings.n > most_ratings:
+        because = (
+            f"not fitted, to save time: {ratings.n} ratings are more than the limit of "
+            f"{most_ratings} that was set for this model"
+        )
     because = (
-        ordinal_obstacle(ratings)
+        because
+        or ordinal_obstacle(ratings)
         or ratings.rater_obstacle()
         or slope_obstacle(ratings, random_slopes)
     )

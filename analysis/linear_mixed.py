@@ -70,7 +70,8 @@ def fit_linear(y: Floats, x: Floats, terms: list[RandomTerm], *, reml: bool = Tr
     start = np.concatenate(
         [0.5 * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
     )
-    maximum = maximise(likelihood, start, np.diag(np.full(start.size, 0.02)))
+    spread = [np.full(t.n_parameters, 0.5 / t.n_levels) for t in likelihood.terms]
+    maximum = maximise(likelihood, start, np.diag(np.concatenate(spread)))
     return LinearFit(likelihood, maximum, likelihood.state(maximum.parameters))
 
 
@@ -139,7 +140,7 @@ def _model_fit(
     spread = satterthwaite(fit.likelihood, parameters, sigma)
     adjusted = kenward_roger(fit.likelihood, parameters, sigma)
     variances, notes = variance_estimates(ratings, fit.covariance, no_prompt, sigma**2)
-    contrasts = np.eye(fit.likelihood.p)[1:]
+    contrasts = _joint_contrasts(fit.likelihood)
     joint = spread.f_test(contrasts, fit.state.beta)
     tests = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
     if adjusted is None:
@@ -162,6 +163,16 @@ def _model_fit(
             Assumption("rater effects, prompt effects and errors are normal", None, "not tested"),
         ),
     )
+
+
+def _joint_contrasts(likelihood: LinearMixedLikelihood) -> Floats:
+    """Rows that are zero together when all levels are equal, as lmerTest's anova chooses them.
+
+    Any basis gives the same F, but Satterthwaite's denominator depends on it a little; this is the
+    unit upper-triangular factor of X'X.
+    """
+    upper = np.linalg.cholesky(likelihood.both[: likelihood.p, : likelihood.p]).T
+    return np.asarray((upper / np.diag(upper)[:, None])[1:])
 
 
 def _coefficients(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,20 @@ from analysis.results import Estimate, undefined
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep the linear algebra on one thread while models are fitted.
+
+    Their matrices are small: on a busy machine threads that wait for one another were measured to
+    make a fit five times slower, and their number changes the last digits.
+    """
+    try:
+        pools: Any = import_module("threadpoolctl")
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = pools.threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,7 @@ def fit_all(
     prompt: str,
     points: Sequence[float] | None = None,
     ci_level: float = 0.95,
+    most_ratings_for_clmm: int | None = 200_000,
 ) -> RatingModels:
     """Fit every model to a long data frame of ratings (one row a rating).
 
@@ -120,6 +137,9 @@ def fit_all(
         The scale in full; the observed values when left out.
     ci_level : float
         Between 0 and 1.
+    most_ratings_for_clmm : int or None
+        With more ratings than this the cumulative-link mixed models are left out, which is said
+        (the one with random slopes already above a quarter of it); None fits them always.
 
     Returns
     -------
@@ -146,8 +166,14 @@ def fit_all(
         prompt=prompt,
         points=points,
     )
-    clmm = fit_clmm(ratings, ci_level=ci_level)
-    clmm_slope = fit_clmm(ratings, random_slopes=True, ci_level=ci_level)
+    with one_thread():
+        return _fit_all(ratings, ci_level, most_ratings_for_clmm)
+
+
+def _fit_all(ratings: CrossedRatings, ci_level: float, most: int | None) -> RatingModels:
+    most_slopes = None if most is None else most // 4
+    clmm = fit_clmm(ratings, ci_level=ci_level, most_ratings=most)
+    clmm_slope = fit_clmm(ratings, random_slopes=True, ci_level=ci_level, most_ratings=most_slopes)
     lmer = fit_lmm(ratings, ci_level=ci_level)
     lmer_slope = fit_lmm(ratings, random_slopes=True, ci_level=ci_level)
     return RatingModels(
@@ -160,7 +186,7 @@ def fit_all(
         lmer_slope=lmer_slope,
         proportional_odds=proportional_odds_test(ratings),
         comparisons=(compare_slopes(lmer, lmer_slope), compare_slopes(clmm, clmm_slope)),
-        effect=effect,
+        effect=ratings.effect,
         levels=ratings.levels,
         points=ratings.points,
         n=ratings.n,
