@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import multiprocessing
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from models import offline_lowering
 from models.offline_architectures import head_dim, meta_params, meta_weights
+from models.offline_process import start_process
 from models.offline_weights import (
     Checkpoint,
     add_adapter,
@@ -42,8 +44,8 @@ _LIBRARIES = ("torch", "executorch", "torchao", "transformers", "tokenizers")
 # Measured: 1.5 GiB for the libraries and a toy, 9.8 GB for 1.5 thousand million stored weights.
 _MEMORY_BASE = 1_600_000_000
 _MEMORY_PER_WEIGHT = 6.5
-# Measured on two cores: 50 to 65 s a layer, nearly whatever its width.
-_SECONDS_PER_LAYER = 60
+# Measured on two cores: 30 to 65 s a layer, nearly whatever its width.
+_SECONDS_PER_LAYER = 45
 
 
 @dataclass(frozen=True)
@@ -313,27 +315,27 @@ def _write_meta_checkpoint(
 
 
 def _run_lowering(work: Path, settings: dict[str, Any], layers: int, tell: Progress) -> None:
-    process = multiprocessing.get_context("spawn").Process(
-        target=offline_lowering.lower_in_worker, args=(str(work), settings)
-    )
     started = time.monotonic()
-    process.start()
+    process, pipe = start_process(
+        "models.offline_lowering", "lower_in_worker", str(work), json.dumps(settings)
+    )
     expected = 30 + _SECONDS_PER_LAYER * layers
     try:
-        while process.is_alive():
-            process.join(1.0)
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
             elapsed = time.monotonic() - started
             tell("lowering the graph (the longest part)", 0.05 + min(0.9, 0.9 * elapsed / expected))
     finally:
-        if process.is_alive():
-            process.kill()
-            process.join()
-    if process.exitcode == 0 and (work / offline_lowering.OUTPUT_FILE).is_file():
+        process.kill()
+        process.wait()
+        pipe.close()
+    if process.returncode == 0 and (work / offline_lowering.OUTPUT_FILE).is_file():
         return
     note = work / offline_lowering.ERROR_FILE
     reason = note.read_text(encoding="utf-8") if note.exists() else "its process was ended"
-    if process.exitcode is not None and process.exitcode < 0:
-        reason += f" by signal {-process.exitcode}; 9 usually means too little memory"
+    if process.returncode < 0:
+        reason += f" by signal {-process.returncode}; 9 usually means too little memory"
     raise ModelError(
         f"The export failed: {reason}. Check the checkpoint with the transformers backend, and "
         f"the free memory, then run `evenhand quantize` again."

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,25 @@ LOG_FILE = "lowering.log"
 ERROR_FILE = "error.txt"
 
 
-def lower_in_worker(folder: str, settings: dict[str, Any]) -> None:
-    """Entry point of the worker process; an error is left in ``error.txt``."""
+def lower_in_worker(pipe: Connection, folder: str, settings: str) -> None:
+    """Entry point of the worker process; an error is left in ``error.txt``.
+
+    Parameters
+    ----------
+    pipe : Connection
+        Not used: the result is a file.
+    folder : str
+        Where weights and parameters lie.
+    settings : str
+        The settings of :func:`lower` as JSON.
+    """
     # The export looks for "int8" and "8da4w" in the checkpoint's path, so the path is relative.
     os.chdir(folder)
     log = os.open(LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        lower(settings)
+        lower(json.loads(settings))
     except BaseException as error:  # noqa: BLE001 - whatever it was, the parent must be able to say it
         traceback.print_exc()
         Path(ERROR_FILE).write_text(f"{type(error).__name__}: {error}", encoding="utf-8")

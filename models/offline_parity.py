@@ -36,12 +36,12 @@ class Regression:
 
 @dataclass(frozen=True)
 class Parity:
-    """An offline file held against its checkpoint (in fp32) on the same tokens.
+    """An offline file held against its checkpoint (in fp32) on the same replies.
 
     Attributes
     ----------
     texts, tokens : int
-        Texts, and tokens predicted in them.
+        Dialogues, and tokens of their replies.
     top1_agreement : float
         Share of positions where both expect the same token most, 0 to 1.
     mean_kl_nats : float
@@ -80,17 +80,27 @@ class TextComparison:
     file: LogProbabilities
 
 
-def compare_logits(tokens: Sequence[int], checkpoint: Any, file: Any) -> TextComparison:
-    """Compare the logits of two models on one text.
+@dataclass(frozen=True)
+class HeldOutText:
+    """A dialogue of one turn as tokens; the reply begins at token ``reply_start``."""
+
+    tokens: tuple[int, ...]
+    reply_start: int
+
+
+def compare_logits(text: HeldOutText, checkpoint: Any, file: Any) -> TextComparison:
+    """Compare the logits of two models on the reply of one text.
 
     Parameters
     ----------
-    tokens : sequence of int, length n
+    text : HeldOutText
+        With n tokens.
     checkpoint, file : arrays, shape (n, vocabulary)
-        Row ``i`` predicts token ``i + 1``; the last row predicts nothing and is left out.
+        Row ``i`` predicts token ``i + 1``.
     """
-    p, q = log_softmax(checkpoint)[:-1], log_softmax(file)[:-1]
-    came = np.asarray(tokens[1:], dtype=np.int64)[:, None]
+    rows = slice(text.reply_start - 1, -1)
+    p, q = log_softmax(checkpoint)[rows], log_softmax(file)[rows]
+    came = np.asarray(text.tokens[text.reply_start :], dtype=np.int64)[:, None]
     return TextComparison(
         agree=p.argmax(-1) == q.argmax(-1),
         kl=(np.exp(p) * (p - q)).sum(-1),
@@ -100,7 +110,7 @@ def compare_logits(tokens: Sequence[int], checkpoint: Any, file: Any) -> TextCom
 
 
 def summarize(
-    texts: Sequence[Sequence[int]],
+    texts: Sequence[HeldOutText],
     comparisons: Sequence[TextComparison],
     decode: Callable[[list[int]], str],
 ) -> Parity:
@@ -126,8 +136,8 @@ def summarize(
         perplexity_file=math.exp(-float(together["file"].mean())),
         regressions=tuple(
             Regression(
-                before=decode(list(texts[row][: at + 1]))[-60:],
-                token=decode([texts[row][at + 1]]),
+                before=decode(list(texts[row].tokens[: texts[row].reply_start + at]))[-60:],
+                token=decode([texts[row].tokens[texts[row].reply_start + at]]),
                 lost_nats=round(lost, 4),
             )
             for lost, row, at in worst
@@ -135,13 +145,28 @@ def summarize(
     )
 
 
-def held_out_texts(tokenizer: Any, count: int, longest: int) -> list[list[int]]:
-    """Dialogues of the demo grammar in the model's own chat format, as tokens."""
+def held_out_texts(tokenizer: Any, count: int, longest: int) -> list[HeldOutText]:
+    """Dialogues of the demo grammar in the model's own chat format.
+
+    Raises
+    ------
+    ModelError
+        When the template writes a prompt that is not the beginning of the whole dialogue.
+    """
     texts = []
     for dialogue in draw_dialogues("supportive", count, _TEXT_SEED):
-        messages = [dict(message) for message in dialogue.messages if message["role"] != "system"]
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
-        texts.append(list(tokenizer(text, add_special_tokens=False)["input_ids"])[:longest])
+        turn = [dict(message) for message in dialogue.messages if message["role"] != "system"][:2]
+        prompt = tokenizer.apply_chat_template(turn[:1], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template(turn, tokenize=False)
+        tokens = list(tokenizer(whole, add_special_tokens=False)["input_ids"])
+        start = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if not whole.startswith(prompt):
+            raise ModelError(
+                "The chat template writes the prompt and the whole dialogue differently, so the "
+                "reply cannot be found in it and parity cannot be measured for this model."
+            )
+        if start < min(len(tokens), longest):
+            texts.append(HeldOutText(tuple(tokens[:longest]), start))
     return texts
 
 
@@ -184,14 +209,14 @@ def verify(
     comparisons = []
     with OfflineRuntime(pte, tokenizer_dir or tokenizer_folder(pte)) as runtime:
         # The last position has no room for a next token.
-        sequences = held_out_texts(tokenizer, texts, runtime.context_length - 1)
-        for done, tokens in enumerate(sequences):
+        drawn = held_out_texts(tokenizer, texts, runtime.context_length - 1)
+        for done, text in enumerate(drawn):
             if progress is not None:
-                progress("comparing the file with its checkpoint", done / len(sequences))
+                progress("comparing the file with its checkpoint", done / len(drawn))
             comparisons.append(
-                compare_logits(tokens, _logits(model, tokens), runtime.token_logits(tokens))
+                compare_logits(text, _logits(model, text.tokens), runtime.token_logits(text.tokens))
             )
-    parity = summarize(sequences, comparisons, tokenizer.decode)
+    parity = summarize(drawn, comparisons, tokenizer.decode)
     measured = replace(manifest, parity=asdict(parity))
     measured.write(manifest_path(pte))
     if progress is not None:

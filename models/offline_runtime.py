@@ -7,12 +7,11 @@ A prompt that fills the context is refused; a reply that fills it ends with the 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +23,8 @@ from models.offline_export import (
     read_manifest,
     tokenizer_folder,
 )
-from models.offline_worker import Failed, Piece, Ready, Request, serve
+from models.offline_process import start_process
+from models.offline_worker import Failed, Piece, Ready, Request
 from study.errors import GenerationError, ModelError
 
 # A file of 1 GB loads in about 5 s; ten minutes mean that the machine is stuck.
@@ -105,7 +105,7 @@ class OfflineRuntime:
             )
         self.sha256 = file_sha256(pte)
         self._lock = threading.Lock()
-        self._process: BaseProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._ready: Ready | None = None
         self._started()
@@ -163,10 +163,15 @@ class OfflineRuntime:
     def close(self) -> None:
         """End the worker process."""
         with self._lock:
-            if self._pipe is not None and self._process is not None and self._process.is_alive():
+            if (
+                self._pipe is not None
+                and self._process is not None
+                and self._process.poll() is None
+            ):
                 with contextlib.suppress(OSError):
                     self._pipe.send(None)
-                self._process.join(5.0)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(5.0)
             self._discard()
 
     def __enter__(self) -> Self:
@@ -181,22 +186,18 @@ class OfflineRuntime:
         self.close()
 
     def _started(self) -> Ready:
-        if self._ready is not None and self._process is not None and self._process.is_alive():
+        if self._ready is not None and self._process is not None and self._process.poll() is None:
             return self._ready
         self._discard()
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        process = context.Process(
-            target=serve, args=(theirs, str(self.pte), str(self.tokenizer_dir)), daemon=True
+        self._process, self._pipe = start_process(
+            "models.offline_worker", "serve", str(self.pte), str(self.tokenizer_dir)
         )
-        process.start()
-        self._process = process
-        # With the other end open here too, the end of the worker would go unnoticed.
-        theirs.close()
         answer = self._receive(_LOAD_LIMIT_S)
         if not isinstance(answer, Ready):
-            reason = answer.message if isinstance(answer, Failed) else "loading it failed"
             self._discard()
+            if isinstance(answer, Failed) and not answer.damaged:
+                raise ModelError(answer.message)
+            reason = answer.message if isinstance(answer, Failed) else "loading it ended the worker"
             raise ModelError(_damaged(self.pte, f"it cannot be loaded ({reason})"))
         self._ready = answer
         return answer
@@ -249,10 +250,10 @@ class OfflineRuntime:
             return None
 
     def _discard(self) -> None:
-        if self._process is not None and self._process.is_alive():
+        if self._process is not None and self._process.poll() is None:
             self._process.kill()
         if self._process is not None:
-            self._process.join()
+            self._process.wait()
         if self._pipe is not None:
             self._pipe.close()
         self._process, self._pipe, self._ready = None, None, None

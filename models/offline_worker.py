@@ -97,13 +97,17 @@ class LoadedModel:
 def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
     """Entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # ExecuTorch and torchao write to the descriptors themselves.
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         model = LoadedModel(pte, tokenizer_dir)
+    except ImportError as error:
+        pipe.send(
+            Failed(
+                f"The offline runtime needs ExecuTorch, which cannot be imported here ({error}). "
+                f'Install it with: pip install "evenhand[models]".'
+            )
+        )
+        return
     except Exception as error:  # noqa: BLE001 - ExecuTorch raises bare RuntimeErrors of any cause
         pipe.send(Failed(f"{type(error).__name__}: {error}", damaged=True))
         return

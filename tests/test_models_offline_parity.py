@@ -1,0 +1,89 @@
+"""Parity of an offline file with its checkpoint: hand arithmetic, and the shipped file."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.offline_export import manifest_path, read_manifest, tokenizer_folder
+from models.offline_parity import (
+    HeldOutText,
+    compare_logits,
+    held_out_texts,
+    log_softmax,
+    summarize,
+    verify,
+)
+from models.shipped import shipped_path
+from study.errors import ModelError
+
+
+def test_comparison_by_hand() -> None:
+    # Two tokens, vocabulary of two, the reply is the second token (token 1).
+    # Checkpoint gives (1/4, 3/4), the file (1/2, 1/2): KL = 1/4 ln(1/2) + 3/4 ln(3/2).
+    text = HeldOutText((0, 1), reply_start=1)
+    unused = [9.0, -9.0]
+    found = compare_logits(text, [*np.log([[0.25, 0.75]]).tolist(), unused], [[0.0, 0.0], unused])
+    assert found.kl == pytest.approx([0.25 * math.log(0.5) + 0.75 * math.log(1.5)])
+    assert found.checkpoint == pytest.approx([math.log(0.75)])
+    assert found.file == pytest.approx([math.log(0.5)])
+    assert found.agree.tolist() == [False]  # the file's tie goes to token 0
+
+    table = summarize([text], [found], lambda tokens: "".join("ab"[t] for t in tokens))
+    assert (table.texts, table.tokens, table.top1_agreement) == (1, 1, 0.0)
+    assert table.perplexity_checkpoint == pytest.approx(4 / 3)
+    assert table.perplexity_file == pytest.approx(2.0)
+    worst = table.regressions[0]
+    assert (worst.before, worst.token, worst.lost_nats) == ("a", "b", round(math.log(1.5), 4))
+
+
+def test_equal_logits_agree_fully() -> None:
+    logits = np.random.default_rng(1).normal(size=(6, 10))
+    found = compare_logits(HeldOutText((1, 2, 3, 4, 5, 6), 3), logits, logits + 5.0)
+    assert found.agree.all()
+    assert len(found.kl) == 3
+    assert found.kl == pytest.approx(np.zeros(3), abs=1e-12)
+
+
+def test_log_softmax_does_not_overflow() -> None:
+    assert log_softmax([[1000.0, 1000.0]]) == pytest.approx(np.log([[0.5, 0.5]]))
+
+
+def test_held_out_replies_begin_where_the_prompt_ends() -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(shipped_path("demo-tuned"))
+    for text in held_out_texts(tokenizer, 5, 511):
+        assert tokenizer.decode(text.tokens[: text.reply_start]).endswith("<|assistant|>")
+        assert tokenizer.decode(text.tokens[text.reply_start :]).endswith("<|end|>")
+
+
+@pytest.mark.offline_model
+def test_the_shipped_file_is_close_to_its_checkpoint(tmp_path: Path) -> None:
+    # Bounds well outside what was measured (see the model card), well inside what a wrong
+    # conversion gives: unpermuted or shuffled weights agree on hardly any token.
+    original = shipped_path("demo-tuned.pte")
+    pte = tmp_path / original.name
+    shutil.copyfile(original, pte)
+    shutil.copyfile(manifest_path(original), manifest_path(pte))
+    shutil.copytree(tokenizer_folder(original), tokenizer_folder(pte))
+    measured = verify(shipped_path("demo-tuned"), pte, texts=6)
+    assert measured.parity is not None
+    assert measured.parity["top1_agreement"] > 0.85
+    assert measured.parity["mean_kl_nats"] < 0.1
+    assert measured.parity["perplexity_file"] < 1.2 * measured.parity["perplexity_checkpoint"]
+    assert read_manifest(pte).parity is not None
+
+    with pytest.raises(ModelError, match=r"was not made from .*demo-base"):
+        verify(shipped_path("demo-base"), pte)
+
+
+@pytest.mark.offline_model
+def test_the_manifest_of_the_shipped_file_holds_its_parity() -> None:
+    parity = read_manifest(shipped_path("demo-tuned.pte")).parity
+    assert parity is not None
+    assert parity["tokens"] > 500
