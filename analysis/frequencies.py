@@ -171,7 +171,8 @@ def _score_interval(shares: FloatArray, n: int, z: float) -> tuple[FloatArray, F
     below = 1 + z**2 / n
     middle = (shares + z**2 / (2 * n)) / below
     half = z * np.sqrt(shares * (1 - shares) / n + z**2 / (4 * n**2)) / below
-    return np.maximum(0.0, middle - half), np.minimum(1.0, middle + half)
+    low = np.where(shares == 0.0, 0.0, np.maximum(0.0, middle - half))
+    return low, np.where(shares == 1.0, 1.0, np.minimum(1.0, middle + half))
 
 
 def simultaneous_intervals(

@@ -1,0 +1,238 @@
+"""Agreement against other packages, definitions and properties; R's numbers are elsewhere."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.agreement import (
+    WEIGHTS,
+    agreement_weights,
+    brennan_prediger,
+    conger_kappa,
+    fleiss_kappa,
+    gwet_ac,
+    percent_agreement,
+)
+from analysis.agreement_bootstrap import bootstrap_agreement, bootstrap_alpha
+from analysis.agreement_icc import icc, kendall_w
+from analysis.agreement_krippendorff import METRICS, krippendorff_alpha
+from analysis.agreement_pairwise import (
+    cohen_kappa,
+    confusion,
+    light_kappa,
+    pairwise_kappas,
+    prevalence,
+    stuart_maxwell,
+)
+from study.errors import AnalysisError
+
+POINTS = [1, 2, 3, 4, 5]
+
+
+def _ratings(seed: int, units: int, raters: int, gaps: float = 0.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(0, 1, (units, 1))
+    table = np.clip(np.round(3 + truth + rng.normal(0, 0.8, (units, raters))), 1, 5)
+    table[rng.random(table.shape) < gaps] = np.nan
+    return table
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("gaps", [0.0, 0.4])
+def test_alpha_equals_the_krippendorff_package(metric: str, gaps: float) -> None:
+    """krippendorff 0.9, complete and with gaps, on a scale whose point 2 nobody uses."""
+    import krippendorff
+
+    table = _ratings(3, 40, 5, gaps)
+    table[table == 2] = 1
+    expected = krippendorff.alpha(
+        reliability_data=table.T, level_of_measurement=metric, value_domain=POINTS
+    )
+    assert krippendorff_alpha(table, POINTS, metric=metric).estimate == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("weights", "sklearn"), [("unweighted", None), ("linear", "linear"),
+                                                  ("quadratic", "quadratic")])  # fmt: skip
+def test_cohens_kappa_equals_scikit_learn_with_the_full_scale(
+    weights: str, sklearn: str | None
+) -> None:
+    """sklearn.metrics.cohen_kappa_score with labels, on ratings that leave point 5 unused."""
+    from sklearn.metrics import cohen_kappa_score
+
+    table = np.minimum(_ratings(4, 80, 2), 4)
+    expected = cohen_kappa_score(table[:, 0], table[:, 1], labels=POINTS, weights=sklearn)
+    result = cohen_kappa(table[:, 0], table[:, 1], POINTS, weights=weights)
+    assert result.estimate == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_all_pairs_at_once_equal_one_by_one(weights: str, gaps: float) -> None:
+    """Property: the matrix product gives Cohen's kappa of each pair, and Light's is their mean."""
+    table = _ratings(5, 60, 4, gaps)
+    found = pairwise_kappas(table, POINTS, weights=weights)
+    single = [
+        cohen_kappa(table[:, i], table[:, j], POINTS, weights=weights)
+        for i, j in itertools.combinations(range(4), 2)
+    ]
+    for (i, j), one in zip(itertools.combinations(range(4), 2), single, strict=True):
+        assert found.kappa[i, j] == pytest.approx(one.estimate, abs=1e-12)
+        assert found.kappa[j, i] == pytest.approx(one.estimate, abs=1e-12)
+        assert found.n[i, j] == one.n
+    mean = np.mean([one.estimate for one in single])
+    assert light_kappa(table, POINTS, weights=weights).estimate == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_congers_kappa_of_two_raters_is_cohens(weights: str) -> None:
+    """Conger (1980): a generalisation of Cohen's kappa."""
+    table = _ratings(6, 50, 2)
+    expected = cohen_kappa(table[:, 0], table[:, 1], POINTS, weights=weights).estimate
+    assert conger_kappa(table, POINTS, weights=weights).estimate == pytest.approx(expected)
+
+
+def test_unused_points_change_what_depends_on_the_scale_and_nothing_else() -> None:
+    """Brennan-Prediger's chance is 1/q and AC1's shrinks with q; Fleiss' kappa has no q."""
+    table = np.where(_ratings(7, 30, 3) > 2, 3.0, 2.0)
+    few, many = [2, 3], POINTS
+    assert fleiss_kappa(table, few).estimate == pytest.approx(fleiss_kappa(table, many).estimate)
+    assert (gwet_ac(table, few).estimate or 0) < (gwet_ac(table, many).estimate or 0)
+    observed = percent_agreement(table, many).estimate or 0
+    assert brennan_prediger(table, many).estimate == pytest.approx((observed - 0.2) / 0.8)
+
+
+def test_weights_by_hand() -> None:
+    """Three points: linear 1, 1/2, 0; quadratic 1, 3/4, 0; ordinal 1 - pairs within / 3."""
+    assert agreement_weights([1, 2, 3], "linear")[0].tolist() == [1, 0.5, 0]
+    assert agreement_weights([1, 2, 3], "quadratic")[0].tolist() == [1, 0.75, 0]
+    assert agreement_weights([1, 2, 3], "ordinal")[0] == pytest.approx([1, 2 / 3, 0])
+    assert agreement_weights([1, 2, 10], "linear")[0] == pytest.approx([1, 8 / 9, 0])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_order_of_units_and_raters_does_not_matter(seed: int) -> None:
+    """Property of every coefficient that treats raters alike."""
+    rng = np.random.default_rng(seed)
+    table = _ratings(seed, 12, 4, 0.2)
+    shuffled = table[rng.permutation(12)][:, rng.permutation(4)]
+    for statistic in (fleiss_kappa, conger_kappa, gwet_ac, krippendorff_alpha, light_kappa):
+        one, other = statistic(table, POINTS), statistic(shuffled, POINTS)
+        assert one.undefined_because == other.undefined_because
+        assert one.estimate == pytest.approx(other.estimate, abs=1e-10)
+
+
+def test_ordinal_alpha_and_gwets_ordinal_weights_differ() -> None:
+    """Two things with one name: they must not be taken for each other."""
+    table = _ratings(8, 40, 4)
+    one = krippendorff_alpha(table, POINTS, metric="ordinal").estimate or 0
+    other = fleiss_kappa(table, POINTS, weights="ordinal").estimate or 0
+    assert abs(one - other) > 0.005
+
+
+def test_bootstrap_of_items_is_what_drawing_rows_gives() -> None:
+    """Mean and spread of the fast replicates against alpha of tables drawn row by row."""
+    table = _ratings(9, 40, 4, 0.2)
+    fast = bootstrap_alpha(table, POINTS, replicates=4000, seed=1)
+    slow = bootstrap_agreement(
+        lambda t: krippendorff_alpha(t, POINTS), table, replicates=400, seed=2
+    )
+    assert fast.estimate == slow.estimate
+    ratio = fast.details["standard_error"] / slow.details["standard_error"]
+    assert 0.85 < ratio < 1.15
+    assert fast.ci_low == pytest.approx(slow.ci_low, abs=0.05)
+
+
+def test_bootstrap_of_raters_never_pairs_a_rater_with_himself() -> None:
+    """Independent ratings: alpha is about 0, and copies of a rater would lift it to about 1 / 3.
+
+    Of four raters drawn with replacement, a pair are copies of one with probability 1 / 4.
+    """
+    table = np.random.default_rng(10).integers(1, 6, (400, 4)).astype(float)
+    result = bootstrap_alpha(table, POINTS, resample="raters", replicates=300, seed=3)
+    assert abs((result.ci_low or 0) + (result.ci_high or 0)) / 2 < 0.05
+
+
+def test_bootstrap_repeats_with_its_seed() -> None:
+    """Same seed, same interval; another seed, another one."""
+    table = _ratings(11, 30, 3)
+    one, same, other = (
+        bootstrap_alpha(table, POINTS, resample="both", replicates=100, seed=s) for s in (1, 1, 2)
+    )
+    assert (one.ci_low, one.ci_high) == (same.ci_low, same.ci_high)
+    assert one.ci_low != other.ci_low
+
+
+def test_mixed_model_icc_equals_anova_for_complete_ratings() -> None:
+    """Balanced data with positive components: REML and mean squares coincide."""
+    table = _ratings(12, 30, 4) + np.array([0.0, 0.3, -0.2, 0.5])
+    for a, b in zip(
+        vars(icc(table)).values(), vars(icc(table, missing="mixed_model")).values(), strict=True
+    ):
+        assert a.estimate == pytest.approx(b.estimate, abs=1e-6)
+        assert a.ci_high == pytest.approx(b.ci_high, abs=1e-6)
+
+
+def test_unit_without_any_rating_does_not_enter_the_mixed_model() -> None:
+    """It adds no information: same result, one more left out."""
+    table = _ratings(13, 20, 3, 0.2)
+    table[0] = np.nan
+    one, other = icc(table, missing="mixed_model").icc2, icc(table[1:], missing="mixed_model").icc2
+    assert one.ci_low == pytest.approx(other.ci_low, abs=1e-9)
+    assert one.n_missing == other.n_missing + 1
+
+
+def test_kendalls_w_of_equal_orders_is_one() -> None:
+    """Definition."""
+    assert kendall_w([[1, 2], [2, 4], [3, 5]]).estimate == pytest.approx(1.0)
+
+
+def test_stuart_maxwell_of_two_points_is_mcnemar() -> None:
+    """Hand: (5 - 2)^2 / (5 + 2) = 9 / 7 without continuity correction."""
+    first = [1] * 5 + [2] * 2 + [1] * 4 + [2] * 4
+    second = [2] * 5 + [1] * 2 + [1] * 4 + [2] * 4
+    assert stuart_maxwell(first, second, [1, 2]).estimate == pytest.approx(9 / 7)
+
+
+def test_confusion_and_prevalence_by_hand() -> None:
+    """Counts of four units, one of them with a gap."""
+    found = confusion([1, 1, 2, np.nan], [1, 2, 2, 2], [1, 2, 3])
+    assert found.counts == ((1, 1, 0), (0, 1, 0), (0, 0, 0))
+    assert (found.n, found.n_missing) == (3, 1)
+    usage = prevalence([[1, 2], [2, 2], [np.nan, 1]], [1, 2, 3])
+    assert usage.counts == (2, 3, 0)
+    assert usage.by_rater == ((1, 1, 0), (1, 2, 0))
+    assert usage.n_missing == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fleiss_kappa([[1, 6]], POINTS), r"not points of the scale \(6\)"),
+        (lambda: fleiss_kappa([1, 2], POINTS), "a row per rated unit"),
+        (lambda: fleiss_kappa([[1, 2]], [1]), "two or more different numbers"),
+        (lambda: fleiss_kappa([[1, 2]], POINTS, weights="cubic"), "expected one of unweighted"),
+        (lambda: fleiss_kappa([[1, 2]], POINTS, level=95), "between 0 and 1"),
+        (lambda: fleiss_kappa([["a", "b"]], POINTS), "not every value is a number"),
+        (lambda: fleiss_kappa([[1, np.inf]], POINTS), "infinite"),
+        (lambda: cohen_kappa([1, 2], [1], POINTS), "first rater has 2 values"),
+        (lambda: bootstrap_alpha([[1, 2]], POINTS, replicates=1), "at least 2"),
+    ],
+)
+def test_unusable_input_is_refused_in_a_sentence(call: object, message: str) -> None:
+    """The error says what, which value and what was expected."""
+    with pytest.raises(AnalysisError, match=message):
+        call()  # type: ignore[operator]
+
+
+def test_pandas_with_na_is_taken_as_missing() -> None:
+    """Nullable integers with NA, where the krippendorff package fails."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": pd.array([1, 2, None, 4], "Int64"), "b": [1, 2, 3, 5]})
+    assert krippendorff_alpha(frame, POINTS).n == 3

@@ -1,0 +1,71 @@
+"""Emotion annotation against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.classification import annotation_scores
+from study.errors import AnalysisError
+
+LABELS = ["joy", "fear", "anger", "sadness", "surprise"]
+
+
+def test_scores_equal_scikit_learn() -> None:
+    """precision_recall_fscore_support, accuracy and kappa; the class surprise never occurs."""
+    from sklearn.metrics import (
+        accuracy_score,
+        cohen_kappa_score,
+        confusion_matrix,
+        f1_score,
+        precision_recall_fscore_support,
+    )
+
+    rng = np.random.default_rng(1)
+    truth = rng.choice(LABELS[:4], 120).tolist()
+    given = [t if rng.random() < 0.6 else rng.choice(LABELS[:4]) for t in truth]
+    found = annotation_scores(truth, given, LABELS)
+    used = LABELS[:4]
+    precision, recall, f1, support = precision_recall_fscore_support(truth, given, labels=used)
+    for k in range(4):
+        scores = found.classes[k]
+        assert scores.precision.estimate == pytest.approx(precision[k])
+        assert scores.recall.estimate == pytest.approx(recall[k])
+        assert scores.f1.estimate == pytest.approx(f1[k])
+        assert scores.support == support[k]
+    assert found.accuracy.estimate == pytest.approx(accuracy_score(truth, given))
+    assert found.kappa.estimate == pytest.approx(cohen_kappa_score(truth, given))
+    assert found.macro_f1.estimate == pytest.approx(f1_score(truth, given, average="macro"))
+    weighted = f1_score(truth, given, average="weighted")
+    assert found.weighted_f1.estimate == pytest.approx(weighted)
+    assert np.array_equal(found.confusion, confusion_matrix(truth, given, labels=LABELS))
+
+
+def test_class_without_cases_is_undefined_not_zero() -> None:
+    """Surprise was neither given nor had; fear was had and never given."""
+    found = annotation_scores(["joy", "fear"], ["joy", "joy"], LABELS)
+    by_label = {c.label: c for c in found.classes}
+    assert by_label["surprise"].f1.undefined_because
+    assert by_label["fear"].precision.undefined_because == "'fear' was never given"
+    assert by_label["fear"].recall.estimate == 0.0
+    assert found.macro_f1.details["classes"] == 2
+
+
+def test_missing_annotations_are_counted() -> None:
+    """Hand count: one unit without annotation, one without reference."""
+    found = annotation_scores(["joy", "joy", None], ["joy", None, "fear"], LABELS)
+    assert (found.accuracy.n, found.accuracy.n_missing) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["joy"], ["bliss"], LABELS), "'bliss' in row 1 is not a class"),
+        ((["joy"], [], LABELS), "reference has 1 units and annotated 0"),
+        ((["joy"], ["joy"], ["joy"]), "two or more different classes"),
+    ],
+)
+def test_unusable_annotations_are_refused(arguments: tuple[list[str], ...], message: str) -> None:
+    """The error names the label and its row."""
+    with pytest.raises(AnalysisError, match=message):
+        annotation_scores(*arguments)

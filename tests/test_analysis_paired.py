@@ -1,0 +1,101 @@
+"""The paired contrast against scipy, hand arithmetic and properties; R's numbers are elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.paired import bootstrap_difference, equivalence, paired_contrast
+from study.errors import AnalysisError
+
+
+def test_zeros_are_ranked_and_dropped_as_pratt_says() -> None:
+    """Hand: |d| = 0, 0, 1, 2, 3 has ranks 1.5, 1.5, 3, 4, 5; positive are 3 and 5, V = 8.
+
+    Dropping zeros first (Wilcoxon) would give ranks 1, 2, 3 and V = 4.
+    """
+    result = paired_contrast([5.0, 5, 1, 5, 1], [5.0, 5, 2, 3, 4]).wilcoxon
+    assert result.estimate == 8.0
+    assert result.details["zeros"] == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wilcoxon_with_ties_and_zeros_equals_scipy_pratt(seed: int) -> None:
+    """scipy.stats.wilcoxon(zero_method="pratt", method="asymptotic")."""
+    from scipy import stats
+
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(1, 6, 30).astype(float), rng.integers(1, 6, 30).astype(float)
+    expected = stats.wilcoxon(b - a, zero_method="pratt", method="asymptotic", correction=False)
+    assert paired_contrast(a, b).wilcoxon.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_effect_sizes_by_hand() -> None:
+    """d = 1, 2, 0, 2: mean 1.25, sd .9574; variances 1.6667 and 2.9167, root mean 1.5138."""
+    result = paired_contrast([1.0, 2, 3, 4], [2.0, 4, 3, 6])
+    assert result.d_z.estimate == pytest.approx(1.25 / np.sqrt(11 / 12))
+    assert result.d_av.estimate == pytest.approx(1.25 / np.sqrt((5 / 3 + 35 / 12) / 2))
+    assert (result.hedges_d_z.estimate or 0) < (result.d_z.estimate or 0)
+
+
+def test_swapping_systems_turns_the_contrast_round() -> None:
+    """Property: estimates and limits change sign, p-values stay."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 1, 20), rng.normal(0.5, 1.5, 20)
+    one, other = paired_contrast(a, b), paired_contrast(b, a)
+    for name in ("t_test", "d_z", "d_av", "hedges_d_z", "rank_biserial"):
+        x, y = getattr(one, name), getattr(other, name)
+        assert x.estimate == pytest.approx(-y.estimate)
+        assert x.ci_low == pytest.approx(-y.ci_high, abs=1e-9)
+    assert one.wilcoxon.p_value == pytest.approx(other.wilcoxon.p_value)
+
+
+def test_rows_with_a_gap_are_left_out_and_counted() -> None:
+    """Hand count: two of five rows have a gap."""
+    result = paired_contrast([1.0, 2, np.nan, 4, 5], [2.0, np.nan, 3, 3, 8])
+    assert (result.t_test.n, result.t_test.n_missing) == (3, 2)
+    assert result.groups[0].mean == pytest.approx(10 / 3)
+
+
+def test_equivalence_is_shown_within_wide_bounds_only() -> None:
+    """TOST: equivalent exactly when the 1 - 2 alpha interval lies within the bounds."""
+    rng = np.random.default_rng(2)
+    a = rng.normal(0, 1, 40)
+    b = a + rng.normal(0.1, 0.5, 40)
+    interval = equivalence(a, b, (-9, 9))
+    assert interval.ci_level == pytest.approx(0.9)
+    low, high = interval.ci_low or 0, interval.ci_high or 0
+    assert equivalence(a, b, (low - 0.01, high + 0.01)).details["equivalent"] == "yes"
+    assert equivalence(a, b, (low - 0.01, high - 0.01)).details["equivalent"] == "not shown"
+    assert paired_contrast(a, b).equivalence is None
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_bootstrap_equals_scipy_within_its_own_noise(method: str) -> None:
+    """scipy.stats.bootstrap with as many replicates; 3 % of the interval's width."""
+    from scipy import stats
+
+    rng = np.random.default_rng(3)
+    difference = rng.exponential(2, 30) - 1
+    own = bootstrap_difference(np.zeros(30), difference, method=method)
+    theirs = stats.bootstrap(
+        (difference,), np.mean, n_resamples=9999, method=method, rng=np.random.default_rng(4)
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert own.ci_low == pytest.approx(theirs.low, abs=0.04 * width)
+    assert own.ci_high == pytest.approx(theirs.high, abs=0.04 * width)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: paired_contrast([1, 2], [1]), "first has 2 values and second has 1"),
+        (lambda: equivalence([1, 2], [2, 2], (1, -1)), "the lower one first"),
+        (lambda: bootstrap_difference([1, 2], [2, 4], method="normal"), "percentile, bca"),
+        (lambda: bootstrap_difference([1, 2], [2, 4], replicates=0), "at least 2"),
+    ],
+)
+def test_unusable_input_is_refused_in_a_sentence(call: object, message: str) -> None:
+    """The error says what, which value and what was expected."""
+    with pytest.raises(AnalysisError, match=message):
+        call()  # type: ignore[operator]

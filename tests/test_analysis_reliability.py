@@ -1,0 +1,112 @@
+"""Reliability and polychoric correlations against definitions; R's numbers are elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.polychoric import bivariate_normal, polychoric
+from analysis.reliability import (
+    bootstrap_reliability,
+    pairwise_correlation,
+    pairwise_covariance,
+    scale_reliability,
+)
+from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
+
+STATS = Path(__file__).parent / "reference" / "stats"
+POINTS = [1, 2, 3, 4, 5]
+
+
+def test_alpha_of_two_items_is_the_spearman_brown_correlation_of_equal_variances() -> None:
+    """Hand: with equal variances alpha = 2 r / (1 + r)."""
+    table = np.array([[1.0, 2], [2, 1], [3, 4], [4, 3]])
+    r = np.corrcoef(table.T)[0, 1]
+    assert scale_reliability(table).alpha.estimate == pytest.approx(2 * r / (1 + r))
+
+
+def test_parallel_items_have_equal_alpha_and_omega() -> None:
+    """Property: alpha equals omega when all correlations are equal (here exactly)."""
+    rng = np.random.default_rng(1)
+    raw = rng.normal(size=(60, 4))
+    white = np.linalg.solve(np.linalg.cholesky(np.cov(raw.T)), (raw - raw.mean(0)).T).T
+    table = white @ np.linalg.cholesky(np.full((4, 4), 0.4) + 0.6 * np.eye(4)).T
+    alpha = scale_reliability(table).alpha.estimate
+    assert alpha == pytest.approx(4 * 0.4 / (1 + 3 * 0.4))
+    assert omega_minres(table).estimate == pytest.approx(alpha, abs=1e-7)
+    assert omega_ml(table).estimate == pytest.approx(alpha, abs=1e-6)
+    assert omega_ml(table, standardised=True).estimate == pytest.approx(alpha, abs=1e-6)
+
+
+def test_item_that_runs_against_the_others_is_named() -> None:
+    """A reversed item has a negative correlation with the rest, and its removal helps."""
+    table = pd.read_csv(STATS / "scale.csv")
+    table["q3"] = 6 - table["q3"]
+    result = scale_reliability(table)
+    assert result.reversed_items == ("q3",)
+    without = next(i for i in result.items if i.item == "q3").without
+    assert without is not None
+    assert without.raw_alpha > (result.alpha.estimate or 0)
+
+
+def test_covariances_with_gaps_equal_pandas() -> None:
+    """pandas' pairwise cov and corr."""
+    table = pd.read_csv(STATS / "scale_missing.csv")
+    assert np.allclose(pairwise_covariance(table.to_numpy()), table.cov())
+    assert np.allclose(pairwise_correlation(table.to_numpy()), table.corr())
+
+
+def test_bivariate_normal_equals_scipy_and_the_orthant_formula() -> None:
+    """P(X < 0, Y < 0) = 1/4 + asin(r) / (2 pi); scipy elsewhere."""
+    from scipy import stats
+
+    zero = np.array([0.0])
+    for r in (-0.95, -0.3, 0.0, 0.5, 0.98):
+        expected = 0.25 + np.arcsin(r) / (2 * np.pi)
+        assert bivariate_normal(zero, zero, r)[0, 0] == pytest.approx(expected, abs=1e-12)
+    h, k = np.array([-1.2, 0.4]), np.array([-0.3, 2.0])
+    grid = bivariate_normal(h, k, 0.6)
+    for i, j in np.ndindex(2, 2):
+        expected = stats.multivariate_normal.cdf([h[i], k[j]], cov=[[1, 0.6], [0.6, 1]])
+        assert grid[i, j] == pytest.approx(expected, abs=1e-7)
+
+
+def test_polychoric_finds_the_correlation_behind_cut_normals() -> None:
+    """Simulated: 20,000 pairs with r = .6, cut into five points; two standard errors."""
+    rng = np.random.default_rng(2)
+    x = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 20_000)
+    table = np.digitize(x, [-1.5, -0.5, 0.2, 1.0]) + 1.0
+    found = polychoric(table, POINTS)
+    error = np.sqrt(found.variance[0, 1])
+    assert 0.003 < error < 0.008
+    assert abs(found.correlation[0, 1] - 0.6) < 2 * error
+
+
+def test_variance_of_a_polychoric_correlation_is_its_spread_over_samples() -> None:
+    """Simulated: standard deviation of 300 estimates against the mean standard error."""
+    rng = np.random.default_rng(3)
+    estimates, errors = [], []
+    for _ in range(300):
+        x = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 300)
+        found = polychoric(np.digitize(x, [-0.8, 0.3]) + 1.0)
+        estimates.append(found.correlation[0, 1])
+        errors.append(np.sqrt(found.variance[0, 1]))
+    assert np.std(estimates) == pytest.approx(np.mean(errors), rel=0.12)
+
+
+def test_unused_points_change_no_polychoric_correlation() -> None:
+    """A point without answers has no threshold."""
+    table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
+    one, other = omega_ordinal(table, POINTS), omega_ordinal(table, range(1, 8))
+    assert one.estimate == other.estimate
+
+
+def test_bootstrap_gives_omega_an_interval_about_the_estimate() -> None:
+    """Property, and the same seed gives the same interval."""
+    table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
+    one, same = (bootstrap_reliability(omega_minres, table, replicates=60) for _ in range(2))
+    assert (one.ci_low or 1) < (one.estimate or 0) < (one.ci_high or 0)
+    assert one.ci_low == same.ci_low
