@@ -28,7 +28,10 @@ _EMPHASIS = re.compile(
 _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
 _BULLET = re.compile(r"\s{0,3}[-*+•]\s+(.*)")
 _NUMBER = re.compile(r"\s{0,3}(\d{1,3})[.)]\s+(.*)")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~|<>$:&^=\"'@/])")
+# What Markdown could read as its own, inside a line and at its beginning.
+_MARKS = re.compile(r"[\\`*_\[\]$~<|]|^[#>+=-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|&(?=#|\w+;)")
+# What Streamlit replaces or links even when escaped: ":name:", ":name[", addresses.
+_JOINED = re.compile(r"(:|@|\bwww(?=\.))(?=\S)")
 
 
 def to_html(text: str) -> str:
@@ -44,10 +47,13 @@ def to_html(text: str) -> str:
 
 
 def to_label(text: str) -> str:
-    """Text as a widget's label, in which Streamlit's Markdown shows every character as it is."""
+    """Text as a widget's label, in which Streamlit's Markdown shows every character as it is.
+
+    Only what would be read as Markdown is escaped: screen readers are given the label's source, and
+    would read every backslash.
+    """
     one_line = " ".join(_visible(text).split())
-    # A word joiner stops ":name:" and ":name[", which Streamlit replaces after it has unescaped.
-    return _MARKDOWN.sub(r"\\\1", re.sub(r":(?=[\w+-])", ":\u2060", one_line))
+    return _MARKS.sub(r"\\\g<0>", _JOINED.sub("\\1\u2060", one_line))
 
 
 def _visible(text: str) -> str:
