@@ -116,14 +116,17 @@ def test_a_request_is_in_the_ledger_before_its_answer(study: Study) -> None:
 def test_asking_again_after_a_crash_or_failure_uses_the_same_row(study: Study) -> None:
     """One row for one key, so that the idempotency key stays the same; a new round gets its own."""
     lock_study(study)
-    first = record_sent(study, [planned(study)])
-    assert record_sent(study, [planned(study)]) == first
+    first = record_sent(study, [planned(study, cost_at_most=2.0)])
+    assert record_sent(study, [planned(study, cost_at_most=2.0)]) == first
     failed = VerdictRecord("safety", "endpoint failure")
     record_results(study, [result(first[0], failed, reply=None, failure={"status": 500})])
     assert record_sent(study, [planned(study)]) == first
     record_results(study, [result(first[0], VerdictRecord("safety", "scored", 1.0))])
     assert [v.verdict.value for v in read_verdicts(study)] == [1.0]
-    assert [c.attempts for c in read_calls(study)] == [2]
+    (call,) = read_calls(study)
+    # One lost (at most 2.0), one failed and one answered (0.1 each).
+    assert (call.attempts, call.cost_is_bound) == (3, True)
+    assert call.cost == pytest.approx(2.2)
     second = record_sent(study, [planned(study)])
     assert [c.round for c in read_calls(study)] == [1, 2]
     assert second != first

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from study.errors import LockError
 from study.store import events, tables
@@ -48,6 +48,8 @@ class PlannedCall:
         Further facts that reading the reply needs; plain JSON values.
     request : mapping
         What is sent, without credentials.
+    cost_at_most : float or None
+        The most that one attempt can cost; None without a price.
     """
 
     cache_key: str
@@ -66,8 +68,8 @@ class PlannedCall:
     endpoint: str
     seed: int
     request: Mapping[str, Any]
+    cost_at_most: float | None = None
     simulated: bool = False
-    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,21 @@ class StoredVerdict:
         """The response that was scored, or None when several were compared."""
         return self.call.response_ids[0] if len(self.call.response_ids) == 1 else None
 
+    @property
+    def winner(self) -> str | None:
+        """The response that a comparison preferred, ``"tie"``, or None without a result."""
+        label = self.verdict.label
+        if label is None or label == "tie":
+            return label
+        return self.call.response_ids["ABCDEFGH".index(label)]
+
 
 def record_sent(study: Study, calls: Sequence[PlannedCall]) -> list[int]:
     """Put requests into the ledger before they are sent; gives their ids, in order.
 
     A call that is in the ledger as ``sent`` or ``failed`` keeps its row, so that asking again after
-    a crash uses the same row and idempotency key.
+    a crash uses the same row and idempotency key. One that was ``sent`` may have been charged for an
+    answer that nobody read: the most that it can have cost is added to its cost.
 
     Raises
     ------
@@ -177,22 +188,39 @@ def record_sent(study: Study, calls: Sequence[PlannedCall]) -> list[int]:
                 "before `evenhand judge`."
             )
         for call in calls:
-            existing = connection.execute(
-                select(table.c.id).where(
-                    table.c.cache_key == call.cache_key, table.c.state != "answered"
-                )
-            ).scalar()
-            if existing is not None:
-                values = {"state": "sent", "sent_at": now(), "batch_id": call.batch_id}
-                connection.execute(update(table).where(table.c.id == existing).values(**values))
-                ids.append(int(existing))
-                continue
             rounds = connection.execute(
-                select(func.count()).select_from(table).where(table.c.cache_key == call.cache_key)
-            ).scalar_one()
-            row = insert(table).values(**_columns(call), round=rounds + 1).returning(table.c.id)
-            ids.append(int(connection.execute(row).scalar_one()))
+                select(table.c.id, table.c.state).where(table.c.cache_key == call.cache_key)
+            ).all()
+            open_row = next((row for row in rounds if row.state != "answered"), None)
+            if open_row is not None:
+                _send_again(connection, call, open_row.id, lost=open_row.state == "sent")
+                ids.append(int(open_row.id))
+                continue
+            new = insert(table).values(**_columns(call), round=len(rounds) + 1)
+            ids.append(int(connection.execute(new.returning(table.c.id)).scalar_one()))
     return ids
+
+
+def _send_again(connection: Connection, call: PlannedCall, call_id: int, *, lost: bool) -> None:
+    table = tables.verdict_call
+    values: dict[str, Any] = {"state": "sent", "sent_at": now(), "batch_id": None}
+    if lost:
+        values["attempts"] = table.c.attempts + 1
+        if call.cost_at_most is not None:
+            values |= {
+                "cost": func.coalesce(table.c.cost, 0.0) + call.cost_at_most,
+                "cost_is_bound": True,
+            }
+    connection.execute(update(table).where(table.c.id == call_id).values(**values))
+
+
+def record_batch(study: Study, call_ids: Sequence[int], batch_id: str) -> None:
+    """Note to which batch of the endpoint these requests went."""
+    table = tables.verdict_call
+    with study.writing() as connection:
+        connection.execute(
+            update(table).where(table.c.id.in_(list(call_ids))).values(batch_id=batch_id)
+        )
 
 
 def _columns(call: PlannedCall) -> dict[str, Any]:
@@ -221,7 +249,6 @@ def _columns(call: PlannedCall) -> dict[str, Any]:
         "cost_is_bound": False,
         "attempts": 0,
         "simulated": call.simulated,
-        "batch_id": call.batch_id,
         "sent_at": now(),
     }
 
@@ -241,8 +268,7 @@ def record_results(study: Study, results: Sequence[CallResult]) -> None:
                     returned_model=result.returned_model,
                     prompt_tokens=result.prompt_tokens,
                     completion_tokens=result.completion_tokens,
-                    cost=result.cost,
-                    cost_is_bound=result.cost_is_bound,
+                    **_cost(result),
                     latency_s=result.latency_s,
                     attempts=table.c.attempts + result.attempts,
                     simulated=result.simulated,
@@ -250,6 +276,15 @@ def record_results(study: Study, results: Sequence[CallResult]) -> None:
                 )
             )
             _insert_verdicts(connection, result.call_id, result.parser_version, result.verdicts)
+
+
+def _cost(result: CallResult) -> dict[str, Any]:
+    """What this attempt cost, on top of what earlier ones of the same row may have cost."""
+    if result.cost is None:
+        return {}
+    column = tables.verdict_call.c
+    bound = {"cost_is_bound": True} if result.cost_is_bound else {}
+    return {"cost": func.coalesce(column.cost, 0.0) + result.cost, **bound}
 
 
 def record_reading(
@@ -261,7 +296,7 @@ def record_reading(
 
 
 def _insert_verdicts(
-    connection: Any, call_id: int, parser_version: int, verdicts: Iterable[VerdictRecord]
+    connection: Connection, call_id: int, parser_version: int, verdicts: Iterable[VerdictRecord]
 ) -> None:
     verdict = tables.verdict.c
     # A call that failed before and is answered now: its outcome is the new one.
@@ -368,6 +403,18 @@ def read_verdicts(study: Study, *, probe: str = "") -> list[StoredVerdict]:
         )
         for _, row in sorted(latest.items(), key=lambda entry: entry[0])
     ]
+
+
+def read_readings(study: Study) -> dict[int, dict[str, tuple[str, float | None, str | None]]]:
+    """Call id -> criterion -> (outcome, value, label), each by the newest parser."""
+    readings: dict[int, dict[str, tuple[str, float | None, str | None]]] = {}
+    with study.reading() as connection:
+        for row in connection.execute(
+            select(tables.verdict).order_by(tables.verdict.c.parser_version)
+        ):
+            found = (row.outcome, row.value, row.label)
+            readings.setdefault(row.call_id, {})[row.criterion] = found
+    return readings
 
 
 def log_judge_run(study: Study, payload: Mapping[str, Any]) -> None:

@@ -1,0 +1,74 @@
+"""Writes the ledger from many calls at once: whatever waits is committed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.store.study import Study
+from study.store.verdicts import CallResult, PlannedCall, record_results, record_sent
+
+
+@dataclass
+class _Waiting:
+    entry: PlannedCall | CallResult
+    done: asyncio.Future[int]
+
+
+class LedgerWriter:
+    """Commits rows in groups; a row counts only when its commit has returned.
+
+    While one commit is on its way to the disk, others gather for the next, so the number of commits
+    does not grow with the number of calls at the same time.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._task = asyncio.create_task(self._write())
+
+    async def sent(self, call: PlannedCall) -> int:
+        """Commit that a request is about to be sent; gives the row's id."""
+        return await self._put(call)
+
+    async def ended(self, result: CallResult) -> None:
+        """Commit how a call ended."""
+        await self._put(result)
+
+    async def close(self) -> None:
+        """Stop; nothing may wait any more."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _put(self, entry: PlannedCall | CallResult) -> int:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(entry, done))
+        self._wake.set()
+        # A commit is not called off when the run ends: the row must say what happened.
+        return await asyncio.shield(done)
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            group, self._waiting = self._waiting, []
+            try:
+                ids = await asyncio.to_thread(self._commit, [w.entry for w in group])
+            except Exception as error:  # noqa: BLE001 (it is raised where the row was written)
+                for waiting in group:
+                    waiting.done.set_exception(error)
+                continue
+            for waiting, call_id in zip(group, ids, strict=True):
+                waiting.done.set_result(call_id)
+
+    def _commit(self, entries: Sequence[PlannedCall | CallResult]) -> list[int]:
+        results = [entry for entry in entries if isinstance(entry, CallResult)]
+        calls = [entry for entry in entries if isinstance(entry, PlannedCall)]
+        if results:
+            record_results(self._study, results)
+        ids = iter(record_sent(self._study, calls) if calls else [])
+        return [e.call_id if isinstance(e, CallResult) else next(ids) for e in entries]

@@ -1,0 +1,130 @@
+"""What bounds a run: requests and tokens a minute, pauses that the endpoint asks for, and the cost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from study.errors import ModelError
+from study.protocol.schema import JudgePrice
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
+# Tokens of a chat template around one message, taken generously.
+TEMPLATE_TOKENS = 16
+
+
+def tokens_at_most(messages: Sequence[Mapping[str, str]]) -> int:
+    """More tokens than any usual tokenizer makes of the messages: one for each byte.
+
+    Byte-level vocabularies never need more than one token a byte, so a cap that counts with this
+    holds.
+    """
+    return sum(len(m["content"].encode()) + TEMPLATE_TOKENS for m in messages)
+
+
+def tokens_expected(messages: Sequence[Mapping[str, str]]) -> int:
+    """A plain estimate for planning: four bytes a token."""
+    return math.ceil(sum(len(m["content"].encode()) / 4 + TEMPLATE_TOKENS / 2 for m in messages))
+
+
+def cost_of(price: JudgePrice | None, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """What a call costs, or None when the protocol names no price."""
+    if price is None:
+        return None
+    return (
+        prompt_tokens * price.input_per_million + completion_tokens * price.output_per_million
+    ) / 1e6
+
+
+class RateLimits:
+    """Requests and tokens a minute, and a pause for all when the endpoint asks one to wait.
+
+    In no window of ``period_s`` do more requests or tokens start than allowed: a bucket that holds
+    up to a twentieth of the limit at once leaks at the rest of the rate.
+
+    Parameters
+    ----------
+    requests, tokens : int or None
+        Limit in each ``period_s``; None is no limit.
+    period_s : float
+        Seconds.
+    """
+
+    def __init__(self, requests: int | None, tokens: int | None, *, period_s: float = 60.0) -> None:
+        self._tokens = tokens
+        self._by_request = _bucket(requests, 1, period_s)
+        self._period_s = period_s
+        self._by_token: AsyncLimiter | None = None
+        self._not_before = 0.0
+
+    def prepare(self, largest_request: int) -> None:
+        """Make room for the largest request, in tokens.
+
+        Raises
+        ------
+        ModelError
+            When one request alone is larger than the limit.
+        """
+        if self._tokens is not None and largest_request > self._tokens:
+            raise ModelError(
+                f"One request can take {largest_request} tokens (each byte counted as one, and "
+                f"judge.sampling.max_tokens), but judge.tokens_per_minute is {self._tokens}. Raise "
+                "the limit or lower max_tokens."
+            )
+        self._by_token = _bucket(self._tokens, largest_request, self._period_s)
+
+    async def admit(self, tokens: int) -> None:
+        """Wait until one more request of this size may start."""
+        if self._by_request is not None:
+            await self._by_request.acquire()
+        if self._by_token is not None:
+            await self._by_token.acquire(tokens)
+        loop = asyncio.get_running_loop()
+        while (wait := self._not_before - loop.time()) > 0:
+            await asyncio.sleep(wait)
+
+    def pause(self, seconds: float) -> None:
+        """No request starts before this many seconds have passed."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._not_before = max(self._not_before, until)
+
+
+def _bucket(limit: int | None, largest: int, period_s: float) -> AsyncLimiter | None:
+    if limit is None:
+        return None
+    from aiolimiter import AsyncLimiter
+
+    capacity = max(float(largest), limit / 20)
+    leak = max(limit - capacity, limit / 1000) / period_s
+    return AsyncLimiter(capacity, capacity / leak)
+
+
+@dataclass
+class Budget:
+    """The cost so far and the most that calls under way can add.
+
+    A call may start only when everything spent, everything that might have been charged and the
+    most that all calls under way can cost stay within the cap.
+    """
+
+    cap: float | None
+    spent: float = 0.0
+    reserved: float = 0.0
+
+    def reserve(self, at_most: float | None) -> bool:
+        """Set the most that a call can cost aside; False when the cap leaves no room for it."""
+        amount = at_most or 0.0
+        if self.cap is not None and self.spent + self.reserved + amount > self.cap + 1e-12:
+            return False
+        self.reserved += amount
+        return True
+
+    def settle(self, at_most: float | None, cost: float | None) -> None:
+        """A call has ended: what was set aside for it becomes what it cost."""
+        self.reserved = max(self.reserved - (at_most or 0.0), 0.0)
+        self.spent += cost or 0.0

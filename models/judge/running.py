@@ -1,0 +1,410 @@
+"""Running the judge: what is missing is asked, every reply is kept, a killed run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.judge.calls import Answer, Asker
+from models.judge.ledger_writer import LedgerWriter
+from models.judge.limits import Budget, RateLimits, cost_of
+from models.judge.parsing import (
+    PARSER_VERSION,
+    JudgeReply,
+    judge_outcomes,
+    no_reply,
+    read_reply,
+)
+from models.judge.plan import JudgeCall
+from models.judge.rubrics import Criterion
+from study.errors import ModelError, StoreError
+from study.protocol.schema import Judge
+from study.store.study import Study
+from study.store.verdicts import (
+    CallResult,
+    LedgerCall,
+    Outcome,
+    VerdictRecord,
+    log_judge_run,
+    read_calls,
+    read_readings,
+    record_reading,
+)
+
+LOCK_FILE = "judge.lock"
+SCRIPTED_MODEL = "evenhand-scripted-judge"
+
+
+@dataclass(frozen=True)
+class JudgeStep:
+    """Where a run is.
+
+    Attributes
+    ----------
+    done, total : int
+        Calls that have ended, of those that this run makes.
+    spent : float
+        Cost of the whole ledger so far, in the currency of the protocol's price.
+    """
+
+    done: int
+    total: int
+    spent: float
+
+
+@dataclass
+class RunSummary:
+    """What one run did.
+
+    Attributes
+    ----------
+    planned, already, asked, not_asked : int
+        Calls of the plan; answered before; ended in this run; left for a later run.
+    in_doubt : int
+        Requests of earlier runs that were sent and whose answer was lost with the run.
+    outcomes : Counter
+        Outcomes of the criteria in this run.
+    spent : float or None
+        Cost of the whole ledger; None without a price.
+    stopped : str
+        Why the run ended early, or empty.
+    """
+
+    planned: int
+    already: int
+    in_doubt: int
+    asked: int = 0
+    not_asked: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    spent: float | None = None
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a plan still lacks.
+
+    Attributes
+    ----------
+    todo : list of JudgeCall
+    already : int
+        Calls that are answered.
+    in_doubt : int
+        Calls of ``todo`` that an earlier run has sent without reading an answer.
+    spent : float
+        What the ledger has cost so far, lost requests at the most that they can have cost.
+    rounds : dict
+        Cache key -> number of rounds that are answered.
+    """
+
+    todo: list[JudgeCall]
+    already: int
+    in_doubt: int
+    spent: float
+    rounds: dict[str, int]
+
+
+def pending(
+    study: Study, calls: Sequence[JudgeCall], *, again: frozenset[str] = frozenset()
+) -> Pending:
+    """Compare a plan with the ledger.
+
+    Parameters
+    ----------
+    again : frozenset of str
+        Cache keys that are asked once more although they are answered.
+    """
+    ledger = read_calls(study)
+    rounds = Counter(call.cache_key for call in ledger if call.state == "answered")
+    lost = {call.cache_key for call in ledger if call.state == "sent"}
+    by_key = {call.planned.cache_key: call for call in calls}
+    todo = [call for key, call in by_key.items() if key in again or key not in rounds]
+    spent = sum(call.cost or 0.0 for call in ledger)
+    spent += sum(by_key[key].planned.cost_at_most or 0.0 for key in lost if key in by_key)
+    doubtful = sum(call.planned.cache_key in lost for call in todo)
+    return Pending(todo, len(by_key) - len(todo), doubtful, spent, dict(rounds))
+
+
+@contextlib.contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Keep a second judge out of a study; the system lets go of the lock when a run is killed.
+
+    Raises
+    ------
+    StoreError
+        When another run is under way: it would pay for the same calls.
+    """
+    with (folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(
+                f"Another `evenhand judge` is at work on {folder}. Wait until it has ended; two at "
+                "once would pay twice for the same calls."
+            ) from None
+        yield
+
+
+async def run_calls(
+    study: Study,
+    judge: Judge,
+    calls: Sequence[JudgeCall],
+    asker: Asker,
+    limits: RateLimits,
+    *,
+    max_cost: float | None = None,
+    again: frozenset[str] = frozenset(),
+    on_step: Callable[[JudgeStep], None] | None = None,
+) -> RunSummary:
+    """Make the calls that the ledger lacks.
+
+    Parameters
+    ----------
+    max_cost : float or None
+        Hard cap on the cost of the whole ledger, in the currency of the price.
+
+    Raises
+    ------
+    ModelError
+        When the endpoint refuses the judge, or call after call fails.
+    StoreError
+        When the ledger cannot be written; nothing more is asked then.
+    """
+    if max_cost is not None and judge.price is None:
+        raise ModelError(
+            f"The cost is capped at {max_cost:g}, but the protocol names no judge.price, so nobody can "
+            "count it. Declare judge.price or leave the cap out."
+        )
+    left = pending(study, calls, again=again)
+    summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
+    run = _Run(study, judge, asker, left, summary, Budget(max_cost, left.spent), on_step)
+    limits.prepare(max((call.tokens_at_most for call in left.todo), default=0))
+    with only_run(study.folder):
+        try:
+            await run.work()
+        finally:
+            summary.spent = run.budget.spent if judge.price else None
+            summary.not_asked = len(left.todo) - summary.asked
+            if summary.asked:
+                log_judge_run(study, run.log_entry())
+    return summary
+
+
+@dataclass
+class _Run:
+    study: Study
+    judge: Judge
+    asker: Asker
+    left: Pending
+    summary: RunSummary
+    budget: Budget
+    on_step: Callable[[JudgeStep], None] | None
+    failed_in_a_row: int = 0
+    error: ModelError | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def work(self) -> None:
+        todo = iter(self.left.todo)
+        writer = LedgerWriter(self.study)
+        try:
+            with self._stopped_by_ctrl_c():
+                # Only an error of the ledger or a defect ends calls that are under way.
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.judge.concurrency, len(self.left.todo))):
+                        group.create_task(self._worker(todo, writer))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await writer.close()
+        if self.error is not None:
+            raise self.error
+
+    @contextlib.contextmanager
+    def _stopped_by_ctrl_c(self) -> Iterator[None]:
+        """The first Ctrl-C lets the calls under way end, so that their answers are kept."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.summary.stopped = self.summary.stopped or "stopped by Ctrl-C"
+            loop.remove_signal_handler(signal.SIGINT)
+
+        handles = threading.current_thread() is threading.main_thread()
+        if handles:
+            loop.add_signal_handler(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            if handles:
+                loop.remove_signal_handler(signal.SIGINT)
+
+    async def _worker(self, todo: Iterator[JudgeCall], writer: LedgerWriter) -> None:
+        while not self.summary.stopped and (call := next(todo, None)) is not None:
+            if not await self._reserve(call):
+                return
+            call_id = await writer.sent(call.planned)
+            round_ = self.left.rounds.get(call.planned.cache_key, 0) + 1
+            try:
+                answer = await self.asker.ask(
+                    call.planned.request,
+                    idempotency_key=f"{call.planned.cache_key}-{round_}",
+                    tokens=call.tokens_at_most,
+                )
+            except ModelError as error:
+                # Nothing was judged: the row says that it failed, and it is no outcome.
+                refused = Answer(None, {"kind": "refused", "message": str(error)}, 1, 0, 0.0)
+                result = call_result(self.judge, call, call_id, refused)
+                await writer.ended(dataclasses.replace(result, verdicts=()))
+                self._settle(call, result)
+                self._end(error)
+                return
+            result = call_result(self.judge, call, call_id, answer)
+            await writer.ended(result)
+            self._settle(call, result)
+            self._count(result, answer)
+
+    async def _reserve(self, call: JudgeCall) -> bool:
+        at_most = call.planned.cost_at_most
+        while not self.budget.reserve(at_most):
+            if self.budget.reserved <= 0 or self.summary.stopped:
+                self.summary.stopped = self.summary.stopped or (
+                    f"the next call could cost {at_most:.6f}, and then the cap of "
+                    f"{self.budget.cap:g} could be passed ({self.budget.spent:.6f} spent so far)"
+                )
+                return False
+            # Calls under way usually cost less than was set aside for them.
+            self.settled.clear()
+            await self.settled.wait()
+        return True
+
+    def _settle(self, call: JudgeCall, result: CallResult) -> None:
+        self.budget.settle(call.planned.cost_at_most, result.cost)
+        self.settled.set()
+
+    def _end(self, error: ModelError) -> None:
+        self.error = self.error or error
+        self.summary.stopped = self.summary.stopped or str(error)
+
+    def _count(self, result: CallResult, answer: Answer) -> None:
+        self.summary.asked += 1
+        self.summary.outcomes.update(str(v.outcome) for v in result.verdicts)
+        if self.on_step is not None:
+            step = JudgeStep(self.summary.asked, len(self.left.todo), self.budget.spent)
+            self.on_step(step)
+        self.failed_in_a_row = 0 if answer.failure is None else self.failed_in_a_row + 1
+        if answer.failure is not None and self.failed_in_a_row >= 5 + self.judge.concurrency:
+            self._end(
+                ModelError(
+                    f"The judge's endpoint {self.judge.endpoint} failed {self.failed_in_a_row} times "
+                    f"in a row, the last time: {answer.failure['message']}. What it answered before "
+                    "is kept. Mend this and run `evenhand judge` again: it asks only what is missing."
+                )
+            )
+
+    def log_entry(self) -> dict[str, object]:
+        return {
+            "model": self.judge.model,
+            "asked": self.summary.asked,
+            "outcomes": dict(self.summary.outcomes),
+            "ledger_sha256": ledger_sha256(self.study),
+        }
+
+
+def ledger_sha256(study: Study) -> str:
+    """SHA-256 (hex) over all raw replies; each run writes it into the audit log."""
+    digest = hashlib.sha256()
+    for call in read_calls(study):
+        body = "" if call.reply is None else str(call.reply.get("body"))
+        digest.update(f"{call.cache_key} {call.round} {call.state} {body}\n".encode())
+    return digest.hexdigest()
+
+
+def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> CallResult:
+    """What goes into the ledger when a call has ended."""
+    planned = call.planned
+    reply = read_reply(answer.reply["body"]) if answer.reply is not None else None
+    cost, is_bound = _cost(judge, call, answer, reply)
+    returned = reply.returned_model if reply else None
+    return CallResult(
+        call_id=call_id,
+        reply=answer.reply,
+        failure=answer.failure,
+        returned_model=returned,
+        prompt_tokens=reply.prompt_tokens if reply else None,
+        completion_tokens=reply.completion_tokens if reply else None,
+        cost=cost,
+        cost_is_bound=is_bound,
+        latency_s=round(answer.latency_s, 6),
+        attempts=answer.attempts,
+        simulated=planned.simulated or (returned or "").startswith(SCRIPTED_MODEL),
+        parser_version=PARSER_VERSION,
+        verdicts=read_verdict(call.criteria, call.letters, planned.scoring, answer),
+    )
+
+
+def _cost(
+    judge: Judge, call: JudgeCall, answer: Answer, reply: JudgeReply | None
+) -> tuple[float | None, bool]:
+    at_most = call.planned.cost_at_most
+    if at_most is None:
+        return None, False
+    cost, is_bound = answer.in_doubt * at_most, answer.in_doubt > 0
+    if answer.reply is not None:
+        counted = None
+        if reply and reply.prompt_tokens is not None and reply.completion_tokens is not None:
+            counted = cost_of(judge.price, reply.prompt_tokens, reply.completion_tokens)
+        cost, is_bound = cost + (at_most if counted is None else counted), counted is None
+    return cost, is_bound or answer.in_doubt > 0
+
+
+def read_verdict(
+    criteria: Sequence[Criterion], letters: str, scoring: str, answer: Answer
+) -> list[VerdictRecord]:
+    """The typed outcome of every criterion of a call."""
+    if answer.reply is None:
+        failure = answer.failure or {"kind": "no answer", "message": "no answer"}
+        broken = failure["kind"] == "broken off"
+        outcome = Outcome.TRUNCATED if broken else Outcome.ENDPOINT_FAILURE
+        return no_reply(criteria, outcome, str(failure["message"]))
+    reply = read_reply(answer.reply["body"])
+    if reply is None:
+        problem = "the endpoint's answer is no chat completion"
+        return no_reply(criteria, Outcome.ENDPOINT_FAILURE, problem)
+    return judge_outcomes(reply, criteria, letters, scoring=scoring)
+
+
+def reparse(study: Study) -> dict[str, int]:
+    """Read every raw reply of the ledger again with the present parser; nothing is asked.
+
+    Returns
+    -------
+    dict
+        ``read``: replies read; ``changed``: criteria whose outcome, value or label is new.
+    """
+    before = read_readings(study)
+    read = changed = 0
+    for call in read_calls(study):
+        if call.state != "answered":
+            continue
+        read += 1
+        verdicts = _read_again(call)
+        old = before.get(call.id, {})
+        new = {v.criterion: (str(v.outcome), v.value, v.label) for v in verdicts}
+        changed += sum(old.get(criterion) != reading for criterion, reading in new.items())
+        if new != old:
+            record_reading(study, call.id, PARSER_VERSION, verdicts)
+    return {"read": read, "changed": changed}
+
+
+def _read_again(call: LedgerCall) -> list[VerdictRecord]:
+    criteria = [Criterion.model_validate(fields) for fields in call.plan["criteria"]]
+    answer = Answer(dict(call.reply or {}), None, call.attempts, 0, call.latency_s or 0.0)
+    return read_verdict(criteria, call.plan["letters"], call.scoring, answer)

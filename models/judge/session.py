@@ -1,0 +1,241 @@
+"""A study's judge from its protocol: rubrics, plan, estimate and run in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
+from models.judge.calls import Asker, EndpointAsker, endpoint_name
+from models.judge.limits import RateLimits, cost_of
+from models.judge.plan import JudgeCall, JudgeIdentity, Planner
+from models.judge.rubrics import Rubric, load_rubrics
+from models.judge.running import (
+    SCRIPTED_MODEL,
+    JudgeStep,
+    Pending,
+    RunSummary,
+    pending,
+    run_calls,
+)
+from study.errors import ModelError, ProtocolError
+from study.protocol.schema import Judge, System
+from study.store.responses import read_responses
+from study.store.study import Study
+from study.store.verdicts import read_calls
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would cost, before it starts.
+
+    Attributes
+    ----------
+    calls, already, in_doubt : int
+        Calls to make; answered before; sent by a run that was lost.
+    prompt_tokens, completion_tokens : int
+        Expected: four bytes a token for the input; for the output the mean of what the ledger holds
+        for the same rubric, or the most that is allowed.
+    cost : float or None
+        Expected cost of the calls; None without a price.
+    cost_at_most : float or None
+        No run of these calls can cost more, retries after a lost answer apart.
+    spent : float
+        Cost of the ledger so far.
+    currency : str
+    """
+
+    calls: int
+    already: int
+    in_doubt: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    cost_at_most: float | None
+    spent: float
+    currency: str
+
+
+@dataclass(frozen=True)
+class JudgeSession:
+    """A study's judge, ready to plan and run.
+
+    Make one with :func:`open_session`.
+    """
+
+    study: Study
+    judge: Judge
+    rubrics: tuple[Rubric, ...]
+    identity: JudgeIdentity
+
+    @property
+    def planner(self) -> Planner:
+        """Makes this judge's calls."""
+        return Planner(self.judge, self.identity, self.study.key)
+
+    def calls(self) -> list[JudgeCall]:
+        """All calls on the study's responses."""
+        responses = read_responses(self.study)
+        return self.planner.plan(self.rubrics, self.study.protocol.prompts, responses)
+
+    def estimate(self, calls: Sequence[JudgeCall]) -> Estimate:
+        """What the calls that are missing would cost."""
+        left = pending(self.study, calls)
+        prompt = sum(call.prompt_tokens_expected for call in left.todo)
+        output = self._expected_output(left)
+        price = self.judge.price
+        most = [call.planned.cost_at_most or 0.0 for call in left.todo]
+        return Estimate(
+            calls=len(left.todo),
+            already=left.already,
+            in_doubt=left.in_doubt,
+            prompt_tokens=prompt,
+            completion_tokens=output,
+            cost=cost_of(price, prompt, output),
+            cost_at_most=sum(most) if price else None,
+            spent=left.spent,
+            currency=price.currency if price else "",
+        )
+
+    def _expected_output(self, left: Pending) -> int:
+        seen: dict[str, list[int]] = {}
+        for row in read_calls(self.study):
+            if row.completion_tokens is not None:
+                seen.setdefault(row.rubric_sha256, []).append(row.completion_tokens)
+        total = 0.0
+        for call in left.todo:
+            known = seen.get(call.planned.rubric_sha256)
+            total += sum(known) / len(known) if known else call.completion_tokens_at_most
+        return round(total)
+
+    def run(
+        self,
+        calls: Sequence[JudgeCall],
+        *,
+        max_cost: float | None = None,
+        again: frozenset[str] = frozenset(),
+        on_step: Callable[[JudgeStep], None] | None = None,
+    ) -> RunSummary:
+        """Make the calls that are missing (see :func:`models.judge.running.run_calls`).
+
+        The protocol's ``max_cost`` holds as well; the smaller one counts.
+        """
+        caps = [cap for cap in (max_cost, self.judge.max_cost) if cap is not None]
+        with self._reachable() as judge:
+            return asyncio.run(self._run(judge, calls, min(caps) if caps else None, again, on_step))
+
+    async def _run(
+        self,
+        judge: Judge,
+        calls: Sequence[JudgeCall],
+        cap: float | None,
+        again: frozenset[str],
+        on_step: Callable[[JudgeStep], None] | None,
+    ) -> RunSummary:
+        limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
+        asker: Asker
+        if judge.backend == "transformers":
+            from models.judge.local import LocalAsker
+
+            asker = LocalAsker(judge, self.study.folder)
+        else:
+            asker = EndpointAsker(judge, limits)
+        try:
+            if judge.batch:
+                from models.judge.batches import run_batch
+
+                return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
+            return await run_calls(
+                self.study,
+                judge,
+                calls,
+                asker,
+                limits,
+                max_cost=cap,
+                again=again,
+                on_step=on_step,
+            )
+        finally:
+            await asker.close()
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[Judge]:
+        """The judge with an address that answers; the scripted one is started here."""
+        if self.judge.backend != "scripted":
+            yield self.judge
+            return
+        from models.judge.scripted_endpoint import ScriptedJudge, serving
+
+        with serving(ScriptedJudge()) as address:
+            yield self.judge.model_copy(update={"endpoint": address, "model": SCRIPTED_MODEL})
+
+
+def open_session(study: Study) -> JudgeSession:
+    """The judge that a study's protocol declares.
+
+    Raises
+    ------
+    ProtocolError
+        When none is declared, a field is missing or has no meaning, or a rubric cannot be read.
+    ModelError
+        When the checkpoint of a judge on this machine is not there.
+    """
+    judge = study.protocol.judge
+    if judge is None:
+        raise ProtocolError(
+            "The protocol declares no judge. Add a block 'judge' with backend and rubrics to "
+            "study.yaml before the lock."
+        )
+    _refuse_contradictions(judge)
+    rubrics = load_rubrics(judge.rubrics, study.protocol, study_folder=study.folder)
+    identity = _identity(judge, study.folder)
+    return JudgeSession(
+        study, judge.model_copy(update={"model": identity.model}), rubrics, identity
+    )
+
+
+def _refuse_contradictions(judge: Judge) -> None:
+    needed = {"openai": ("model", "endpoint"), "transformers": ("model",), "scripted": ()}
+    for name in needed[judge.backend]:
+        if not getattr(judge, name):
+            raise ProtocolError(
+                f"judge.backend is {judge.backend!r}, which needs judge.{name}. Name it in the protocol."
+            )
+    foreign = {"openai": (), "transformers": ("endpoint",), "scripted": ("endpoint", "model")}
+    for name in foreign[judge.backend]:
+        if getattr(judge, name):
+            raise ProtocolError(
+                f"judge.{name} is {getattr(judge, name)!r}, but judge.backend {judge.backend!r} does not "
+                "use it. Remove it or change the backend."
+            )
+    if judge.scoring == "probability" and judge.mode == "all-in-one":
+        raise ProtocolError(
+            "judge.scoring is 'probability' and judge.mode is 'all-in-one'; the probabilities of one "
+            "answer belong to one criterion. Set judge.mode to one-criterion."
+        )
+    if judge.batch and judge.backend == "transformers":
+        raise ProtocolError("judge.batch is set, but a model on this machine has no batch API.")
+    if judge.max_cost is not None and judge.price is None:
+        raise ProtocolError(
+            f"judge.max_cost is {judge.max_cost:g}, but judge.price is missing, so nobody can count the "
+            "cost. Declare the price."
+        )
+
+
+def _identity(judge: Judge, study_folder: Path) -> JudgeIdentity:
+    match judge.backend:
+        case "scripted":
+            return JudgeIdentity(SCRIPTED_MODEL, "scripted", simulated=True)
+        case "openai":
+            return JudgeIdentity(judge.model, endpoint_name(judge))
+        case "transformers":
+            system = System(id="judge", title="Judge", backend="transformers", model=judge.model)
+            folder = locate_checkpoint(system, study_folder)
+            digest = sha256_of_hashes(sha256_of_folder(folder))
+            return JudgeIdentity(judge.model, f"local:{digest}")
+    raise ModelError(
+        f"judge.backend is {judge.backend!r}; expected openai, transformers, scripted."
+    )
