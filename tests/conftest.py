@@ -27,14 +27,20 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, link_secret, read_raters
 from study.store.responses import save_response
 from study.store.study import Study, create_study, open_study
-from tests.fixtures_study import locked, make_study, store_url
+from tests.fixtures_study import (
+    locked,
+    make_study,
+    memory_folder,
+    postgres_database,
+    store_url,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).parents[1]
 
-__all__ = ["locked", "make_study", "store_url"]
+__all__ = ["locked", "make_study", "memory_folder", "postgres_database", "store_url"]
 
 _NEEDED = ("browser", "postgres", "offline_model")
 
@@ -159,6 +165,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(name="make_small_study")
+def make_small_study_fixture() -> Callable[..., Study]:
+    return make_small_study
 
 
 @pytest.fixture
