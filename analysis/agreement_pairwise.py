@@ -288,13 +288,16 @@ def _quadratic_products(
     table: FloatArray, scale: FloatArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """Mean squared differences of pairs of raters: observed, and if they were independent."""
-    present = ~np.isnan(table)
-    z = np.where(present, table - scale.mean(), 0.0)
+    z = table - scale.mean()
+    present = ~np.isnan(z)
+    complete = bool(present.all())
+    if not complete:
+        z[~present] = 0.0
     cross = z.T @ z
-    if present.all():
+    if complete:
         units = np.full(cross.shape, float(table.shape[0]))
         sums = np.repeat(z.sum(axis=0)[:, None], cross.shape[0], axis=1)
-        squares = np.repeat((z * z).sum(axis=0)[:, None], cross.shape[0], axis=1)
+        squares = np.repeat(np.diag(cross)[:, None], cross.shape[0], axis=1)
     else:
         mask = present.astype(np.float64)
         units, sums, squares = mask.T @ mask, z.T @ mask, (z * z).T @ mask

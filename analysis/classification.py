@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.agreement_pairwise import cohen_kappa
-from analysis.frequencies import wilson_share
+from analysis.proportions import wilson_share
 from analysis.results import Estimate, undefined
 from analysis.validation import confidence_level
 from study.errors import AnalysisError

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from analysis.compare import compare_groups
 from analysis.effect_sizes import t_estimate
-from analysis.frequencies import NO_REASON, wilson_share
+from analysis.frequencies import NO_REASON
+from analysis.proportions import wilson_share
 from analysis.results import Estimate, undefined
 from analysis.validation import columns_present, confidence_level, floats, positive, vector
 

@@ -12,9 +12,8 @@ from analysis.frequencies import (
     frequency_table,
     frequency_tables,
     rater_totals,
-    simultaneous_intervals,
-    wilson_share,
 )
+from analysis.proportions import simultaneous_intervals, wilson_share
 from study.errors import AnalysisError
 
 REFERENCE = Path(__file__).parent / "reference"
