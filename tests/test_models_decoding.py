@@ -86,6 +86,21 @@ def test_agrees_with_the_warpers_of_transformers() -> None:
         assert found == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 8.0])
+def test_a_large_vocabulary_gives_what_sorting_all_of_it_gives(scale: float) -> None:
+    # Oracle: top-p by a full sort, written out here; flat and peaked distributions, with ties.
+    logits = np.round(np.random.default_rng(9).normal(size=20_000) * scale, 2)
+    order = np.argsort(-logits, kind="stable")
+    share = np.exp(logits - logits.max())
+    share /= share.sum()
+    mass = np.cumsum(share[order])
+    kept = order[: int(np.searchsorted(mass, 0.9)) + 1]
+    expected = np.zeros_like(share)
+    expected[kept] = share[kept] / share[kept].sum()
+    found = token_probabilities(logits, temperature=1.0, top_p=0.9)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_repetition_penalty_divides_positive_and_multiplies_negative() -> None:
     found = penalize_repetition(np.array([2.0, -2.0, 1.0]), [0, 1, 1], 2.0)
     assert found.tolist() == [1.0, -4.0, 1.0]

@@ -11,11 +11,9 @@ import pytest
 
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
 from models.offline_export import (
-    Manifest,
     estimated_memory,
     file_sha256,
     licence_line,
-    manifest_path,
     quantize,
     read_manifest,
     refuse_too_little_memory,
@@ -61,15 +59,6 @@ def make_checkpoint(folder: Path, **overrides: Any) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
-
-
-def hugging_face_logits(folder: Path, tokens: list[int]) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    with torch.no_grad():
-        return model(input_ids=torch.tensor([tokens])).logits[0]
 
 
 TOKENS = [1, 4, 100, 7, 250, 33, 33, 9, 120, 64]
@@ -234,29 +223,43 @@ def test_the_licence_line_comes_from_the_card(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.offline_model
 @pytest.mark.timeout(600)
-def test_a_tiny_export_runs_and_agrees_with_transformers(tmp_path: Path) -> None:
-    """Unquantized, so the greedy tokens must be those of transformers."""
+def test_a_tiny_export_with_an_adapter_agrees_with_transformers(tmp_path: Path) -> None:
+    """Unquantized, so logits and greedy tokens must be those of transformers with the adapter."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     from models.offline_runtime import OfflineRuntime
 
     folder = make_checkpoint(tmp_path / "tiny", num_hidden_layers=1)
+    adapter = make_adapter(tmp_path / "adapter", "tiny")
     output = tmp_path / "out" / "tiny.pte"
     shares: list[float] = []
     manifest = quantize(
         folder,
         output,
+        adapter=adapter,
         scheme="none",
         max_seq_len=64,
         progress=lambda message, share: shares.append(share),
     )
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    assert read_manifest(output) == manifest == Manifest(**vars(manifest))
+    assert read_manifest(output) == manifest
+    assert set(manifest.adapter or {}) == {"adapter_config.json", "adapter_model.safetensors"}
     for name, digest in manifest.outputs.items():
         assert file_sha256(output.parent / name) == digest
-    assert manifest_path(output).is_file()
     assert (tokenizer_folder(output) / "tokenizer.json").is_file()
-    expected = hugging_face_logits(folder, TOKENS).numpy()
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    source = open_checkpoint(folder)
+    state = load_weights(source)
+    add_adapter(source, state, adapter)
+    with torch.no_grad():
+        base = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
+        model.load_state_dict(state, strict=False)
+        expected = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
     with OfflineRuntime(output) as runtime:
         found = runtime.token_logits(TOKENS)
-    assert found == pytest.approx(expected, abs=2e-3)
+    assert found == pytest.approx(expected, abs=1e-3)
     assert (found.argmax(1) == expected.argmax(1)).all()
+    assert abs(base - expected).max() > 0.1
