@@ -17,6 +17,12 @@ from study.store.study import Study
 KEY = bytes(range(32))
 
 
+@pytest.fixture
+def tmp_path(memory_folder: Path) -> Path:
+    """Studies lie in memory: no test here waits for the disk."""
+    return memory_folder
+
+
 def _hmac(*parts: str) -> bytes:
     """HMAC-SHA256 over each part behind its length in four bytes, written out afresh."""
     message = b"".join(len(p).to_bytes(4, "big") + p.encode() for p in parts)
