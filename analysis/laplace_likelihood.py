@@ -34,7 +34,7 @@ from analysis.cumulative_link import gap_terms, padded
 from analysis.ratings_frame import Codes, Floats
 
 _MODE_STEPS = 60
-_FARTHEST = 60.0
+_FARTHEST = 40.0
 
 
 @dataclass(frozen=True)

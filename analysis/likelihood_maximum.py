@@ -10,9 +10,10 @@ import numpy as np
 from analysis.ratings_frame import Floats
 
 _DIFFERENCE = 1e-4
-_NEWTON_STEPS = 12
-_BFGS_STEPS = 200
+_NEWTON_STEPS = 8
+_BFGS_STEPS = 80
 _NEAR = 1e-11
+_FAR = 1e-4
 _SETTLED = 1e-8
 _FLAT = 1e-7
 
@@ -87,6 +88,7 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     value, gradient = objective(parameters)
     if not np.isfinite(value):
         return Maximum(start, value, np.eye(start.size), False, np.inf, _no_direction(start))
+    promised = np.inf
     for _ in range(_BFGS_STEPS):
         step = inverse @ gradient
         promised = float(gradient @ step)
@@ -106,6 +108,10 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
                 + np.outer(moved, moved) * (1.0 + float(turned @ side) / curve) / curve
                 - (np.outer(side, moved) + np.outer(moved, side)) / curve
             )
+    if promised > _FAR:
+        # A likelihood that still climbs here has its maximum at infinity, or at a wall.
+        nothing = np.eye(start.size)
+        return Maximum(parameters, value, nothing, False, promised, _no_direction(start))
     return _newton(objective, parameters, value, gradient)
 
 
