@@ -1,0 +1,137 @@
+"""The report of a study: from its data to HTML, DOCX and PDF, with every table as CSV."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.report.blocks import Document
+from analysis.report.context import ReportContext
+from analysis.report.sections import SECTIONS
+from analysis.report.sections.methods import opening_paragraphs, subtitle
+from analysis.report.shaping import shape_ratings
+from analysis.report_data import ReportData
+from study.errors import AnalysisError
+
+FORMATS = ("html", "docx", "pdf")
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Where the parts of a report lie.
+
+    Parameters
+    ----------
+    folder : Path
+    reports : tuple of Path
+        The report itself, one file for each format.
+    tables : tuple of Path
+        One CSV file for each table.
+    """
+
+    folder: Path
+    reports: tuple[Path, ...]
+    tables: tuple[Path, ...]
+
+
+def build_report(
+    data: ReportData, *, created: dt.date, sections: Sequence[str] | None = None
+) -> Document:
+    """Compute the report without writing it.
+
+    Parameters
+    ----------
+    data : ReportData
+    created : date
+        The only thing that may differ between two reports of the same data.
+    sections : sequence of str, optional
+        Keys of the sections wanted, see ``SECTIONS``; all of them by default.
+
+    Raises
+    ------
+    AnalysisError
+        When a section does not exist or the ratings contradict the study.
+    """
+    known = [key for key, _ in SECTIONS]
+    wanted = known if sections is None else list(sections)
+    if strangers := [key for key in wanted if key not in known]:
+        raise AnalysisError(
+            f"the report has no section {strangers[0]!r}; choose from {', '.join(known)}"
+        )
+    context = ReportContext(data, shape_ratings(data))
+    made = tuple(make(context) for key, make in SECTIONS if key in wanted)
+    made = tuple(section for section in made if section.blocks)
+    return Document(
+        title=data.title,
+        subtitle=subtitle(data),
+        created=created,
+        simulated=data.simulated,
+        opening=opening_paragraphs(context),
+        sections=made,
+    )
+
+
+def write_report(
+    data: ReportData,
+    folder: Path,
+    *,
+    formats: Sequence[str] = ("html",),
+    sections: Sequence[str] | None = None,
+    created: dt.date | None = None,
+) -> WrittenReport:
+    """Write the report and its tables into a folder, which is made when it is not there.
+
+    Parameters
+    ----------
+    data : ReportData
+    folder : Path
+        Files of an earlier report with the same names are replaced.
+    formats : sequence of {"html", "docx", "pdf"}
+    sections : sequence of str, optional
+    created : date, optional
+        Today by default.
+
+    Raises
+    ------
+    AnalysisError
+        When a format or a section does not exist, or the ratings contradict the study.
+    """
+    if strangers := [f for f in formats if f not in FORMATS]:
+        raise AnalysisError(
+            f"the report cannot be written as {strangers[0]!r}; choose from {', '.join(FORMATS)}"
+        )
+    document = build_report(data, created=created or dt.date.today(), sections=sections)
+    folder.mkdir(parents=True, exist_ok=True)
+    reports = [_write(document, folder, form) for form in formats]
+    return WrittenReport(folder, tuple(reports), _write_tables(document, folder))
+
+
+def _write(document: Document, folder: Path, form: str) -> Path:
+    path = folder / f"report.{form}"
+    if form == "html":
+        from analysis.report.html import document_html
+
+        path.write_text(document_html(document), encoding="utf-8", newline="\n")
+    elif form == "docx":
+        from analysis.report.docx import document_docx
+
+        path.write_bytes(document_docx(document))
+    else:
+        from analysis.report.pdf import document_pdf
+
+        path.write_bytes(document_pdf(document))
+    return path
+
+
+def _write_tables(document: Document, folder: Path) -> tuple[Path, ...]:
+    from analysis.report.tables import table_csv
+
+    written = []
+    (folder / "tables").mkdir(exist_ok=True)
+    for table in document.tables:
+        path = folder / "tables" / f"{table.key}.csv"
+        path.write_bytes(table_csv(table, simulated=document.simulated))
+        written.append(path)
+    return tuple(written)

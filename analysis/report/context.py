@@ -1,0 +1,115 @@
+"""What every section needs: the shaped data, the names and what the lock covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.frequencies import RaterTotal, rater_totals
+from analysis.report.blocks import Standing
+from analysis.report.numbers import count
+from analysis.report.shaping import BoolArray, FloatArray, ShapedRatings
+from analysis.report_data import Named, ReportData, ReportItem
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """The study as the sections see it."""
+
+    data: ReportData
+    shaped: ShapedRatings
+
+    @property
+    def locked(self) -> bool:
+        """Whether the plan was frozen; without a lock nothing counts as declared."""
+        return bool(self.data.lock)
+
+    @property
+    def declared(self) -> Standing:
+        """Standing of what the plan names: declared only when the plan is locked."""
+        return "declared" if self.locked else "exploratory"
+
+    @property
+    def level(self) -> float:
+        """Confidence level of the plan."""
+        return self.data.plan.confidence
+
+    @cached_property
+    def system_labels(self) -> tuple[str, ...]:
+        """Labels of the systems in the order of the axis."""
+        return tuple(s.label for s in self.data.systems)
+
+    def system_index(self, system: str) -> int | None:
+        """Place of a system on its axis; None when the study does not have it."""
+        return next((i for i, s in enumerate(self.data.systems) if s.id == system), None)
+
+    @cached_property
+    def rater_totals(self) -> tuple[RaterTotal, ...]:
+        """Total of each rater for each system, or why there is none."""
+        return rater_totals(self.data.ratings) if len(self.data.ratings) else ()
+
+    @cached_property
+    def totals(self) -> FloatArray:
+        """The same as an array, shape (raters, systems); nan where a rater has no total."""
+        raters = {r: i for i, r in enumerate(self.shaped.rater_ids)}
+        systems = {s.id: i for i, s in enumerate(self.data.systems)}
+        found = np.full((len(raters), len(systems)), np.nan)
+        for total in self.rater_totals:
+            if total.total is not None:
+                found[raters[total.rater], systems[total.system]] = total.total
+        return found
+
+    @cached_property
+    def samples(self) -> tuple[tuple[str, str, BoolArray], ...]:
+        """All raters, then each group when there are several: (key, label, mask of raters)."""
+        everybody = ("all", "All raters", self.shaped.in_group(None))
+        groups = self.shaped.groups_with_raters
+        if len(groups) < 2:
+            return (everybody,)
+        return (everybody, *((g.id, g.label, self.shaped.in_group(g.id)) for g in groups))
+
+    @cached_property
+    def group_samples(self) -> tuple[tuple[str, str, BoolArray], ...]:
+        """Each group with raters; the only one when there is one."""
+        groups = self.shaped.groups_with_raters
+        return tuple((g.id, g.label, self.shaped.in_group(g.id)) for g in groups)
+
+    def points(self, item: ReportItem) -> list[int]:
+        """All points of an item's scale."""
+        return [value for value, _ in item.points]
+
+    @cached_property
+    def scales(self) -> tuple[tuple[tuple[tuple[int, str], ...], tuple[int, ...]], ...]:
+        """Each different scale with the places of the items that are answered on it."""
+        found: dict[tuple[tuple[int, str], ...], list[int]] = {}
+        for place, item in enumerate(self.data.items):
+            found.setdefault(item.points, []).append(place)
+        return tuple((points, tuple(places)) for points, places in found.items())
+
+    def rater_values(self, demographic: str) -> list[str]:
+        """Answer of each rater on the axis to a demographic question; empty when not given."""
+        table = self.data.raters
+        if demographic not in table.columns:
+            return ["" for _ in self.shaped.rater_ids]
+        answers = table.set_index("rater")[demographic]
+        found = [answers[r] for r in self.shaped.rater_ids]
+        return ["" if _blank(a) else str(a) for a in found]
+
+    def item_matrix(self, item: int, raters: BoolArray) -> FloatArray:
+        """Ratings of one item, responses by raters."""
+        return self.shaped.units_by_raters(item, raters)
+
+    def n_text(self, unit: str, n: int) -> str:
+        """Unit with n, for captions."""
+        return f"{unit}, n = {count(n)}"
+
+
+def _blank(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and bool(np.isnan(value)))
+
+
+def label_of(options: tuple[Named, ...], value: str) -> str:
+    """Label of an option; the value itself when it is not declared."""
+    return next((o.label for o in options if o.id == value), value)

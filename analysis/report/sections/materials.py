@@ -1,0 +1,139 @@
+"""What was compared: the systems, their responses, the prompts and the items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.report.blocks import (
+    Column,
+    Footnotes,
+    Paragraph,
+    Row,
+    RowGroup,
+    Section,
+    Table,
+    one_group,
+)
+from analysis.report.context import ReportContext
+from analysis.report.numbers import count, number
+
+# More texts than this make the page longer than anybody reads; the CSV file has them all.
+MOST_TEXTS_SHOWN = 40
+
+
+def materials_section(context: ReportContext) -> Section:
+    """Items, systems and what they wrote."""
+    data = context.data
+    blind = (
+        "The systems stand under blind codes."
+        if not data.unblinded
+        else "The systems stand under their names, because the study was unblinded."
+    )
+    text = (
+        f"{len(data.systems)} systems answered {len(context.shaped.prompt_ids)} prompts on "
+        f"{len(data.topics)} topics; the raters answered {len(data.items)} items for each "
+        f"response. {blind}"
+    )
+    return Section(
+        "materials",
+        "Systems, responses and items",
+        (Paragraph(text), _items_table(context), _systems_table(context)),
+    )
+
+
+def _items_table(context: ReportContext) -> Table:
+    items = context.data.items
+    rows = []
+    for item in items:
+        low, high = item.points[0], item.points[-1]
+        scale = f"{low[0]} = {low[1]} to {high[0]} = {high[1]}"
+        rows.append(Row((item.label, item.text, scale)))
+    flat = [
+        {"item": i.id, "label": i.label, "text": i.text, "instrument": i.instrument,
+         "point": value, "anchor": anchor}
+        for i in items for value, anchor in i.points
+    ]  # fmt: skip
+    return Table(
+        "items",
+        "Items as the raters read them",
+        context.n_text("item", len(items)),
+        "descriptive",
+        (Column("Item", False), Column("Wording", False), Column("Scale", False)),
+        one_group(rows),
+        pd.DataFrame(flat),
+    )
+
+
+def _systems_table(context: ReportContext) -> Table:
+    notes, rows, flat = Footnotes(), [], []
+    for system in context.data.systems:
+        own = context.data.responses[context.data.responses["system"] == system.id]
+        words = np.array([len(str(t).split()) for t in own["text"].fillna("")], dtype=float)
+        tokens = pd.to_numeric(own["completion_tokens"], errors="coerce").dropna().to_numpy(float)
+        seconds = pd.to_numeric(own["latency_s"], errors="coerce").dropna().to_numpy(float)
+        record: dict[str, object] = {"system": system.id, "label": system.label, "n": len(own)}
+        cells = [system.label, count(len(own))]
+        measures = (("words", words, 0), ("tokens", tokens, 0), ("latency_s", seconds, 2))
+        for name, values, digits in measures:
+            cells.append(_median(values, digits, notes, f"{name.split('_')[0]} not recorded"))
+            for suffix, q in (("median", 0.5), ("min", 0.0), ("max", 1.0)):
+                record[f"{name}_{suffix}"] = float(np.quantile(values, q)) if values.size else None
+        rows.append(Row(tuple(cells)))
+        flat.append(record)
+    return Table(
+        "systems",
+        "Responses by system: median (lowest to highest)",
+        context.n_text("response", len(context.data.responses)),
+        "descriptive",
+        (
+            Column("System", False),
+            Column("Responses"),
+            Column("Words"),
+            Column("Tokens"),
+            Column("Seconds to write"),
+        ),
+        one_group(rows),
+        pd.DataFrame(flat),
+        notes.notes(),
+    )
+
+
+def _median(values: np.ndarray, digits: int, notes: Footnotes, because: str) -> str:
+    if not values.size:
+        return notes.undefined(because)
+    middle, low, high = (number(float(q), digits) for q in np.quantile(values, (0.5, 0.0, 1.0)))
+    return f"{middle} ({low} to {high})"
+
+
+def responses_section(context: ReportContext) -> Section:
+    """All prompts and responses, for readers who want to judge for themselves."""
+    responses, data = context.data.responses, context.data
+    topics = {t.id: t.label for t in data.topics}
+    labels = {s.id: s.label for s in data.systems}
+    groups, shown = [], 0
+    for prompt in context.shaped.prompt_ids:
+        own = responses[responses["prompt"] == prompt]
+        if shown + len(own) > MOST_TEXTS_SHOWN:
+            break
+        shown += len(own)
+        topic = str(own["topic"].iloc[0]) if len(own) else ""
+        asked = f": {own['prompt_text'].iloc[0]}" if "prompt_text" in own and len(own) else ""
+        rows = [
+            Row((labels.get(str(s), str(s)), str(text)))
+            for s, text in zip(own["system"], own["text"].fillna(""), strict=True)
+        ]
+        groups.append(RowGroup(f"{topics.get(topic, topic)} ({prompt}){asked}", tuple(rows)))
+    left = len(responses) - shown
+    notes = (f"{left} further responses are in the CSV file only.",) if left else ()
+    table = Table(
+        "responses",
+        "Responses as the raters read them, by prompt",
+        context.n_text("response", len(responses)),
+        "descriptive",
+        (Column("System", False), Column("Response", False)),
+        tuple(groups),
+        responses.reset_index(drop=True),
+        notes,
+    )
+    return Section("responses", "Prompts and responses", (table,))

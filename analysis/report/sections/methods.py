@@ -1,0 +1,141 @@
+"""Methods paragraph, what was locked, seeds and versions."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
+from analysis.report.context import ReportContext
+from analysis.report.numbers import level_text, number
+from analysis.report_data import ReportData
+
+_TESTS = {"paired-t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
+
+
+def opening_paragraphs(context: ReportContext) -> tuple[Paragraph, ...]:
+    """What a reader must know before the first number."""
+    data, notices = context.data, []
+    if data.simulated:
+        notices.append(
+            "This report holds simulated ratings. They were made by a program to try the study "
+            "out; they say nothing about any system and must not be published as findings."
+        )
+    if not context.locked:
+        notices.append(
+            "This study is not locked: its protocol, responses, allocation and analysis plan were "
+            "not frozen, so everything below is exploratory. Lock the study before the first "
+            "rating with “evenhand lock”."
+        )
+    if not data.unblinded:
+        notices.append(
+            "The systems stand under blind codes. When the analysis is final, two people reveal "
+            "them with “evenhand unblind” and make the report again; the numbers stay the same."
+        )
+    summary = [data.summary, data.citation]
+    plain = tuple(Paragraph(text) for text in summary if text)
+    return tuple(Paragraph(text, "notice") for text in notices) + plain
+
+
+def subtitle(data: ReportData) -> str:
+    """Which protocol in which version, and when it was locked."""
+    locked = (
+        f"locked {data.locked_at}"
+        if data.lock and data.locked_at
+        else ("locked" if data.lock else "not locked")
+    )
+    return f"Protocol {data.protocol_id}, version {data.protocol_version}; {locked}"
+
+
+def methods_section(context: ReportContext) -> Section:
+    """How the study was made and analysed, in words that can go into a paper."""
+    return Section(
+        "methods",
+        "Methods",
+        (
+            Paragraph(_design_text(context)),
+            Paragraph(_plan_text(context)),
+            Paragraph(_analysis_text(context)),
+            Paragraph(_missing_text()),
+        ),
+    )
+
+
+def _design_text(context: ReportContext) -> str:
+    data, shaped = context.data, context.shaped
+    low, high = shaped.total_range
+    groups = (
+        ", ".join(
+            f"{g.label} ({int(m.sum())})"
+            for g, (_, _, m) in zip(shaped.groups_with_raters, context.group_samples, strict=True)
+        )
+        or "nobody yet"
+    )
+    return (
+        f"Raters with ratings by group: {groups}. Each rater was to rate the responses of "
+        f"{len(data.systems)} systems to {len(shaped.prompt_ids)} prompts on {len(data.items)} "
+        f"items, blind to the system, in an order balanced over raters (allocation seed "
+        f"{data.seed}). The total of a rater for a system adds "
+        f"{len(data.items) * len(shaped.prompt_ids)} answers and lies between {number(low, 0)} and "
+        f"{number(high, 0)}."
+    )
+
+
+def _plan_text(context: ReportContext) -> str:
+    plan, labels = context.data.plan, {s.id: s.label for s in context.data.systems}
+    primary = plan.primary
+    tests = "; ".join(f"by {s.by}, {s.declared.capitalize()} t test" for s in plan.subgroups)
+    plan_words = (
+        "The locked plan names" if context.locked else "The plan, which is not locked, names"
+    )
+    return (
+        f"{plan_words} as primary contrast {labels.get(primary.system, primary.system)} minus "
+        f"{labels.get(primary.against, primary.against)}, paired by rater, tested with the "
+        f"{_TESTS[primary.test]}"
+        + (f", and comparisons of totals within each system: {tests}" if tests else "")
+        + f". Intervals are at {level_text(context.level)}; the upper {plan.top_points} points of a "
+        "scale count as favourable. Whatever the plan does not name is marked exploratory; plain "
+        "counts are marked descriptive."
+    )
+
+
+def _analysis_text(context: ReportContext) -> str:
+    return (
+        "The paired contrast treats raters as a sample and the prompts as given. t tests on totals "
+        "assume that the totals, or their differences, are about normal in the population; normality "
+        "and variances are shown and never used to change the test. Ratings are ordinal and crossed "
+        "by rater and prompt, so the mixed models with random raters and prompts stand beside the "
+        "totals. Cumulative percentages come from counts and not from rounded percentages. p values "
+        "are two-sided and not adjusted unless a column says so."
+    )
+
+
+def _missing_text() -> str:
+    return (
+        "A missing answer has a reason and is never replaced by a number. A rater with any missing "
+        "answer for a system has no total for it and drops out of the tests on totals; the tables "
+        "say how many. Agreement, frequencies and mixed models use all answers that are there."
+    )
+
+
+def provenance_section(context: ReportContext) -> Section:
+    """Hashes of the lock, seeds and versions."""
+    data = context.data
+    lock = [("lock", name, value) for name, value in sorted(data.lock.items())]
+    versions = [("version", name, value) for name, value in sorted(data.versions.items())]
+    seeds = [("seed", "allocation", str(data.seed))]
+    words = {"lock": "SHA-256 in the lock", "version": "Version", "seed": "Seed"}
+    rows = [Row((name, words[kind], value)) for kind, name, value in (*lock, *seeds, *versions)]
+    table = Table(
+        "provenance",
+        "What this report was made from",
+        context.n_text("entry", len(rows)),
+        "descriptive",
+        (Column("Name", False), Column("Kind", False), Column("Value", False)),
+        one_group(rows),
+        pd.DataFrame([*lock, *seeds, *versions], columns=["kind", "name", "value"]),
+    )
+    text = (
+        "The same database and the same lock give the same report, byte for byte but for the date. "
+        "Each table stands beside this file as CSV with full precision."
+    )
+    return Section("provenance", "Lock, seeds and versions", (Paragraph(text), table))

@@ -1,0 +1,263 @@
+"""Totals compared between subgroups of raters, within each system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.compare import GroupComparison, compare_groups
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Footnotes,
+    Paragraph,
+    Row,
+    RowGroup,
+    Section,
+    Standing,
+    Table,
+    tidy,
+)
+from analysis.report.context import ReportContext
+from analysis.report.numbers import level_text, number, p_phrase, phrase
+from analysis.results import Estimate
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A way to part the raters: by a demographic question, or by group."""
+
+    key: str
+    question: str
+    planned: str
+    declared: bool
+    answers: list[str]
+    options: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    system: str
+    system_label: str
+    names: tuple[str, str]
+    result: GroupComparison
+
+
+def subgroup_section(context: ReportContext) -> Section:
+    """Student and Welch side by side, with the declared one marked, and rank tests."""
+    blocks: list[Block] = [Paragraph(_how_to_read(context))]
+    for split in _splits(context):
+        compared = _compare(context, split)
+        if not compared:
+            blocks.append(Paragraph(_too_few_text(split)))
+            continue
+        blocks.append(_summary_table(context, split, compared))
+        blocks += [Paragraph(_declared_text(c, split)) for c in compared if split.declared]
+        blocks.append(_test_table(context, split, compared))
+    return Section("subgroups", "Totals by subgroup of raters", tuple(blocks))
+
+
+def _how_to_read(context: ReportContext) -> str:
+    if context.data.plan.subgroups:
+        return (
+            "Each rater counts once per system, with the total over all items and prompts. The t "
+            "test that the plan declares is marked; the other one stands beside it so that nobody "
+            "needs to choose after the fact. Differences are the first subgroup minus the second."
+        )
+    return "The plan declares no subgroups."
+
+
+def _splits(context: ReportContext) -> list[_Split]:
+    data, splits = context.data, []
+    for test in data.plan.subgroups:
+        asked = next((d for d in data.demographics if d.id == test.by), None)
+        if asked is None and test.by != "group":
+            continue
+        options = data.groups if asked is None else asked.options
+        answers = (
+            list(context.shaped.rater_groups) if asked is None else context.rater_values(test.by)
+        )
+        splits.append(
+            _Split(
+                test.by,
+                "group of raters" if asked is None else asked.question,
+                test.declared,
+                True,
+                answers,
+                [(o.id, o.label) for o in options],
+            )
+        )
+    several = len(context.shaped.groups_with_raters) > 1
+    if several and all(s.key != "group" for s in splits):
+        groups = [(g.id, g.label) for g in data.groups]
+        by_group = [str(g) for g in context.shaped.rater_groups]
+        splits.append(_Split("group", "group of raters", "welch", False, by_group, groups))
+    return splits
+
+
+def _compare(context: ReportContext, split: _Split) -> list[_Compared]:
+    answers = np.asarray(split.answers, dtype=object)
+    present = [(o, label) for o, label in split.options if (answers == o).any()]
+    compared = []
+    for place, system in enumerate(context.data.systems):
+        totals = context.totals[:, place] if len(answers) else np.empty(0)
+        for (one, one_label), (two, two_label) in combinations(present, 2):
+            result = compare_groups(
+                totals[answers == one],
+                totals[answers == two],
+                names=(one_label, two_label),
+                planned=split.planned,
+                level=context.level,
+                unit="rater",
+            )
+            compared.append(_Compared(system.id, system.label, (one_label, two_label), result))
+    return compared
+
+
+def _too_few_text(split: _Split) -> str:
+    return (
+        f"Totals by {split.question.rstrip('?')} cannot be compared, because fewer than two "
+        "subgroups have raters."
+    )
+
+
+def _declared_text(compared: _Compared, split: _Split) -> str:
+    one, two = compared.result.groups
+    test = compared.result.planned_test
+    name = f"{split.planned.capitalize()} t test"
+    head = f"{compared.system_label}, {one.name} (n = {one.n}) minus {two.name} (n = {two.n})"
+    if test.estimate is None or test.p_value is None:
+        return f"{head}: the {name} is undefined, because {test.undefined_because.rstrip('.')}."
+    t, df = float(test.details["t"]), float(test.details["df"])
+    degrees = number(df, 0 if df == int(df) else 2)
+    return (
+        f"{head}: {phrase(test, 'difference').rsplit(', p', 1)[0]}, {name}: t({degrees}) = "
+        f"{number(t)}, {p_phrase(test.p_value)}; {phrase(compared.result.hedges_g, 'Hedges’ g')}."
+    )
+
+
+def _summary_table(context: ReportContext, split: _Split, compared: list[_Compared]) -> Table:
+    notes, groups, flat = Footnotes(), [], []
+    for system in context.data.systems:
+        found = {s.name: s for c in compared if c.system == system.id for s in c.result.groups}
+        rows = []
+        for summary in found.values():
+            mean = (
+                notes.undefined("no rater has a total")
+                if summary.mean is None
+                else number(summary.mean)
+            )
+            spread = (
+                notes.undefined("a standard deviation needs two totals")
+                if summary.sd is None
+                else number(summary.sd)
+            )
+            median = "–" if summary.median is None else number(summary.median, 1)
+            rows.append(
+                Row((summary.name, str(summary.n), str(summary.n_missing), mean, spread, median))
+            )
+            flat.append({"system": system.id, "by": split.key, **vars(summary)})
+        groups.append(RowGroup(system.label, tuple(rows)))
+    return Table(
+        f"totals-by-{split.key}",
+        f"Totals by {_topic(split)}",
+        "rater, n in the table",
+        "descriptive",
+        (
+            Column("Subgroup", False),
+            Column("n"),
+            Column("Without total"),
+            Column("Mean"),
+            Column("SD"),
+            Column("Median"),
+        ),
+        tuple(groups),
+        pd.DataFrame(flat),
+        notes.notes(),
+    )
+
+
+def _topic(split: _Split) -> str:
+    return "group of raters" if split.key == "group" else f"{split.key} (“{split.question}”)"
+
+
+def _test_table(context: ReportContext, split: _Split, compared: list[_Compared]) -> Table:
+    notes, groups, flat = Footnotes(), [], []
+    standing: Standing = context.declared if split.declared else "exploratory"
+    for c in compared:
+        r = c.result
+        rows = []
+        for kind, test in (("student", r.student), ("welch", r.welch)):
+            chosen = split.declared and kind == split.planned
+            mark = (
+                (" – declared" if context.locked else " – planned") if chosen else " – exploratory"
+            )
+            rows.append(_t_row(f"{kind.capitalize()} t test{mark}", test, notes, chosen))
+        rows += [
+            _rank_row("Hedges’ g", r.hedges_g, notes),
+            _rank_row("Mann–Whitney U", r.mann_whitney, notes, digits=1),
+            _rank_row("P(first > second), Brunner–Munzel", r.brunner_munzel, notes),
+            _rank_row("Cliff’s δ", r.cliffs_delta, notes),
+        ]
+        groups.append(RowGroup(f"{c.system_label}: {c.names[0]} minus {c.names[1]}", tuple(rows)))
+        keys = {"system": c.system, "by": split.key, "first": c.names[0], "second": c.names[1]}
+        found = (r.student, r.welch, r.hedges_g, r.mann_whitney, r.brunner_munzel, r.cliffs_delta)
+        flat += [({**keys, "declared": e is r.planned_test and split.declared}, e) for e in found]
+    checks = tuple(
+        f"{c.system_label}, {a.name}: {a.evidence}." for c in compared for a in c.result.assumptions
+    )
+    return Table(
+        f"tests-by-{split.key}",
+        f"Tests of the totals by {_topic(split)}, intervals at {level_text(context.level)}",
+        "rater, n in the table",
+        standing,
+        (
+            Column("Test or effect size", False),
+            Column("Estimate and interval"),
+            Column("t or z"),
+            Column("df"),
+            Column("p"),
+            Column("n"),
+        ),
+        tuple(groups),
+        tidy(flat),
+        (
+            "Effect sizes and rank tests are exploratory. The p values are not adjusted for the "
+            "number of tests.",
+            *notes.notes(),
+            *checks,
+        ),
+    )
+
+
+def _t_row(label: str, test: Estimate, notes: Footnotes, strong: bool) -> Row:
+    if test.estimate is None:
+        mark = notes.undefined(test.undefined_because)
+        return Row((label, mark, "–", "–", "–", str(test.n)), strong)
+    t, df = float(test.details["t"]), float(test.details["df"])
+    degrees = number(df, 0 if df == int(df) else 2)
+    return Row(
+        (label, notes.with_interval(test), number(t), degrees, notes.p_value(test), str(test.n)),
+        strong,
+    )
+
+
+def _rank_row(label: str, result: Estimate, notes: Footnotes, digits: int = 2) -> Row:
+    if result.estimate is None:
+        mark = notes.undefined(result.undefined_because)
+        return Row((label, mark, "–", "–", "–", str(result.n)))
+    statistic = result.details.get("z", result.details.get("t"))
+    df = result.details.get("df") if statistic is not None else None
+    return Row(
+        (
+            label,
+            notes.with_interval(result, digits),
+            "–" if statistic is None else number(float(statistic)),
+            "–" if df is None else number(float(df), 2),
+            notes.p_value(result),
+            str(result.n),
+        )
+    )

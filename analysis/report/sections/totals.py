@@ -1,0 +1,141 @@
+"""Totals per rater and system."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.effect_sizes import Summary
+from analysis.frequencies import RaterTotal
+from analysis.report.blocks import (
+    Column,
+    Footnotes,
+    Paragraph,
+    Row,
+    RowGroup,
+    Section,
+    Table,
+    one_group,
+)
+from analysis.report.context import ReportContext
+from analysis.report.numbers import number
+from analysis.report.shaping import FloatArray
+
+MOST_RATERS_SHOWN = 60
+
+
+def totals_section(context: ReportContext) -> Section:
+    """Summary per system, then every rater."""
+    low, high = context.shaped.total_range
+    answers = len(context.data.items) * len(context.shaped.prompt_ids)
+    text = (
+        f"A total adds the {answers} answers of one rater for one system ({len(context.data.items)} "
+        f"items for each of {len(context.shaped.prompt_ids)} prompts) and can lie between "
+        f"{number(low, 0)} and {number(high, 0)}. A rater with a missing answer has no total."
+    )
+    return Section(
+        "totals",
+        "Totals per rater",
+        (Paragraph(text), _summary_table(context), _rater_table(context)),
+    )
+
+
+def _summary(name: str, totals: FloatArray) -> Summary:
+    known = totals[~np.isnan(totals)]
+    return Summary(
+        name,
+        int(known.size),
+        float(known.mean()) if known.size else None,
+        float(known.std(ddof=1)) if known.size > 1 else None,
+        float(np.median(known)) if known.size else None,
+        int(totals.size - known.size),
+    )
+
+
+def _summary_table(context: ReportContext) -> Table:
+    low, high = context.shaped.total_range
+    notes, groups, flat = Footnotes(), [], []
+    for key, label, raters in context.samples:
+        rows = []
+        for s, system in enumerate(context.data.systems):
+            totals = context.totals[raters, s]
+            summary = _summary(system.label, totals)
+            known = totals[~np.isnan(totals)]
+            ends = (float(known.min()), float(known.max())) if known.size else None
+            mean = (
+                notes.undefined("no rater has a total")
+                if summary.mean is None
+                else number(summary.mean)
+            )
+            spread = (
+                notes.undefined("a standard deviation needs two totals")
+                if summary.sd is None
+                else number(summary.sd)
+            )
+            middle = "–" if summary.median is None else number(summary.median, 1)
+            span = "–" if ends is None else f"{number(ends[0], 0)} to {number(ends[1], 0)}"
+            cells = (str(summary.n), str(summary.n_missing), mean, spread, middle, span)
+            rows.append(Row((system.label, *cells)))
+            flat.append(
+                {
+                    "group": key, "system": system.id, "n": summary.n,
+                    "n_without_total": summary.n_missing, "mean": summary.mean, "sd": summary.sd,
+                    "median": summary.median, "lowest": ends[0] if ends else None,
+                    "highest": ends[1] if ends else None, "possible_low": low, "possible_high": high,
+                }
+            )  # fmt: skip
+        groups.append(RowGroup(label, tuple(rows)))
+    return Table(
+        "totals",
+        f"Totals per rater by system, possible range {number(low, 0)} to {number(high, 0)}",
+        "rater, n in the table",
+        "descriptive",
+        (
+            Column("System", False),
+            Column("n"),
+            Column("Without total"),
+            Column("Mean"),
+            Column("SD"),
+            Column("Median"),
+            Column("Lowest to highest"),
+        ),
+        tuple(groups),
+        pd.DataFrame(flat),
+        notes.notes(),
+    )
+
+
+def _rater_table(context: ReportContext) -> Table:
+    notes, rows = Footnotes(), []
+    found = {(t.rater, t.system): t for t in context.rater_totals}
+    groups = {g.id: g.label for g in context.data.groups}
+    by_rater = dict(zip(context.shaped.rater_ids, context.shaped.rater_groups, strict=True))
+    for rater in context.shaped.rater_ids[:MOST_RATERS_SHOWN]:
+        cells = [_cell(found.get((rater, s.id)), notes) for s in context.data.systems]
+        rows.append(Row((rater, groups.get(str(by_rater[rater]), ""), *cells)))
+    left = len(context.shaped.rater_ids) - len(rows)
+    further = (f"{left} further raters are in the CSV file only.",) if left > 0 else ()
+    names = ["rater", "system", "group", "total", "n_answers", "n_expected", "missing_because"]
+    flat = pd.DataFrame([vars(t) for t in context.rater_totals], columns=names)
+    return Table(
+        "totals-per-rater",
+        "Total of each rater",
+        context.n_text("rater", len(context.shaped.rater_ids)),
+        "descriptive",
+        (
+            Column("Rater", False),
+            Column("Group", False),
+            *(Column(label) for label in context.system_labels),
+        ),
+        one_group(rows),
+        flat,
+        (*further, *notes.notes()),
+    )
+
+
+def _cell(total: RaterTotal | None, notes: Footnotes) -> str:
+    if total is None:
+        return "–"
+    if total.total is None:
+        return notes.undefined(total.missing_because)
+    return number(total.total, 0)

@@ -1,0 +1,137 @@
+"""A seeded study of the EAI shape for the tests of the report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem
+from study.protocol.schema import AnalysisPlan
+
+POINTS = ((1, "very poor"), (2, "poor"), (3, "acceptable"), (4, "good"), (5, "very good"))
+ITEMS = (
+    "Clarity", "Professionalism", "Depth", "Perceived empathy", "Overall comfort", "Usefulness",
+    "Long-term impact", "Immediate soothing",
+)  # fmt: skip
+
+
+def _plan() -> AnalysisPlan:
+    return AnalysisPlan.model_validate(
+        {
+            "primary": {"system": "a", "against": "b", "test": "paired-t"},
+            "subgroups": [
+                {"by": "gender", "declared": "welch"},
+                {"by": "major", "declared": "student"},
+            ],
+        }
+    )
+
+
+def _options(*pairs: str) -> tuple[Named, ...]:
+    return tuple(Named(*pair.split()) for pair in pairs)
+
+
+def simulated_report_data(
+    *,
+    raters: int = 36,
+    prompts: int = 10,
+    n_systems: int = 2,
+    items: int = 8,
+    groups: tuple[str, ...] = ("student",),
+    missing: float = 0.0,
+    constant: int | None = None,
+    seed: int = 1,
+    **changes: object,
+) -> ReportData:
+    """Ratings from latent traits of raters, prompts and systems, cut into five points.
+
+    ``missing`` is the share of raters who stop early and skip some answers; ``constant`` gives
+    every answer that value.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (raters, n_systems, prompts, items)
+    latent = (
+        rng.normal(0, 0.7, (raters, 1, 1, 1)) + rng.normal(0, 0.4, (1, 1, prompts, 1))
+        + np.linspace(0.6, 0.1, n_systems)[None, :, None, None] + rng.normal(0, 0.9, shape)
+    )  # fmt: skip
+    values = np.digitize(latent, [-1.6, -0.8, 0.1, 1.0]).astype(float) + 1
+    if constant is not None:
+        values[:] = constant
+    stops = np.where(
+        rng.random(raters) < missing, rng.integers(1, n_systems * prompts + 1, raters), 999
+    )
+    order = np.argsort(rng.random((raters, n_systems * prompts)), axis=1)
+    position = np.argsort(order, axis=1).reshape(raters, n_systems, prompts) + 1
+    unreached = np.broadcast_to((position > stops[:, None, None])[..., None], shape)
+    skipped = (rng.random(shape) < 0.02) & (stops < 999)[:, None, None, None]
+    reason = np.where(unreached, "not reached", np.where(skipped, "skipped", ""))
+    values[reason != ""] = np.nan
+    codes = [chr(ord("a") + i) for i in range(n_systems)]
+    r, s, p, i = (x.ravel() for x in np.indices(shape))
+    rater_ids = np.array([f"R{k:03d}" for k in range(1, raters + 1)], dtype=object)
+    group_of = np.array([groups[k % len(groups)] for k in range(raters)], dtype=object)
+    item_ids = np.array([f"item{k}" for k in range(1, items + 1)], dtype=object)
+    prompt_ids = np.array([f"p{k:02d}" for k in range(1, prompts + 1)], dtype=object)
+    seconds = np.round(rng.gamma(6, 8, (raters, n_systems, prompts)), 1)
+    ratings = pd.DataFrame(
+        {
+            "rater": rater_ids[r], "group": group_of[r], "position": position[r, s, p],
+            "prompt": prompt_ids[p], "topic": prompt_ids[p],
+            "system": np.array(codes, dtype=object)[s], "item": item_ids[i],
+            "value": values.ravel(), "missing_reason": reason.ravel(),
+            "seconds": seconds[r, s, p],
+        }
+    )  # fmt: skip
+    people = pd.DataFrame(
+        {
+            "rater": rater_ids, "group": group_of, "simulated": True,
+            "status": np.where(stops < 999, "rating", "finished"),
+            "gender": np.where(np.arange(raters) % 12 < 7, "man", "woman"),
+            "major": np.where(np.arange(raters) % 18 < 13, "stem", "other"),
+            "age": rng.integers(18, 26, raters),
+        }
+    )  # fmt: skip
+    responses = pd.DataFrame(
+        [
+            {"prompt": q, "topic": q, "system": c, "text": f"It sounds hard, {q}. <b>Rest</b> & talk.",
+             "completion_tokens": 20 + k, "latency_s": 0.5 + 0.01 * k}
+            for k, (q, c) in enumerate((q, c) for q in prompt_ids for c in codes)
+        ],
+        columns=["prompt", "topic", "system", "text", "completion_tokens", "latency_s"],
+    )  # fmt: skip
+    settings: dict[str, object] = {
+        "title": "Responses of a support chatbot, rated by students",
+        "protocol_id": "eai-2025",
+        "protocol_version": "1.0",
+        "summary": "Students rate the responses of two systems.",
+        "citation": "",
+        "ratings": ratings,
+        "raters": people,
+        "responses": responses,
+        "systems": tuple(Named(c, f"System {c.upper()}") for c in codes),
+        "groups": tuple(Named(g, f"{g.capitalize()}s") for g in groups),
+        "topics": tuple(Named(q, f"Topic {q[1:]}") for q in prompt_ids),
+        "items": tuple(
+            ReportItem(
+                f"item{k + 1}", ITEMS[k % 8], f"How good was {ITEMS[k % 8].lower()}?", "eai", POINTS
+            )
+            for k in range(items)
+        ),
+        "demographics": (
+            ReportDemographic("gender", "What is your gender?", _options("man Man", "woman Woman")),
+            ReportDemographic(
+                "major",
+                "What do you study?",
+                _options("stem STEM", "other Other"),
+            ),
+            ReportDemographic("age", "How old are you?", ()),
+        ),
+        "plan": _plan(),
+        "unblinded": False,
+        "simulated": True,
+        "lock": {"plan": "ab" * 32, "protocol": "cd" * 32},
+        "locked_at": "2025-01-02",
+        "versions": {"evenhand": "0.1.0"},
+        "seed": seed,
+    }
+    return ReportData(**{**settings, **changes})  # type: ignore[arg-type]

@@ -1,0 +1,305 @@
+"""The report: its numbers are those of the statistics, and nothing in it can mislead."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.compare import compare_groups
+from analysis.paired import paired_contrast
+from analysis.report import build_report, write_report
+from analysis.report.blocks import Document, Table
+from analysis.report.html import document_html
+from analysis.report.numbers import interval_text, number, p_text
+from analysis.report_data import Named, ReportData
+from study.errors import AnalysisError
+from tests.simulated_report_data import simulated_report_data
+
+DAY = dt.date(2025, 3, 1)
+LATER = dt.date(2025, 4, 2)
+
+
+class _Page(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._skip = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._skip = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._skip = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._skip:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def _table(document: Document, key: str) -> Table:
+    return next(t for t in document.tables if t.key == key)
+
+
+@pytest.fixture(scope="module")
+def eai() -> ReportData:
+    return simulated_report_data()
+
+
+@pytest.fixture(scope="module")
+def document(eai: ReportData) -> Document:
+    return build_report(eai, created=DAY)
+
+
+@pytest.fixture(scope="module")
+def page(document: Document) -> _Page:
+    return _Page(document_html(document))
+
+
+@pytest.mark.parametrize("system", ["a", "b"])
+def test_frequencies_add_up_to_360_per_item_and_system(document: Document, system: str) -> None:
+    """Oracle: 36 raters x 10 prompts = 360 ratings; counts repeated with value_counts."""
+    table = _table(document, f"frequencies-{system}-all").data
+    points = table[table["row"] == "point"]
+    assert (points.groupby("item")["frequency"].sum() == 360).all()
+    assert points["item"].nunique() == 8 and len(points) == 40
+    assert points.groupby("item")["percent"].sum().to_numpy() == pytest.approx(np.full(8, 100.0))
+    last = points[points["point"] == 5]
+    assert (last["cumulative_percent"] == 100.0).all()
+
+
+def test_frequencies_equal_a_plain_count(eai: ReportData, document: Document) -> None:
+    """Oracle: pandas' own count of the raw ratings."""
+    raw = eai.ratings
+    mine = raw[(raw["system"] == "b") & (raw["item"] == "item4")]["value"].value_counts()
+    table = _table(document, "frequencies-b-all").data
+    shown = table[(table["item"] == "item4") & (table["row"] == "point")]
+    for point, frequency in zip(shown["point"], shown["frequency"], strict=True):
+        assert frequency == int(mine.get(float(point), 0))
+
+
+def test_unused_points_stand_as_zero() -> None:
+    """Oracle: every answer is 4, so the other four points have no answer."""
+    document = build_report(simulated_report_data(constant=4), created=DAY)
+    table = _table(document, "frequencies-a-all")
+    cells = [row.cells for row in table.groups[0].rows]
+    assert [c[1] for c in cells[:5]] == ["0", "0", "0", "360", "0"]
+    assert [c[3] for c in cells[:5]] == ["0.00", "0.00", "0.00", "100.00", "100.00"]
+
+
+def test_primary_contrast_in_the_page_is_the_result_object(eai: ReportData, page: _Page) -> None:
+    """Oracle: `paired_contrast` on totals summed with pandas."""
+    totals = eai.ratings.groupby(["rater", "system"])["value"].sum().unstack()
+    result = paired_contrast(totals["b"], totals["a"])
+    test = result.t_test
+    assert test.estimate is not None and test.p_value is not None
+    assert f"mean difference of totals = {number(test.estimate)}" in page.text
+    assert interval_text(test) in page.text
+    assert f"t(35) = {number(float(test.details['t']))}, p {p_text(test.p_value)}" in page.text
+    assert result.d_z.estimate is not None
+    assert f"d_z = {number(result.d_z.estimate)}" in page.text
+
+
+def test_subgroup_tests_in_the_csv_are_the_result_objects(
+    eai: ReportData, document: Document
+) -> None:
+    """Oracle: `compare_groups` on totals summed with pandas; both t tests, the declared marked."""
+    totals = eai.ratings[eai.ratings["system"] == "a"].groupby("rater")["value"].sum()
+    gender = eai.raters.set_index("rater")["gender"].loc[totals.index]
+    result = compare_groups(totals[gender == "man"], totals[gender == "woman"])
+    table = _table(document, "tests-by-gender")
+    rows = table.data[table.data["system"] == "a"].set_index("statistic")
+    for test in (result.student, result.welch, result.hedges_g):
+        assert rows.loc[test.statistic, "estimate"] == test.estimate
+        assert rows.loc[test.statistic, "ci_low"] == test.ci_low
+    assert bool(rows.loc["welch_t_difference", "declared"])
+    assert not bool(rows.loc["student_t_difference", "declared"])
+    labels = [row.cells[0] for row in table.rows]
+    assert "Welch t test – declared" in labels and "Student t test – exploratory" in labels
+
+
+def test_page_needs_nothing_outside_itself(page: _Page) -> None:
+    """Oracle: no tag that loads, and no address in any attribute or style."""
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "img", "object"}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            if name in ("href", "xlink:href"):
+                assert value is not None and value.startswith("#"), (tag, name, value)
+            assert name != "src"
+
+
+def test_page_is_accessible(page: _Page) -> None:
+    """Oracle: WCAG's language, heading order, text alternatives, captions, unique ids."""
+    assert dict(page.tags)["html"]["lang"] == "en"
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    svgs = [a for tag, a in page.tags if tag == "svg"]
+    assert svgs and all(a["role"] == "img" and len(a["aria-label"] or "") > 40 for a in svgs)
+    tables = sum(tag == "table" for tag, _ in page.tags)
+    assert tables == sum(tag == "caption" for tag, _ in page.tags) > 10
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_caption_names_unit_and_standing(document: Document) -> None:
+    """Oracle: the rule that a caption names the unit of inference and what was declared."""
+    for block in (*document.tables, *document.figures):
+        assert re.search(r"Unit: .+ \((declared|exploratory|descriptive)\)\.$", block.caption)
+
+
+def test_same_data_same_bytes_but_for_the_date(tmp_path: Path) -> None:
+    """Oracle: two runs compared byte by byte, and a third that differs in its date only."""
+    data = simulated_report_data(raters=6, prompts=3, items=2, missing=0.3)
+    forms = ("html", "docx", "pdf")
+    one, two, three = (
+        write_report(data, tmp_path / name, formats=forms, created=day)
+        for name, day in (("1", DAY), ("2", DAY), ("3", LATER))
+    )
+    for first, second in zip((*one.reports, *one.tables), (*two.reports, *two.tables), strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+    texts = [w.reports[0].read_text("utf-8") for w in (one, three)]
+    assert texts[0] != texts[1]
+    assert texts[0].replace(DAY.isoformat(), LATER.isoformat()) == texts[1]
+
+
+def test_simulated_data_are_marked_everywhere(tmp_path: Path) -> None:
+    """Oracle: the rule that simulated data can never be mistaken for real."""
+    import docx
+    import pypdf
+
+    data = simulated_report_data(raters=6, prompts=3, items=2)
+    written = write_report(data, tmp_path, formats=("html", "docx", "pdf"), created=DAY)
+    text = written.reports[0].read_text("utf-8")
+    assert "SIMULATED" in text[: text.index("</title>")]
+    figures = [a for tag, a in _Page(text).tags if tag == "svg"]
+    assert figures and all((a["aria-label"] or "").startswith("SIMULATED") for a in figures)
+    word = docx.Document(str(written.reports[1]))
+    assert "SIMULATED" in word.sections[0].header.paragraphs[0].text
+    for number_of_page in pypdf.PdfReader(written.reports[2]).pages:
+        assert "SIMULATED DATA" in number_of_page.extract_text()
+    for path in written.tables:
+        table = pd.read_csv(path)
+        assert table.columns[0] == "simulated" and table["simulated"].all(), path.name
+
+
+def test_real_data_carry_no_simulated_mark(tmp_path: Path) -> None:
+    """Oracle: the mark means something only when it is absent otherwise."""
+    data = simulated_report_data(raters=6, prompts=3, items=2, simulated=False)
+    written = write_report(data, tmp_path, created=DAY)
+    assert "SIMULATED" not in written.reports[0].read_text("utf-8")
+    assert not pd.read_csv(written.tables[0])["simulated"].any()
+
+
+def test_without_a_lock_the_first_lines_say_so_and_nothing_is_declared() -> None:
+    """Oracle: what lies outside a locked plan is exploratory."""
+    data = simulated_report_data(raters=8, prompts=3, items=2, lock={}, simulated=False)
+    document = build_report(data, created=DAY)
+    assert "not locked" in document.opening[0].text and document.opening[0].kind == "notice"
+    assert all(b.standing != "declared" for b in (*document.tables, *document.figures))
+    assert "– declared" not in document_html(document)
+
+
+def test_blind_codes_until_unblinded() -> None:
+    """Oracle: the opening says how to reveal, and says nothing of it afterwards."""
+    small: dict[str, Any] = {"raters": 6, "prompts": 3, "items": 2}
+    blind = build_report(simulated_report_data(**small), created=DAY)
+    assert any("evenhand unblind" in p.text for p in blind.opening)
+    names = (Named("a", "EAI tuned"), Named("b", "Phi-4"))
+    open_ = build_report(simulated_report_data(**small, unblinded=True, systems=names), created=DAY)
+    assert not any("evenhand unblind" in p.text for p in open_.opening)
+    assert "EAI tuned minus Phi-4" in document_html(open_)
+
+
+def test_missing_answers_stand_with_their_reason() -> None:
+    """Oracle: pandas' count of the reasons in the raw ratings."""
+    data = simulated_report_data(missing=0.4)
+    table = _table(build_report(data, created=DAY), "frequencies-a-all").data
+    raw = data.ratings[(data.ratings["system"] == "a") & data.ratings["value"].isna()]
+    assert len(raw) > 100
+    expected = raw.groupby(["item", "missing_reason"]).size()
+    shown = table[table["row"] == "missing"].set_index(["item", "label"])["frequency"]
+    assert {k: int(v) for k, v in shown.items()} == {k: int(v) for k, v in expected.items()}
+    valid = table[table["row"] == "total"].set_index("item")["frequency"]
+    assert (valid + raw.groupby("item").size() == 360).all()
+
+
+def _nobody() -> ReportData:
+    data = simulated_report_data(raters=3, prompts=2, items=2)
+    raters = data.raters.assign(status="enrolled")
+    return dataclasses.replace(data, ratings=data.ratings.iloc[:0], raters=raters)
+
+
+def _all_missing() -> ReportData:
+    data = simulated_report_data(raters=3, prompts=2, items=2)
+    ratings = data.ratings.assign(value=np.nan, missing_reason="not reached")
+    return dataclasses.replace(data, ratings=ratings)
+
+
+_DEGENERATE = {
+    "one rater": lambda: simulated_report_data(raters=1, prompts=3),
+    "one prompt and one item": lambda: simulated_report_data(raters=5, prompts=1, items=1),
+    "all answers equal": lambda: simulated_report_data(raters=6, prompts=3, constant=3),
+    "nobody rated": _nobody,
+    "all missing": _all_missing,
+    "a group of one": lambda: simulated_report_data(
+        raters=2, prompts=3, groups=("student", "professional")
+    ),
+    "three systems": lambda: simulated_report_data(raters=6, prompts=3, n_systems=3, missing=0.5),
+}
+
+
+@pytest.mark.parametrize("make", _DEGENERATE.values(), ids=_DEGENERATE.keys())
+def test_degenerate_studies_give_reasons_and_no_nan(make: Any, tmp_path: Path) -> None:
+    """Oracle: undefined is said with its reason; warnings are errors in this test run."""
+    written = write_report(make(), tmp_path, created=DAY)
+    text = _Page(written.reports[0].read_text("utf-8")).text
+    assert not re.search(r"\b(nan|None|inf)\b", text, re.IGNORECASE)
+    for path in written.tables:
+        assert not re.search(r"(^|,)(nan|None|inf)(,|$)", path.read_text("utf-8"), re.MULTILINE)
+    if "undefined (" in text:
+        assert "undefined, because" in text
+
+
+def test_a_study_without_ratings_has_all_formats(tmp_path: Path) -> None:
+    """Oracle: three files that begin as their formats do."""
+    written = write_report(_nobody(), tmp_path, formats=("html", "docx", "pdf"), created=DAY)
+    starts = [path.read_bytes()[:4] for path in written.reports]
+    assert starts == [b"<!DO", b"PK\x03\x04", b"%PDF"]
+
+
+def test_response_text_is_shown_as_text(document: Document) -> None:
+    """Oracle: the builder's responses carry a tag, which must not become one."""
+    shown = document_html(document)
+    assert "&lt;b&gt;Rest&lt;/b&gt; &amp; talk." in shown and "<b>Rest</b>" not in shown
+
+
+def test_unknown_format_section_and_system_are_refused(tmp_path: Path, eai: ReportData) -> None:
+    """Oracle: an error says what, which value and what was expected."""
+    with pytest.raises(AnalysisError, match="'odt'; choose from html, docx, pdf"):
+        write_report(eai, tmp_path, formats=("odt",))
+    with pytest.raises(AnalysisError, match="no section 'taste'"):
+        build_report(eai, created=DAY, sections=("taste",))
+    stranger = eai.ratings.assign(system="z")
+    with pytest.raises(AnalysisError, match="system 'z'"):
+        build_report(dataclasses.replace(eai, ratings=stranger), created=DAY)
+    twice = pd.concat([eai.ratings, eai.ratings.iloc[:1]])
+    with pytest.raises(AnalysisError, match="two ratings of item"):
+        build_report(dataclasses.replace(eai, ratings=twice), created=DAY)
