@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -152,6 +153,7 @@ def quantize(
         When an input is missing or unsuitable, memory is short, or the export fails.
     """
     tell = progress or _quiet
+    refuse_missing_libraries()
     tell("checking the checkpoint", 0.0)
     source = open_checkpoint(checkpoint)
     _refuse_settings(source, output, scheme, group_size, max_seq_len)
@@ -180,6 +182,16 @@ def quantize(
     manifest.write(manifest_path(output))
     tell("done", 1.0)
     return manifest
+
+
+def refuse_missing_libraries(names: Iterable[str] = ("executorch", "safetensors", "torch")) -> None:
+    """Refuse where the libraries of the export are not installed."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModelError(
+            f"The export needs {', '.join(missing)}, which is not installed here. "
+            f'Install it with: pip install "evenhand[models]".'
+        )
 
 
 def _quiet(message: str, share: float) -> None:

@@ -16,6 +16,7 @@ from models.offline_export import (
     licence_line,
     quantize,
     read_manifest,
+    refuse_missing_libraries,
     refuse_too_little_memory,
     stop_tokens,
     stored_weights,
@@ -210,6 +211,12 @@ def test_memory_is_estimated_and_too_little_is_refused(checkpoint: Path) -> None
     with pytest.raises(ModelError, match=r"needs about 11\.\d GB of memory; 4\.0 GB are free"):
         refuse_too_little_memory(1_500_000_000, 4_000_000_000)
     refuse_too_little_memory(1_500_000_000, None)
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
+    refuse_missing_libraries(["json"])
+    with pytest.raises(ModelError, match=r'nothing_of_this_name.*pip install "evenhand\[models\]"'):
+        refuse_missing_libraries(["json", "nothing_of_this_name"])
 
 
 def test_the_licence_line_comes_from_the_card(tmp_path: Path) -> None:
