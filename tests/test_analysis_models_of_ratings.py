@@ -20,7 +20,7 @@ from study.errors import AnalysisError
 
 STATS = Path(__file__).parent / "reference" / "stats"
 MIXED = (STATS / "mixed.out").read_text(encoding="utf-8").splitlines()
-NAMES = {"value": "y", "effect": "model", "rater": "rater", "prompt": "topic"}
+NAMES: dict[str, Any] = {"value": "y", "effect": "model", "rater": "rater", "prompt": "topic"}
 
 
 def _fit(name: str) -> RatingModels:
