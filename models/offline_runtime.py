@@ -37,8 +37,13 @@ _HEADER_MAGIC = b"eh00"
 _HEADER_START = 8
 
 
-def refuse_damaged(pte: Path) -> None:
+def refuse_damaged(pte: Path) -> str:
     """Refuse a file that is missing, foreign, cut off, or other than its manifest says.
+
+    Returns
+    -------
+    str
+        The file's SHA-256.
 
     Raises
     ------
@@ -58,8 +63,10 @@ def refuse_damaged(pte: Path) -> None:
     size = pte.stat().st_size
     if expected is not None and size < expected:
         raise ModelError(_damaged(pte, f"it has {size:,} bytes of at least {expected:,}"))
-    if manifest_path(pte).is_file() and read_manifest(pte).sha256 != file_sha256(pte):
+    digest = file_sha256(pte)
+    if manifest_path(pte).is_file() and read_manifest(pte).sha256 != digest:
         raise ModelError(_damaged(pte, f"its hash is not the one in {manifest_path(pte).name}"))
+    return digest
 
 
 def _length_by_header(head: bytes) -> int | None:
@@ -97,13 +104,12 @@ class OfflineRuntime:
     def __init__(self, pte: Path, tokenizer_dir: Path | None = None) -> None:
         self.pte = pte
         self.tokenizer_dir = tokenizer_folder(pte) if tokenizer_dir is None else tokenizer_dir
-        refuse_damaged(pte)
+        self.sha256 = refuse_damaged(pte)
         if not (self.tokenizer_dir / "tokenizer.json").is_file():
             raise ModelError(
                 f"The tokenizer folder {self.tokenizer_dir} of {pte.name} has no tokenizer.json. "
                 f"Copy the folder along with the model, or name it in the protocol."
             )
-        self.sha256 = file_sha256(pte)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
