@@ -127,7 +127,7 @@ class SurveyServer:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:  # noqa: S310
@@ -135,7 +135,7 @@ class SurveyServer:
                 return
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.1)
-        raise AssertionError(f"the server did not answer within 60 s: {self.log.read_text()}")
+        raise AssertionError(f"the server did not answer within 120 s: {self.log.read_text()}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -279,7 +279,7 @@ def open_tablet(chromium: Browser) -> Iterator[Callable[..., RaterPage]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.goto(link)

@@ -6,10 +6,12 @@ over HTTP and the WebSocket, in storage, cookies and the page itself.
 
 from __future__ import annotations
 
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,6 +24,8 @@ from survey_app.application import mask
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
     from playwright.sync_api import BrowserContext, Page, Response, WebSocket
+
+SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 
 pytestmark = pytest.mark.browser
 
@@ -106,6 +110,7 @@ def recorded(survey_server: SurveyServer, chromium: object) -> Traffic:
     traffic = Traffic()
     context = chromium.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
     traffic.listen(context)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     rater = survey_server.new_rater()
     page.goto(survey_server.link(rater))
@@ -201,6 +206,7 @@ def test_the_coordinators_page_names_no_system_and_shows_no_answer(
     context = chromium.new_context()
     traffic = Traffic()
     traffic.listen(context)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.goto(survey_server.coordinator_link())
     page.get_by_role("heading", name="Who is where").wait_for()
@@ -217,11 +223,14 @@ def test_the_coordinators_page_names_no_system_and_shows_no_answer(
     assert "Not started" in row.inner_text()
     tablet = open_tablet(survey_server.link(rater))
     tablet.consent()
-    page.get_by_role("row", name=rater.code).get_by_text("About you").wait_for(timeout=20_000)
+    page.get_by_role("row", name=rater.code).get_by_text("About you").wait_for()
     traffic.read_state(page)
     traffic.read_bodies()
     assert found_names(traffic.parts, forbidden_names(survey_server)) == []
     assert "Very good" not in page.inner_text("body")
+    if os.environ.get("EVENHAND_SCREENS") == "1":
+        page.set_viewport_size({"width": 1024, "height": 768})
+        page.screenshot(path=SCREENS / "11-coordinator-1024x768.png", full_page=True)
     context.close()
 
 

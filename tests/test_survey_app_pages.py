@@ -47,7 +47,7 @@ def open_page(served: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[[Rater
     def open_one(rater: Rater | None) -> AppTest:
         token = None if rater is None else link_secret(served, rater)
         monkeypatch.setattr(identity, "rater_token", lambda: token)
-        return AppTest.from_file(str(APP / "main.py"), default_timeout=30).run()
+        return AppTest.from_file(str(APP / "main.py"), default_timeout=90).run()
 
     return open_one
 
@@ -145,7 +145,7 @@ def test_simulated_raters_mark_the_page(
     monkeypatch.setenv(STUDY_VARIABLE, str(study.folder))
     monkeypatch.setattr(identity, "rater_token", lambda: None)
     close_study()
-    page = AppTest.from_file(str(APP / "main.py"), default_timeout=30).run()
+    page = AppTest.from_file(str(APP / "main.py"), default_timeout=90).run()
     assert "Simulated data - not a real study" not in texts(page)
     secret = link_secret(study, next(r for r in read_raters(study) if not r.simulated))
     monkeypatch.setattr(identity, "rater_token", lambda: secret)

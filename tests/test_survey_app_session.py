@@ -37,6 +37,8 @@ def screen(tablet: RaterPage, name: str) -> None:
     before = tablet.page.viewport_size
     for width, height in SIZES:
         tablet.page.set_viewport_size({"width": width, "height": height})
+        for mark in tablet.page.locator(".evenhand-open:visible").all()[-1:]:
+            mark.scroll_into_view_if_needed()
         tablet.page.wait_for_timeout(400)
         tablet.page.screenshot(path=SCREENS / f"{name}-{width}x{height}.png")
     assert before is not None
