@@ -19,7 +19,12 @@ points_option = click.option(
     "--points", required=True, help="All points of the scale, used or not: 1-5, or 0,1,2."
 )
 level_option = click.option(
-    "--confidence", "level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999)
+    "--confidence",
+    "level",
+    default=0.95,
+    show_default=True,
+    type=click.FloatRange(0.5, 0.999),
+    help="Level of the intervals.",
 )
 planned_option = click.option(
     "--planned",

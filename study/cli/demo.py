@@ -19,8 +19,14 @@ from study.store.study import Study
 @click.option(
     "--rehearse", "simulated", type=click.IntRange(2), help="Add this many simulated raters."
 )
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port to listen on.",
+)
 @click.option("--no-serve", is_flag=True, help="Stop when the study is made.")
 def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bool) -> None:
     """Make a small study from the shipped protocol and model, serve it and print the links.

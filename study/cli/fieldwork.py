@@ -164,7 +164,13 @@ def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets tablets in.")
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port to listen on.",
+)
 @with_study
 def serve(study: Study, host: str, port: int) -> None:
     """Serve the survey app until Ctrl-C.

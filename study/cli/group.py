@@ -34,6 +34,9 @@ COMMANDS = {
     "unblind": "study.cli.results:unblind",
     "verify": "study.cli.results:verify",
     "analyse": "study.cli.analyse:analyse",
+    "bench": "study.cli.bench:bench",
+    "judge": "study.cli.judge:judge",
+    "review": "study.cli.review:review",
 }
 
 

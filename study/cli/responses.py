@@ -86,6 +86,8 @@ def import_file(study: Study, file: Path, as_json: bool) -> None:
     from study.store.responses import NewResponse, save_responses
 
     rows = read_response_file(file, study.protocol)
+    if not rows:
+        raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")
     provenance = {"source_file": file.name}
     new = save_responses(
         study,
@@ -100,8 +102,6 @@ def import_file(study: Study, file: Path, as_json: bool) -> None:
         ],
         imported=True,
     )
-    if not rows:
-        raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")
     if as_json:
         print_json({"imported": new, "already_there": len(rows) - new})
     else:

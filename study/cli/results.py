@@ -81,9 +81,15 @@ def write_study_report(
     type=click.Choice(["ratings", "raters", "responses", "codebook", "protocol", "log"]),
     default="ratings",
     show_default=True,
+    help="Which data.",
 )
 @click.option(
-    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="CSV, or one JSON object per line.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file.")
 @with_study
