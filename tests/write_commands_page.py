@@ -6,6 +6,7 @@ Run it after a change of a command: python tests/write_commands_page.py
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def _sections(command: click.Command, name: str, parent: click.Context) -> Itera
     first, _, examples = inspect.cleandoc(command.help or "").partition("\b\n")
     lines = [f"## {name}", "", f"`{f'{name} {arguments}'.strip()}`", "", first.strip(), ""]
     if examples:
-        shown = [line.strip() for line in examples.splitlines()[1:] if line.strip()]
+        whole = re.sub(r"\\\n\s*", "", examples)
+        shown = [line.strip() for line in whole.splitlines()[1:] if line.strip()]
         lines += ["```sh", *shown, "```", ""]
     rows = [_row(p, context) for p in command.params if isinstance(p, click.Option)]
     if rows:
