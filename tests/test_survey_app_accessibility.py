@@ -5,8 +5,10 @@ Oracle: axe-core's rules (WCAG 2 A and AA); 48 px for the side of a target, by i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 SIZES = ((820, 1180), (1024, 768), (360, 740))
 SMALLEST_TARGET = 48
 
@@ -136,6 +139,10 @@ def test_the_other_pages(
     coordinator = open_tablet(server.coordinator_link(), 1024, 768)
     coordinator.page.get_by_role("heading", name="Who is where").wait_for()
     check(coordinator.page)
+    if os.environ.get("EVENHAND_SCREENS") == "1":
+        coordinator.page.emulate_media(color_scheme="light")
+        coordinator.page.wait_for_timeout(300)
+        coordinator.page.screenshot(path=SCREENS / "11-coordinator-1024x768.png")
     # One simulated rater marks every page of everybody.
     for tablet in (declining, coordinator, open_tablet(server.link(server.new_rater()))):
         tablet.page.get_by_text("Simulated data - not a real study").wait_for()

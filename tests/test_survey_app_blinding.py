@@ -6,12 +6,10 @@ over HTTP and the WebSocket, in storage, cookies and the page itself.
 
 from __future__ import annotations
 
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,8 +22,6 @@ from survey_app.application import mask
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
     from playwright.sync_api import BrowserContext, Page, Response, WebSocket
-
-SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 
 pytestmark = pytest.mark.browser
 
@@ -228,9 +224,6 @@ def test_the_coordinators_page_names_no_system_and_shows_no_answer(
     traffic.read_bodies()
     assert found_names(traffic.parts, forbidden_names(survey_server)) == []
     assert "Very good" not in page.inner_text("body")
-    if os.environ.get("EVENHAND_SCREENS") == "1":
-        page.set_viewport_size({"width": 1024, "height": 768})
-        page.screenshot(path=SCREENS / "11-coordinator-1024x768.png", full_page=True)
     context.close()
 
 
