@@ -28,7 +28,8 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 def test_shown_commands_and_their_options_exist(page: Path) -> None:
     """Every `evenhand ...` line of a code block names a command that is there, with its options."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    for line in (line for block in blocks for line in block.splitlines()):
+    joined = [block.replace("\\\n", " ") for block in blocks]
+    for line in (line for block in joined for line in block.splitlines()):
         for part in re.split(r"&&|\|", line.split("#")[0]):
             words = shlex.split(part)
             if not words or words[0] not in ("evenhand", ".venv/bin/evenhand"):
@@ -46,7 +47,8 @@ def _options_exist(name: str, words: list[str], line: str) -> None:
         assert command is not None, line
     known = {option for parameter in command.params for option in parameter.opts}
     known |= {option for parameter in command.params for option in parameter.secondary_opts}
-    unknown = [w for w in words if w.startswith("-") and w.split("=")[0] not in known | {"--help"}]
+    options = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    unknown = [option for option in options if option not in known | {"--help"}]
     assert unknown == [], line
 
 
