@@ -23,7 +23,7 @@ from analysis.likelihood_maximum import information_matrix
 from analysis.ratings_frame import Codes, Floats
 from analysis.restricted_likelihood import LinearMixedLikelihood, LinearState
 
-_MOST_EFFECTS = 2500
+_MOST_EFFECTS = 1000
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _matched_f(a1: float, a2: float, q: int) -> tuple[float, float]:
 def kenward_roger(
     likelihood: LinearMixedLikelihood, parameters: Floats, sigma: float
 ) -> KenwardRoger | None:
-    """Kenward-Roger quantities; None with more than 2,500 random effects (dense matrices)."""
+    """Kenward-Roger quantities; None with more than 1,000 random effects (dense matrices)."""
     if sum(term.size for term in likelihood.terms) > _MOST_EFFECTS:
         return None
     state = likelihood.state(parameters)

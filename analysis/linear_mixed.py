@@ -144,7 +144,7 @@ def _model_fit(
     joint = spread.f_test(contrasts, fit.state.beta)
     tests = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
     if adjusted is None:
-        notes = (*notes, "Kenward-Roger is left out: more than 2,500 random effects")
+        notes = (*notes, "Kenward-Roger is left out: more than 1,000 random effects")
     else:
         kr = adjusted.f_test(contrasts, fit.state.beta)
         tests.append(_f_estimate("f_kenward_roger_effect", kr, ratings, unit))
