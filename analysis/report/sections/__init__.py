@@ -12,6 +12,9 @@ from analysis.report.sections.flow import flow_section
 from analysis.report.sections.frequencies import frequency_section, group_frequency_section
 from analysis.report.sections.materials import materials_section, responses_section
 from analysis.report.sections.methods import methods_section, provenance_section
+from analysis.report.sections.models import models_section
+from analysis.report.sections.quality import quality_section
+from analysis.report.sections.reliability import reliability_section
 from analysis.report.sections.subgroups import subgroup_section
 from analysis.report.sections.totals import totals_section
 
@@ -24,6 +27,9 @@ SECTIONS: tuple[tuple[str, Callable[[ReportContext], Section]], ...] = (
     ("totals", totals_section),
     ("subgroups", subgroup_section),
     ("agreement", agreement_section),
+    ("reliability", reliability_section),
+    ("models", models_section),
+    ("quality", quality_section),
     ("methods", methods_section),
     ("responses", responses_section),
     ("provenance", provenance_section),

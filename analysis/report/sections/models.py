@@ -1,0 +1,345 @@
+"""Models for what the ratings are: ordinal, crossed by rater and prompt, repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.cumulative_link import proportional_odds_test
+from analysis.cumulative_link_mixed import fit_clmm
+from analysis.gee import fit_gee
+from analysis.linear_mixed import fit_lmm
+from analysis.model_results import ModelFit
+from analysis.models_of_ratings import one_thread
+from analysis.multiplicity import adjust
+from analysis.ratings_frame import CrossedRatings, prepare_ratings
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Footnotes,
+    Paragraph,
+    Row,
+    RowGroup,
+    Section,
+    Table,
+    one_group,
+    tidy,
+)
+from analysis.report.context import ReportContext
+from analysis.report.numbers import level_text, number, p_text
+from analysis.results import Estimate
+
+# Laplace fits of more ratings an item take minutes; the linear model then stands alone.
+MOST_RATINGS_FOR_CLMM = 20_000
+_HOW = (
+    "Each rating is modelled as it is: one rater, one prompt, one system, one ordered answer. "
+    "Raters and prompts are random and crossed, and the difference between systems may vary from "
+    "rater to rater, so the results speak to other raters and other prompts. The cumulative-link "
+    "model takes the answers as ordered points; its effect is a log odds ratio of a higher answer. "
+    "The linear model takes them as numbers; its effect is in points. The estimating equations "
+    "(GEE) average over raters. All answers that are there are used."
+)
+
+
+@dataclass(frozen=True)
+class _ItemModels:
+    item: str
+    label: str
+    fits: tuple[tuple[str, ModelFit], ...]
+    proportional_odds: Estimate
+
+
+def models_section(context: ReportContext) -> Section:
+    """A linear model of all items together, then ordinal and linear models of each item."""
+    heading = "Mixed models of the ratings"
+    if not len(context.data.ratings) or context.data.ratings["value"].isna().all():
+        text = "No model exists for these data, because there is no rating."
+        return Section("models", heading, (Paragraph(text),))
+    with one_thread():
+        overall = _overall(context)
+        items = [_item_models(context, i) for i in range(len(context.data.items))]
+    blocks: list[Block] = [
+        Paragraph(_HOW),
+        _overall_table(context, overall),
+        _effects_table(context, items),
+        _spread_table(items),
+        *_prediction_tables(context, items),
+    ]
+    return Section("models", heading, tuple(blocks))
+
+
+def _reference(context: ReportContext) -> str | None:
+    known = {s.id for s in context.data.systems}
+    against = context.data.plan.primary.against
+    return against if against in known else None
+
+
+def _prepared(
+    context: ReportContext, frame: pd.DataFrame, points: list[int] | None
+) -> CrossedRatings:
+    rated = set(frame.loc[frame["value"].notna(), "system"])
+    reference = _reference(context)
+    return prepare_ratings(
+        frame,
+        value="value",
+        effect="system",
+        reference=reference if reference in rated else None,
+        rater="rater",
+        prompt="prompt",
+        points=points,
+    )
+
+
+def _overall(context: ReportContext) -> ModelFit:
+    """Linear model of each response's sum over items; a sum with a gap is missing."""
+    shaped = context.shaped
+    asked = shaped.planned.any(axis=3)
+    r, s, p = np.nonzero(asked)
+    systems = np.array([x.id for x in context.data.systems], dtype=object)
+    frame = pd.DataFrame(
+        {
+            "rater": np.array(shaped.rater_ids, dtype=object)[r],
+            "system": systems[s],
+            "prompt": np.array(shaped.prompt_ids, dtype=object)[p],
+            "value": shaped.values.sum(axis=3)[r, s, p],
+        }
+    )
+    if frame["value"].isna().all():
+        raw = context.data.ratings
+        missing = prepare_ratings(
+            raw, value="value", effect="system", reference=None, rater="rater", prompt="prompt"
+        )
+        fit = fit_lmm(missing, random_slopes=True, ci_level=context.level)
+        because = "no response has an answer to every item"
+        return replace(fit, coefficients=(), variances=(), undefined_because=because)
+    return fit_lmm(_prepared(context, frame, None), random_slopes=True, ci_level=context.level)
+
+
+def _item_models(context: ReportContext, place: int) -> _ItemModels:
+    item = context.data.items[place]
+    frame = context.data.ratings[context.data.ratings["item"] == item.id]
+    if frame["value"].isna().all():
+        gone = Estimate("proportional_odds", None, undefined_because="there is no rating")
+        return _ItemModels(item.id, item.label, (), gone)
+    ratings, level = _prepared(context, frame, context.points(item)), context.level
+    most = MOST_RATINGS_FOR_CLMM
+    fits = (
+        (
+            "Cumulative link, random slopes",
+            fit_clmm(ratings, random_slopes=True, ci_level=level, most_ratings=most),
+        ),
+        ("Cumulative link, intercepts", fit_clmm(ratings, ci_level=level, most_ratings=most)),
+        ("Linear, random slopes", fit_lmm(ratings, random_slopes=True, ci_level=level)),
+        ("GEE, linear", fit_gee(ratings, ci_level=level)),
+    )
+    return _ItemModels(item.id, item.label, fits, proportional_odds_test(ratings))
+
+
+def _effects(fit: ModelFit) -> list[Estimate]:
+    """Coefficients that compare a system with the reference."""
+    return [e for e in fit.coefficients if e.details.get("reference") is not None]
+
+
+_EFFECT_COLUMNS = (
+    Column("Model or effect", False),
+    Column("Estimate and interval"),
+    Column("Odds ratio"),
+    Column("z or t"),
+    Column("df"),
+    Column("p"),
+    Column("Ratings"),
+)
+
+
+def _effect_row(label: str, e: Estimate, n: int, notes: Footnotes, *, strong: bool = False) -> Row:
+    if e.estimate is None:
+        return Row((label, notes.undefined(e.undefined_because), "–", "–", "–", "–", str(n)))
+    ratio = e.details.get("odds_ratio")
+    statistic = next((e.details[k] for k in ("t_value", "z_value") if e.details.get(k)), None)
+    df = e.details.get("df")
+    return Row(
+        (
+            label,
+            notes.with_interval(e),
+            "–" if ratio is None else number(float(ratio)),
+            "–" if statistic is None else number(float(statistic)),
+            "–" if df is None else number(float(df), 1),
+            notes.p_value(e),
+            str(n),
+        ),
+        strong,
+    )
+
+
+def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -> list[Row]:
+    if fit.undefined_because or not _effects(fit):
+        because = fit.undefined_because or "only one system has ratings"
+        return [Row((label, notes.undefined(because), "–", "–", "–", "–", str(fit.n)))]
+    names = {s.id: s.label for s in context.data.systems}
+    rows = []
+    for e in _effects(fit):
+        one, two = (str(e.details[k]) for k in ("level", "reference"))
+        what = f"{label}: {names.get(one, one)} minus {names.get(two, two)}"
+        rows.append(_effect_row(what, e, fit.n, notes))
+    return rows
+
+
+def _overall_table(context: ReportContext, fit: ModelFit) -> Table:
+    notes = Footnotes()
+    rows = _rows(context, "All items", fit, notes)
+    spread = [e for e in fit.variances if "std_dev" in e.details]
+    words = "; ".join(f"{_variance_name(e)} {number(float(e.details['std_dev']))}" for e in spread)
+    said = (f"Standard deviations: {words}.",) if words else ()
+    flat = [({"scope": "all_items"}, e) for e in (*fit.coefficients, *fit.variances)]
+    return Table(
+        "model-all-items",
+        f"Linear mixed model of the sum of the items of each response, random raters (with random "
+        f"differences between systems) and random prompts, intervals at {level_text(context.level)}",
+        f"{fit.unit_of_inference}, {fit.n_raters} raters, {fit.n_prompts} prompts, "
+        f"n = {fit.n} responses rated",
+        "exploratory",
+        _EFFECT_COLUMNS,
+        one_group(rows),
+        tidy(flat),
+        (
+            *said,
+            f"Fitted by {fit.method}; degrees of freedom by Satterthwaite's method. A response with "
+            f"a missing answer has no sum: {fit.n_missing} left out.",
+            *(f"{note}." for note in fit.notes),
+            *notes.notes(),
+        ),
+    )
+
+
+def _variance_name(e: Estimate) -> str:
+    return e.statistic.removesuffix("_variance").replace("_", " ")
+
+
+def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
+    notes, groups, flat = Footnotes(), [], []
+    remarks: dict[str, None] = {}
+    primary = [_first_effect(m) for m in items]
+    adjusted = adjust([e.p_value if e else None for e in primary], method="holm")
+    for models, p_holm in zip(items, adjusted, strict=True):
+        rows = []
+        for label, fit in models.fits:
+            rows += _rows(context, label, fit, notes)
+            flat += [({"item": models.item, "model": fit.model}, e) for e in _all(fit)]
+            remarks.update(dict.fromkeys(fit.notes))
+        if not models.fits:
+            mark = notes.undefined("there is no rating")
+            rows.append(Row(("All models", mark, "–", "–", "–", "–", "0")))
+        check = models.proportional_odds
+        rows.append(_effect_row("Check of proportional odds, χ²", check, check.n, notes))
+        flat.append(({"item": models.item, "model": "proportional_odds"}, check))
+        holm = "" if p_holm is None else f" (cumulative link, p Holm {p_text(p_holm)})"
+        groups.append(RowGroup(f"{models.label}{holm}", tuple(rows)))
+    first = next((f for m in items for _, f in m.fits), None)
+    unit = first.unit_of_inference if first else "rater and prompt"
+    return Table(
+        "models-by-item",
+        f"Models of each item, intervals at {level_text(context.level)}",
+        f"{unit}, n in the table",
+        "exploratory",
+        _EFFECT_COLUMNS,
+        tuple(groups),
+        tidy(flat),
+        (
+            "Cumulative-link effects are log odds ratios, the others are in points of the scale. "
+            "Holm adjusts the first model's p over the items.",
+            *(f"{remark}." for remark in remarks),
+            *notes.notes(),
+        ),
+    )
+
+
+def _first_effect(models: _ItemModels) -> Estimate | None:
+    found: Iterable[Estimate] = (e for _, fit in models.fits for e in _effects(fit))
+    return next(iter(found), None)
+
+
+def _all(fit: ModelFit) -> list[Estimate]:
+    return [*fit.coefficients, *fit.thresholds, *fit.variances, *fit.tests]
+
+
+def _spread_table(items: list[_ItemModels]) -> Table:
+    notes, rows, flat = Footnotes(), [], []
+    for models in items:
+        fit = next((f for _, f in models.fits if f.variances), None)
+        cells = []
+        for name in ("rater_variance", "rater_slope_variance", "prompt_variance"):
+            found = [e for e in fit.variances if e.statistic == name] if fit else []
+            if not found:
+                cells.append(notes.undefined("no cumulative-link model could be fitted"))
+                continue
+            cells.append(", ".join(_std_dev(e, notes) for e in found))
+            flat += [({"item": models.item, "model": fit.model if fit else ""}, e) for e in found]
+        rows.append(Row((models.label, *cells)))
+    return Table(
+        "model-spread",
+        "How much raters and prompts differ, as standard deviations in the first model of each item "
+        "that could be fitted",
+        "rater and prompt, as in the table before",
+        "exploratory",
+        (
+            Column("Item", False),
+            Column("Raters"),
+            Column("Raters’ differences between systems"),
+            Column("Prompts"),
+        ),
+        one_group(rows),
+        tidy(flat),
+        notes.notes(),
+    )
+
+
+def _std_dev(e: Estimate, notes: Footnotes) -> str:
+    if e.estimate is None:
+        return notes.undefined(e.undefined_because)
+    return number(float(e.details.get("std_dev", e.estimate**0.5)))
+
+
+def _prediction_tables(context: ReportContext, items: list[_ItemModels]) -> list[Table]:
+    made = []
+    names: dict[str, str] = {s.id: s.label for s in context.data.systems}
+    for scale, (points, places) in enumerate(context.scales):
+        groups, flat = [], []
+        for place in places:
+            models = items[place]
+            fit = next((f for _, f in models.fits if f.predictions), None)
+            chosen = [q for q in fit.predictions if q.kind == "population_averaged"] if fit else []
+            rows = []
+            for q in chosen:
+                shares = [_percent_cell(e) for e in q.probabilities]
+                mean = "–" if q.mean.estimate is None else number(q.mean.estimate)
+                rows.append(Row((names.get(q.level, q.level), *shares, mean)))
+                keys = {"item": models.item, "system": q.level}
+                flat += [(keys, e) for e in (*q.probabilities, q.mean)]
+            if rows:
+                groups.append(RowGroup(models.label, tuple(rows)))
+        if not groups or len(points) > 11:
+            continue
+        made.append(
+            Table(
+                f"predicted-{scale + 1}",
+                "Predicted distribution of the answers over the points (%), averaged over raters and "
+                "prompts, by the first cumulative-link model that could be fitted",
+                "rater and prompt, as in the models",
+                "exploratory",
+                (
+                    Column("System", False),
+                    *(Column(f"{value} {anchor}") for value, anchor in points),
+                    Column("Mean"),
+                ),
+                tuple(groups),
+                tidy(flat),
+            )
+        )
+    return made
+
+
+def _percent_cell(e: Estimate) -> str:
+    return "–" if e.estimate is None else number(100 * e.estimate, 1)

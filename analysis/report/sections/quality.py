@@ -1,0 +1,258 @@
+"""Data quality: who straight-lined, rushed or left gaps, and whether order mattered."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.quality import (
+    Missingness,
+    Straightlining,
+    missingness,
+    order_effect,
+    position_effect,
+    straightlining,
+    too_fast,
+)
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Figure,
+    Footnotes,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    one_group,
+    tidy,
+)
+from analysis.report.context import ReportContext
+from analysis.report.figures import draw_missingness
+from analysis.report.numbers import count, level_text, number, percent
+from analysis.results import Estimate
+
+MOST_RATERS_SHOWN = 60
+# Twice the mean speed of silent reading (238 words a minute, Brysbaert 2019), per 100 words.
+SECONDS_PER_100_WORDS = 100 / (2 * 238) * 60
+
+
+def quality_section(context: ReportContext) -> Section:
+    """Nothing is excluded here: the section shows, the protocol decides."""
+    if not len(context.data.ratings):
+        text = "Data quality cannot be looked at, because there is no rating."
+        return Section("quality", "Data quality", (Paragraph(text),))
+    text = (
+        "No rater and no answer is excluded by these checks. A page is called fast when it took "
+        f"less than {number(SECONDS_PER_100_WORDS, 1)} seconds per 100 words of the response, twice "
+        "the usual speed of silent reading. Long runs of equal answers can be honest when the "
+        "responses are alike."
+    )
+    gaps = missingness(context.data.ratings, "item", level=context.level)
+    blocks: list[Block] = [
+        Paragraph(text),
+        _rater_table(context),
+        _missing_table(context, gaps),
+        *_missing_figure(context),
+        _order_table(context),
+    ]
+    return Section("quality", "Data quality", tuple(blocks))
+
+
+def _in_order(context: ReportContext) -> pd.DataFrame:
+    ratings = context.data.ratings
+    place = {item.id: i for i, item in enumerate(context.data.items)}
+    keyed = ratings.assign(item_place=ratings["item"].map(place))
+    return keyed.sort_values(["rater", "position", "item_place"], kind="stable")
+
+
+def _fast(context: ReportContext) -> dict[str, Estimate]:
+    """Share of fast pages of each rater, from the arrays: one row for each page with a time."""
+    shaped = context.shaped
+    r, s, p = np.nonzero(~np.isnan(shaped.seconds))
+    if not r.size:
+        return {}
+    responses = context.data.responses
+    words = {
+        (str(system), str(prompt)): len(str(text).split())
+        for system, prompt, text in zip(
+            responses["system"], responses["prompt"], responses["text"].fillna(""), strict=True
+        )
+    }
+    table = np.array(
+        [[words.get((x.id, q), 0) for q in shaped.prompt_ids] for x in context.data.systems]
+    )
+    pages = pd.DataFrame(
+        {
+            "rater": np.array(shaped.rater_ids, dtype=object)[r],
+            "seconds": shaped.seconds[r, s, p],
+            "words": table[s, p].astype(float),
+        }
+    )
+    return dict(too_fast(pages, minimum_seconds=SECONDS_PER_100_WORDS, level=context.level))
+
+
+def _rater_table(context: ReportContext) -> Table:
+    notes, rows, flat = Footnotes(), [], []
+    lines = straightlining(_in_order(context))
+    fast = _fast(context)
+    gaps = {m.label: m for m in missingness(context.data.ratings, "rater", level=context.level)}
+    ranked = sorted(lines, key=lambda x: (-_share_uniform(x), -x.longest_run, x.rater))
+    for line in ranked[:MOST_RATERS_SHOWN]:
+        quick = fast.get(line.rater)
+        share = (
+            notes.undefined("no time was recorded") if quick is None else _percent_or(quick, notes)
+        )
+        variance = (
+            notes.undefined("a variance needs two answers")
+            if line.variance is None
+            else number(line.variance)
+        )
+        uniform = f"{line.uniform_responses} of {line.responses}"
+        missing = str(gaps[line.rater].n_missing) if line.rater in gaps else "0"
+        cells = (str(line.n), missing, str(line.longest_run), uniform, variance, share)
+        rows.append(Row((line.rater, *cells)))
+    for line in lines:
+        quick = fast.get(line.rater)
+        share_fast = None if quick is None else quick.estimate
+        gap = gaps.get(line.rater)
+        flat.append(
+            {**vars(line), "n_missing": gap.n_missing if gap else 0, "too_fast_share": share_fast}
+        )
+    left = len(lines) - len(rows)
+    further = (f"{left} further raters are in the CSV file only.",) if left > 0 else ()
+    return Table(
+        "quality-raters",
+        "How each rater answered, those with most uniform responses first",
+        context.n_text("rater", len(lines)),
+        "exploratory",
+        (
+            Column("Rater", False),
+            Column("Answers"),
+            Column("Missing"),
+            Column("Longest run of equal answers"),
+            Column("Responses with all items equal"),
+            Column("Variance"),
+            Column("Fast pages, %"),
+        ),
+        one_group(rows),
+        pd.DataFrame(flat),
+        (*further, *notes.notes()),
+    )
+
+
+def _share_uniform(line: Straightlining) -> float:
+    return line.uniform_responses / line.responses if line.responses else 0.0
+
+
+def _percent_or(share: Estimate, notes: Footnotes) -> str:
+    if share.estimate is None:
+        return notes.undefined(share.undefined_because)
+    return number(100 * share.estimate, 1)
+
+
+def _missing_table(context: ReportContext, gaps: tuple[Missingness, ...]) -> Table:
+    reasons = context.shaped.reasons
+    labels = {item.id: item.label for item in context.data.items}
+    rows, flat = [], []
+    for gap in gaps:
+        planned = gap.n + gap.n_missing
+        by_reason = [str(gap.by_reason.get(reason, 0)) for reason in reasons]
+        share = percent(gap.n_missing, planned)
+        cells = (count(planned), count(gap.n_missing), share, *by_reason)
+        rows.append(Row((labels.get(gap.label, gap.label), *cells)))
+        counts = {r: gap.by_reason.get(r, 0) for r in reasons}
+        flat.append({"item": gap.label, "planned": planned, "missing": gap.n_missing, **counts})
+    planned = sum(g.n + g.n_missing for g in gaps)
+    return Table(
+        "missing",
+        "Missing answers per item and reason",
+        context.n_text("planned answer", planned),
+        "descriptive",
+        (
+            Column("Item", False),
+            Column("Planned"),
+            Column("Missing"),
+            Column("Missing, %"),
+            *(Column(reason.capitalize()) for reason in reasons),
+        ),
+        one_group(rows),
+        pd.DataFrame(flat),
+    )
+
+
+def _missing_figure(context: ReportContext) -> list[Figure]:
+    shaped = context.shaped
+    planned = shaped.planned.sum(axis=(1, 2))
+    missing = (shaped.reason > 0).sum(axis=(1, 2))
+    if not missing.any():
+        return []
+    shares = np.divide(missing, planned, out=np.full(planned.shape, np.nan), where=planned > 0)
+    gappy = np.flatnonzero(missing.any(axis=1))
+    ranked = gappy[np.argsort(-missing[gappy].sum(axis=1), kind="stable")][:MOST_RATERS_SHOWN]
+    labels = [item.label for item in context.data.items]
+    names = [shaped.rater_ids[i] for i in ranked]
+    return [
+        Figure(
+            "missingness",
+            "Missing answers of the raters who left any, rater by item, in percent of the planned "
+            "answers (a dot stands for none)"
+            + (f"; the {len(ranked)} with most are drawn" if len(ranked) < len(gappy) else ""),
+            context.n_text("planned answer", int(planned.sum())),
+            "descriptive",
+            f"{len(gappy)} of {len(shaped.rater_ids)} raters left answers out, {int(missing.sum())} "
+            "answers in all. Rows are raters, columns are items.",
+            partial(draw_missingness, shares[ranked], names, labels),
+        )
+    ]
+
+
+def _order_table(context: ReportContext) -> Table:
+    notes = Footnotes()
+    drift = position_effect(context.data.ratings, level=context.level)
+    carry = _order_effect(context)
+    rows = [
+        Row(
+            (
+                name,
+                notes.with_interval(e, digits),
+                "–" if e.estimate is None else number(float(e.details.get("t", 0.0))),
+                notes.p_value(e),
+                str(e.n),
+            )
+        )
+        for name, e, digits in (
+            ("Drift of ratings per position, points", drift, 4),
+            ("Primary contrast by the system seen first, difference of totals", carry, 2),
+        )
+    ]
+    return Table(
+        "order-effects",
+        f"Does place or order matter? Intervals at {level_text(context.level)}",
+        "rater, n in the table",
+        "exploratory",
+        (
+            Column("Effect", False),
+            Column("Estimate and interval"),
+            Column("t"),
+            Column("p"),
+            Column("n"),
+        ),
+        one_group(rows),
+        tidy([({"effect": "position"}, drift), ({"effect": "order"}, carry)]),
+        notes.notes(),
+    )
+
+
+def _order_effect(context: ReportContext) -> Estimate:
+    plan = context.data.plan.primary
+    one, two = context.system_index(plan.system), context.system_index(plan.against)
+    if one is None or two is None:
+        return order_effect([], [], level=context.level)
+    place = context.shaped.position[:, [one, two], :]
+    known = np.where(np.isnan(place), np.inf, place).min(axis=2)
+    difference = context.totals[:, one] - context.totals[:, two]
+    usable = np.isfinite(known).all(axis=1) & ~np.isnan(difference)
+    names = np.where(known[:, 0] < known[:, 1], plan.system, plan.against)
+    return order_effect(difference[usable], list(names[usable]), level=context.level)
