@@ -14,6 +14,7 @@ _NEWTON_STEPS = 8
 _BFGS_STEPS = 80
 _NEAR = 1e-11
 _FAR = 1e-4
+_ROUNDING = 1e-14
 _SETTLED = 1e-8
 _FLAT = 1e-7
 
@@ -92,7 +93,7 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     for _ in range(_BFGS_STEPS):
         step = inverse @ gradient
         promised = float(gradient @ step)
-        if promised < _NEAR:
+        if promised < _NEAR * _noise(value):
             break
         length, trial = _line(objective, parameters, value, step, promised)
         if trial is None:
@@ -115,6 +116,11 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     return _newton(objective, parameters, value, gradient)
 
 
+def _noise(value: float) -> float:
+    """How much coarser a likelihood of this size is than one of a few hundred ratings."""
+    return 1.0 + abs(value) / 1e3
+
+
 def _line(
     objective: Objective, parameters: Floats, value: float, step: Floats, promised: float
 ) -> tuple[float, tuple[float, Floats] | None]:
@@ -122,7 +128,7 @@ def _line(
     length = 1.0
     while length > 1e-8:
         trial = objective(parameters + length * step)
-        if trial[0] >= value + 1e-4 * length * promised:
+        if trial[0] >= value + 1e-4 * length * promised - _ROUNDING * abs(value):
             return length, trial
         length /= 2.0
     return 0.0, None
@@ -138,7 +144,7 @@ def _newton(objective: Objective, parameters: Floats, value: float, gradient: Fl
         curved = np.maximum(np.abs(values), _FLAT * values[-1])
         step = vectors @ ((vectors.T @ gradient) / curved)
         decrement = float(gradient @ step)
-        if decrement < _SETTLED:
+        if decrement < _SETTLED * _noise(value):
             parameters = parameters + step
             value = objective(parameters)[0]
             upwards = bool(values[0] < -1e-5 * values[-1])
