@@ -7,6 +7,7 @@ it cannot be shown for an answer that could be lost.
 from __future__ import annotations
 
 import html
+import logging
 
 import streamlit as st
 
@@ -18,7 +19,10 @@ from survey_app import elements
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
 
+_log = logging.getLogger("survey_app")
+
 _DRAWN = "drawn"
+_TIMED = "time noted"
 _SAVED_HERE = "saved here"
 _ALREADY = "already answered"
 
@@ -68,9 +72,7 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
     """Draw the page; ``not_saved`` when the database did not take the answers."""
     assignment = _assignment(visit)
     card = _card(visit, assignment.id)
-    if not not_saved and st.session_state.get(_DRAWN) != assignment.id:
-        mark_shown(visit.study, assignment.id)
-        st.session_state[_DRAWN] = assignment.id
+    st.session_state[_DRAWN] = assignment.id
     with st.container(key="progress"):
         _show_progress(visit, assignment)
     show_already_answered(visit)
@@ -80,6 +82,7 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
             card.show_texts(assignment.prompt_text, assignment.response_text, title)
         with st.container(key="questions"):
             submission = card.ask(visit.words("rating.submit"))
+    _note_time(visit, assignment)
     if not_saved:
         with submission.summary:
             elements.note(visit.words("failure.not_saved"), "warning")
@@ -94,6 +97,19 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
                 elements.note(visit.words("failure.not_saved"), "warning")
             return
         st.rerun()
+
+
+def _note_time(visit: Visit, assignment: BlindedAssignment) -> None:
+    """Note when the response was first on the page: after it is drawn, so that nobody waits."""
+    if st.session_state.get(_TIMED) == assignment.id:
+        return
+    try:
+        mark_shown(visit.study, assignment.id)
+    except StoreError as error:
+        # The next run tries again; the rater can go on rating.
+        _log.error("%s", error)
+        return
+    st.session_state[_TIMED] = assignment.id
 
 
 def show_already_answered(visit: Visit) -> None:
