@@ -115,6 +115,7 @@ class Budget:
     cap: float | None
     spent: float = 0.0
     reserved: float = 0.0
+    under_way: int = 0
 
     def reserve(self, at_most: float | None) -> bool:
         """Set the most that a call can cost aside; False when the cap leaves no room for it."""
@@ -122,9 +123,12 @@ class Budget:
         if self.cap is not None and self.spent + self.reserved + amount > self.cap + 1e-12:
             return False
         self.reserved += amount
+        self.under_way += 1
         return True
 
     def settle(self, at_most: float | None, cost: float | None) -> None:
         """A call has ended: what was set aside for it becomes what it cost."""
-        self.reserved = max(self.reserved - (at_most or 0.0), 0.0)
+        self.under_way -= 1
+        # Sums and differences of floats need not come back to 0.
+        self.reserved = self.reserved - (at_most or 0.0) if self.under_way else 0.0
         self.spent += cost or 0.0

@@ -274,7 +274,7 @@ class _Run:
     async def _reserve(self, call: JudgeCall) -> bool:
         at_most = call.planned.cost_at_most
         while not self.budget.reserve(at_most):
-            if self.budget.reserved <= 0 or self.summary.stopped:
+            if not self.budget.under_way or self.summary.stopped:
                 self.summary.stopped = self.summary.stopped or (
                     f"the next call could cost {at_most:.6f}, and then the cap of "
                     f"{self.budget.cap:g} could be passed ({self.budget.spent:.6f} spent so far)"

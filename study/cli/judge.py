@@ -1,0 +1,315 @@
+"""The command judge: verdicts of the LLM judge, their cost, their failures and probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.errors import Finding, StoreError
+from study.store.study import Study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.judge.outcomes import OutcomeRow
+    from models.judge.plan import JudgeCall
+    from models.judge.probes import ProbePlan
+    from models.judge.running import JudgeStep, RunSummary
+    from models.judge.session import Estimate, JudgeSession
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask after the cost estimate.")
+@click.option("--estimate", "only_estimate", is_flag=True, help="Show the estimate and stop.")
+@click.option("--max-cost", type=click.FloatRange(min=0), help="Stop before spending more in all.")
+@click.option("--replay", is_flag=True, help="Use the ledger alone; ask nothing.")
+@click.option("--reparse", is_flag=True, help="Read all raw replies anew; ask nothing.")
+@click.option(
+    "--again",
+    multiple=True,
+    metavar="OUTCOME",
+    help="Ask once more what ended so, for example truncated; may be given several times.",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="NAME",
+    help="Put a probe: identical, longer, degraded, swapped, paraphrased, or all.",
+)
+@json_option
+@with_study
+def judge(
+    study: Study,
+    yes: bool,
+    only_estimate: bool,
+    max_cost: float | None,
+    replay: bool,
+    reparse: bool,
+    again: tuple[str, ...],
+    probes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Let the LLM judge score the locked responses; goes on where it stopped.
+
+    Shows first what it will cost. Every request and reply is kept in the study's ledger. A reply that
+    has no score is counted with its reason and never left out.
+
+    \b
+    Examples:
+      evenhand judge --estimate
+      evenhand judge --yes --max-cost 5
+      evenhand judge --replay
+      evenhand judge --probe swapped --probe longer
+    """
+    from models.judge.session import open_session
+
+    session = open_session(study)
+    if reparse:
+        _reparse(study, as_json)
+        return
+    plans = _probe_plans(session, probes)
+    calls: Sequence[JudgeCall] = session.calls()
+    if plans:
+        calls = [call for plan in plans for call in plan.calls]
+    estimate = session.estimate(calls)
+    summary = None
+    if only_estimate or not replay:
+        _show_estimate(session, estimate, as_json and not only_estimate)
+    if only_estimate:
+        if as_json:
+            print_json(vars(estimate))
+        return
+    if not replay:
+        keys = _keys_to_ask_again(study, calls, again)
+        if estimate.calls or keys:
+            _confirm(yes, as_json)
+        summary = _run(session, calls, max_cost, keys)
+    _show_results(session, plans, estimate, summary, as_json)
+
+
+def _reparse(study: Study, as_json: bool) -> None:
+    from models.judge.cases import open_review_cases
+    from models.judge.running import reparse
+
+    done = reparse(study)
+    opened = open_review_cases(study)
+    if as_json:
+        print_json(done | {"cases_opened": opened})
+    else:
+        say(f"{done['read']} replies read again, {done['changed']} outcomes changed.")
+
+
+def _probe_plans(session: JudgeSession, names: tuple[str, ...]) -> list[ProbePlan]:
+    from models.judge.probes import PROBES, plan_probe
+    from study.store.responses import read_responses
+
+    chosen = list(PROBES) if "all" in names else list(dict.fromkeys(names))
+    responses = read_responses(session.study)
+    prompts = session.study.protocol.prompts
+    return [
+        plan_probe(name, session.planner, session.rubrics, prompts, responses) for name in chosen
+    ]
+
+
+def _keys_to_ask_again(
+    study: Study, calls: Sequence[JudgeCall], outcomes: tuple[str, ...]
+) -> frozenset[str]:
+    from study.store.verdicts import Outcome, read_verdicts
+
+    unknown = [name for name in outcomes if name not in list(Outcome)]
+    if unknown:
+        raise StoreError(
+            f"There is no outcome {unknown[0]!r}; expected one of: {', '.join(Outcome)}."
+        )
+    planned = {call.planned.cache_key for call in calls}
+    return frozenset(
+        stored.call.cache_key
+        for stored in read_verdicts(study)
+        if stored.verdict.outcome in outcomes and stored.call.cache_key in planned
+    )
+
+
+def _show_estimate(session: JudgeSession, estimate: Estimate, silent: bool) -> None:
+    def line(text: str) -> None:
+        click.echo(text, err=silent)
+
+    who = session.identity
+    line(f"Judge: {who.model} at {who.endpoint}" + (" (SIMULATED)" if who.simulated else ""))
+    line(f"Rubrics: {', '.join(f'{r.id} {r.version}' for r in session.rubrics)}")
+    line(f"{estimate.calls} calls to make, {estimate.already} are answered already.")
+    if estimate.in_doubt:
+        line(
+            f"{estimate.in_doubt} of them were sent by a run that was lost and may be charged twice, "
+            "unless the endpoint knows idempotency keys."
+        )
+    line(
+        f"Expected: {estimate.prompt_tokens} input and {estimate.completion_tokens} output tokens."
+    )
+    if estimate.cost is None or estimate.cost_at_most is None:
+        line("Cost: not known, because the protocol names no judge.price.")
+    else:
+        line(
+            f"Cost: about {estimate.cost:.4f} {estimate.currency}, without lost answers at most "
+            f"{estimate.cost_at_most:.4f}; spent so far {estimate.spent:.4f}."
+        )
+
+
+def _confirm(yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    if as_json:
+        raise StoreError("With --json nothing can be asked: give --yes to start the calls.")
+    click.confirm("Start", abort=True)
+
+
+def _run(
+    session: JudgeSession, calls: Sequence[JudgeCall], max_cost: float | None, again: frozenset[str]
+) -> RunSummary:
+    from models.judge.cases import open_review_cases
+
+    try:
+        with _progress(session.judge.price.currency if session.judge.price else "") as show:
+            return session.run(calls, max_cost=max_cost, again=again, on_step=show)
+    finally:
+        open_review_cases(session.study)
+
+
+def _progress(currency: str) -> Any:
+    """A progress bar with the running cost, on the error stream."""
+    import contextlib
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    @contextlib.contextmanager
+    def shown() -> Any:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("Judging", total=None)
+
+            def show(step: JudgeStep) -> None:
+                cost = f", {step.spent:.4f} {currency}" if currency else ""
+                progress.update(
+                    task, completed=step.done, total=step.total, description=f"Judging{cost}"
+                )
+
+            yield show
+
+    return shown()
+
+
+def _show_results(
+    session: JudgeSession,
+    plans: Sequence[ProbePlan],
+    estimate: Estimate,
+    summary: RunSummary | None,
+    as_json: bool,
+) -> None:
+    from models.judge.outcomes import tabulate_outcomes
+    from models.judge.probes import probe_table
+    from study.store.review_cases import read_cases
+    from study.store.verdicts import read_verdicts
+
+    study = session.study
+    codes = code_of_response(study)
+    mine = {call.planned.cache_key for call in session.calls()}
+    verdicts = [v for v in read_verdicts(study) if v.call.cache_key in mine]
+    table = tabulate_outcomes(verdicts, codes)
+    open_now = sum(case.state == "open" for case in read_cases(study))
+    probed = []
+    for plan in plans:
+        both = [*read_verdicts(study), *read_verdicts(study, probe=plan.probe)]
+        probed += probe_table(plan, both)
+    if as_json:
+        print_json(
+            {
+                "run": None if summary is None else vars(summary),
+                "missing": estimate.calls if summary is None else summary.not_asked,
+                "outcomes": [vars(row) | {"counts": dict(row.counts)} for row in table],
+                "probes": [vars(row) for row in probed],
+                "open_cases": open_now,
+            }
+        )
+    else:
+        _say_results(summary, estimate, table, open_now)
+        if probed:
+            _print_probes(probed)
+    if summary is not None and summary.not_asked:
+        raise Finding(
+            f"{summary.not_asked} calls were not made: {summary.stopped}. What was answered is kept; "
+            "run `evenhand judge` again to go on."
+        )
+
+
+def _say_results(
+    summary: RunSummary | None, estimate: Estimate, table: Sequence[OutcomeRow], open_cases: int
+) -> None:
+    if summary is None:
+        say(f"From the ledger alone; {estimate.calls} calls of the plan are not in it.")
+    else:
+        spent = f" Spent in all: {summary.spent:.4f}." if summary.spent is not None else ""
+        say(f"{summary.asked} calls made, {summary.already} were answered already.{spent}")
+    if any(row.simulated for row in table):
+        say("SIMULATED: these verdicts were made up by a rule.")
+    print_outcomes(table)
+    if open_cases:
+        say(f"{open_cases} cases wait for a person: evenhand review")
+
+
+def print_outcomes(table: Sequence[OutcomeRow]) -> None:
+    """The outcome table, by criterion and blind code."""
+    from study.store.verdicts import Outcome
+
+    number: Callable[[float | None], str] = lambda v: "" if v is None else f"{v:.2f}"  # noqa: E731
+    columns = [
+        "rubric",
+        "criterion",
+        "system",
+        "n",
+        *Outcome,
+        "mean",
+        "worst case",
+        "best case",
+        "won",
+        "tied",
+    ]
+    print_table(
+        columns,
+        [
+            [
+                *(row.rubric, row.criterion, row.system, row.n),
+                *(row.counts[outcome] for outcome in Outcome),
+                *(number(row.mean), number(row.worst), number(row.best)),
+                *(("", "") if row.low is not None else (row.won, row.tied)),
+            ]
+            for row in table
+        ],
+        title="Outcomes; the bounds give what has no score the lowest and the highest point",
+    )
+
+
+def _print_probes(rows: Sequence[Any]) -> None:
+    print_table(
+        ["probe", "rubric", "criterion", "n", "compared", "up", "same", "down", "mean shift"],
+        [
+            [
+                *(r.probe, r.rubric, r.criterion, r.n, r.compared, r.up, r.same, r.down),
+                "" if r.mean_shift is None else f"{r.mean_shift:+.3f}",
+            ]
+            for r in rows
+        ],
+        title="Probes; in comparisons, up prefers what stands first and down what stands later",
+    )
+
+
+def code_of_response(study: Study) -> dict[str, str]:
+    """Response id -> the code that stands for its system until unblinding."""
+    from study import blinding
+    from study.store.responses import read_responses
+
+    codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+    return {r.id: codes[r.system_id] for r in read_responses(study)}
