@@ -47,7 +47,11 @@ def find_place(study: Study, token: str) -> Place:
     LinkError
         When the link is not valid.
     """
-    rater = raters.find_by_token(study, token)
+    # One transaction: every run of a page asks for this.
+    with study.reading() as connection:
+        rater = raters.rater_with_token(connection, token)
+        rating = rater.status is RaterStatus.RATING
+        assignment = ratings.next_assignment_in(connection, study, rater) if rating else None
     step = {
         RaterStatus.ENROLLED: Step.CONSENT,
         RaterStatus.DECLINED: Step.DECLINED,
@@ -60,7 +64,6 @@ def find_place(study: Study, token: str) -> Place:
         step = Step.INSTRUCTIONS
     if step is not Step.RATING:
         return Place(rater, step)
-    assignment = ratings.next_assignment(study, rater)
     if assignment is None:
         # The server stopped between the last answer and the mark of the end.
         finish(study, rater)

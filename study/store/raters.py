@@ -108,11 +108,16 @@ def find_by_token(study: Study, token: str) -> Rater:
     LinkError
         When the link is unknown, or its rater withdrew.
     """
-    fingerprint = blinding.token_fingerprint(token)
     with study.reading() as connection:
-        row = connection.execute(
-            select(tables.rater).where(tables.rater.c.token_sha256 == fingerprint)
-        ).first()
+        return rater_with_token(connection, token)
+
+
+def rater_with_token(connection: Connection, token: str) -> Rater:
+    """``find_by_token`` within the caller's transaction."""
+    fingerprint = blinding.token_fingerprint(token)
+    row = connection.execute(
+        select(tables.rater).where(tables.rater.c.token_sha256 == fingerprint)
+    ).first()
     if row is None:
         raise LinkError(
             "This link is not valid. Please open the link exactly as you received it, or ask the "

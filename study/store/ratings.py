@@ -24,26 +24,36 @@ Answer = int | MissingReason
 
 def next_assignment(study: Study, rater: Rater) -> BlindedAssignment | None:
     """The first response that this rater has not rated yet, or None when all are rated."""
-    assignment, response = tables.assignment.c, tables.response.c
     with study.reading() as connection:
-        row = connection.execute(
-            select(
-                assignment.id,
-                assignment.position,
-                assignment.label,
-                response.prompt_id,
-                response.text,
-                select(func.count())
-                .select_from(tables.assignment)
-                .where(assignment.rater_id == rater.id)
-                .scalar_subquery()
-                .label("total"),
-            )
-            .join_from(tables.assignment, tables.response)
-            .where(assignment.rater_id == rater.id, assignment.submitted_at.is_(None))
-            .order_by(assignment.position)
-            .limit(1)
-        ).first()
+        return next_assignment_in(connection, study, rater)
+
+
+def next_assignment_in(
+    connection: Connection, study: Study, rater: Rater
+) -> BlindedAssignment | None:
+    """``next_assignment`` within the caller's transaction."""
+    assignment, response = tables.assignment.c, tables.response.c
+    total = (
+        select(func.count())
+        .select_from(tables.assignment)
+        .where(assignment.rater_id == rater.id)
+        .scalar_subquery()
+        .label("total")
+    )
+    row = connection.execute(
+        select(
+            assignment.id,
+            assignment.position,
+            assignment.label,
+            response.prompt_id,
+            response.text,
+            total,
+        )
+        .join_from(tables.assignment, tables.response)
+        .where(assignment.rater_id == rater.id, assignment.submitted_at.is_(None))
+        .order_by(assignment.position)
+        .limit(1)
+    ).first()
     if row is None:
         return None
     prompt = study.protocol.prompt(row.prompt_id)
