@@ -46,9 +46,16 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
         people = _enrol_people(study)
         if simulated:
             _add_simulated(study, simulated)
-        _show_links(study, people, f"http://{host}:{port}", no_serve)
-        if not no_serve:
-            start_server(study, host, port)
+        if no_serve:
+            _show_links(study, people, f"http://{host}:{port}", no_serve)
+            return
+        start_server(
+            study,
+            host,
+            port,
+            None,
+            lambda listening: _show_links(study, people, f"http://{host}:{listening}", no_serve),
+        )
     finally:
         study.close()
 

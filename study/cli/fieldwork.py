@@ -21,7 +21,11 @@ from study.cli.options import (
 from study.errors import Finding, StoreError
 from study.store.study import Study
 
+ANY_HOST = "0.0.0.0"  # noqa: S104 (a choice of the coordinator, not the default)
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from study.rehearsal import Rehearsed
     from study.store.locking import Lock
 
@@ -171,8 +175,13 @@ def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> 
     type=click.IntRange(1, 65535),
     help="Port to listen on.",
 )
+@click.option(
+    "--address",
+    envvar="EVENHAND_ADDRESS",
+    help="Address under which raters reach the server, such as https://study.example.org.",
+)
 @with_study
-def serve(study: Study, host: str, port: int) -> None:
+def serve(study: Study, host: str, port: int, address: str | None) -> None:
     """Serve the survey app until Ctrl-C.
 
     \b
@@ -181,17 +190,18 @@ def serve(study: Study, host: str, port: int) -> None:
       evenhand serve --host 0.0.0.0 --port 8501
     """
     from study import blinding
-    from study.store.locking import read_lock
 
-    if read_lock(study) is None:
-        raise Finding("The study is not locked, so nothing can be rated yet. Run: evenhand lock")
-    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (a comparison)
-    say(f"Coordinator: http://{shown}:{port}/coordinator/{blinding.coordinator_token(study.key)}")
-    say("Raters: the links of `evenhand links`. Stop with Ctrl-C; saved answers stay saved.")
-    start_server(study, host, port)
+    def told(listening: int) -> None:
+        shown = address or f"http://{'127.0.0.1' if host == ANY_HOST else host}:{listening}"
+        say(f"Coordinator: {shown}/coordinator/{blinding.coordinator_token(study.key)}")
+        say("Raters: the links of `evenhand links`. Stop with Ctrl-C; saved answers stay saved.")
+
+    start_server(study, host, port, address, told)
 
 
-def start_server(study: Study, host: str, port: int) -> None:
+def start_server(
+    study: Study, host: str, port: int, address: str | None, when_listening: Callable[[int], None]
+) -> None:
     """Run the survey app until it is stopped."""
     try:
         from survey_app.serving import serve as run_server
@@ -200,7 +210,7 @@ def start_server(study: Study, host: str, port: int) -> None:
             f"The survey app needs the package {error.name!r}. Install it with "
             'pip install "evenhand[survey]".'
         ) from None
-    run_server(study.folder, host, port)
+    run_server(study.folder, host, port, address=address, when_listening=when_listening)
 
 
 @click.command()

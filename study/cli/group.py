@@ -34,6 +34,8 @@ COMMANDS = {
     "unblind": "study.cli.results:unblind",
     "verify": "study.cli.results:verify",
     "analyse": "study.cli.analyse:analyse",
+    "quantize": "study.cli.models:quantize",
+    "serve-model": "study.cli.models:serve_model",
     "bench": "study.cli.bench:bench",
     "judge": "study.cli.judge:judge",
     "review": "study.cli.review:review",
