@@ -29,11 +29,14 @@ class WrittenReport:
         The report itself, one file for each format.
     tables : tuple of Path
         One CSV file for each table.
+    r_files : tuple of Path
+        The R program and its data, when asked for.
     """
 
     folder: Path
     reports: tuple[Path, ...]
     tables: tuple[Path, ...]
+    r_files: tuple[Path, ...] = ()
 
 
 def build_report(
@@ -80,6 +83,7 @@ def write_report(
     formats: Sequence[str] = ("html",),
     sections: Sequence[str] | None = None,
     created: dt.date | None = None,
+    with_r: bool = False,
 ) -> WrittenReport:
     """Write the report and its tables into a folder, which is made when it is not there.
 
@@ -92,6 +96,8 @@ def write_report(
     sections : sequence of str, optional
     created : date, optional
         Today by default.
+    with_r : bool
+        Also write ``r/report.R`` with the data that it reads: it repeats the main tables in R.
 
     Raises
     ------
@@ -105,7 +111,8 @@ def write_report(
     document = build_report(data, created=created or dt.date.today(), sections=sections)
     folder.mkdir(parents=True, exist_ok=True)
     reports = [_write(document, folder, form) for form in formats]
-    return WrittenReport(folder, tuple(reports), _write_tables(document, folder))
+    r_files = _write_r(data, folder / "r") if with_r else ()
+    return WrittenReport(folder, tuple(reports), _write_tables(document, folder), r_files)
 
 
 def _write(document: Document, folder: Path, form: str) -> Path:
@@ -135,3 +142,13 @@ def _write_tables(document: Document, folder: Path) -> tuple[Path, ...]:
         path.write_bytes(table_csv(table, simulated=document.simulated))
         written.append(path)
     return tuple(written)
+
+
+def _write_r(data: ReportData, folder: Path) -> tuple[Path, ...]:
+    from analysis.report.r_script import r_script, r_tables
+
+    folder.mkdir(exist_ok=True)
+    files = {"report.R": r_script(data).encode("utf-8"), **r_tables(data)}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return tuple(folder / name for name in files)

@@ -93,7 +93,7 @@ def _likert_bar(axes: Axes, y: float, bar: LikertBar, colours: list[str]) -> Non
                 back = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none"}
                 axes.text(
                     left + share / 2, y, f"{100 * share:.0f}", ha="center", va="center",
-                    fontsize=7, bbox=back,
+                    fontsize=7, bbox=back, zorder=4,
                 )  # fmt: skip
         left += share
 

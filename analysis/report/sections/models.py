@@ -208,10 +208,14 @@ def _overall_table(context: ReportContext, fit: ModelFit) -> Table:
             *said,
             f"Fitted by {fit.method}; degrees of freedom by Satterthwaite's method. A response with "
             f"a missing answer has no sum: {fit.n_missing} left out.",
-            *(f"{note}." for note in fit.notes),
+            *(_as_sentence(note) for note in fit.notes),
             *notes.notes(),
         ),
     )
+
+
+def _as_sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:].rstrip('.')}."
 
 
 def _variance_name(e: Estimate) -> str:
@@ -250,7 +254,7 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         (
             "Cumulative-link effects are log odds ratios, the others are in points of the scale. "
             "Holm adjusts the first model's p over the items.",
-            *(f"{remark}." for remark in remarks),
+            *(_as_sentence(remark) for remark in remarks),
             *notes.notes(),
         ),
     )
