@@ -155,6 +155,11 @@ def test_page_needs_nothing_outside_itself(page: _Page) -> None:
             assert name != "src"
 
 
+def test_page_holds_no_address_and_no_nan(source: str) -> None:
+    """Oracle: plain search of the whole file, markup and figures included."""
+    assert "http" not in source and "nan" not in source.lower()
+
+
 def test_page_is_accessible(page: _Page) -> None:
     """Oracle: WCAG's language, heading order, text alternatives, captions, unique ids."""
     assert dict(page.tags)["html"]["lang"] == "en"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from importlib import resources
 
 from analysis.report.blocks import SIMULATED, Block, Document, Figure, Paragraph, Table
 from analysis.report.drawing import figure_svg
 from analysis.report.tables import table_html
+
+_NAMESPACES = re.compile(r' xmlns(?::xlink)?="[^"]*"')
 
 
 def document_html(document: Document) -> str:
@@ -48,6 +51,8 @@ def _paragraph_html(paragraph: Paragraph) -> str:
 def _figure_html(figure: Figure, label: str, simulated: bool) -> str:
     alt = f"{SIMULATED}. {figure.alt}" if simulated else figure.alt
     svg = figure_svg(figure, simulated=simulated)
+    # A page knows these namespaces; without their addresses it names nothing outside itself.
+    svg = _NAMESPACES.sub("", svg)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
     caption = f"<b>{html.escape(label)}.</b> {html.escape(figure.caption)}"
     return (

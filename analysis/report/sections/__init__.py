@@ -32,5 +32,5 @@ SECTIONS: tuple[tuple[str, Callable[[ReportContext], Section]], ...] = (
     ("quality", quality_section),
     ("methods", methods_section),
     ("responses", responses_section),
-    ("provenance", provenance_section),
+    ("made-from", provenance_section),
 )

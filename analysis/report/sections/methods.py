@@ -126,7 +126,7 @@ def provenance_section(context: ReportContext) -> Section:
     words = {"lock": "SHA-256 in the lock", "version": "Version", "seed": "Seed"}
     rows = [Row((name, words[kind], value)) for kind, name, value in (*lock, *seeds, *versions)]
     table = Table(
-        "provenance",
+        "made-from",
         "What this report was made from",
         context.n_text("entry", len(rows)),
         "descriptive",
@@ -138,4 +138,4 @@ def provenance_section(context: ReportContext) -> Section:
         "The same database and the same lock give the same report, byte for byte but for the date. "
         "Each table stands beside this file as CSV with full precision."
     )
-    return Section("provenance", "Lock, seeds and versions", (Paragraph(text), table))
+    return Section("made-from", "Lock, seeds and versions", (Paragraph(text), table))
