@@ -24,8 +24,36 @@ def _calibration(runs: int) -> list[dict[str, Any]]:
     return [{**vars(row), "within": row.within} for row in rows]
 
 
+def _report(_runs: int) -> list[dict[str, Any]]:
+    from analysis.report_benchmark import bench_report
+
+    return [bench_report()]
+
+
+def _survey(_runs: int) -> list[dict[str, Any]]:
+    from study.cli.survey_load import bench_survey
+
+    return bench_survey()
+
+
+def _judge(_runs: int) -> list[dict[str, Any]]:
+    from models.judge.bench import bench_judge
+
+    return list(bench_judge()["rows"])
+
+
+def _judge_worth(_runs: int) -> list[dict[str, Any]]:
+    from analysis.bench_judge_worth import simulate_coverage
+
+    return list(simulate_coverage()["scenarios"])
+
+
 KINDS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "analysis": _analysis,
+    "report": _report,
+    "survey": _survey,
+    "judge": _judge,
+    "judge-worth": _judge_worth,
     "calibration": _calibration,
 }
 
