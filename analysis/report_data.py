@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from study.protocol.schema import AnalysisPlan
+from study.protocol.schema import AnalysisPlan, StandInConditions
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,53 @@ class ReportDemographic:
 
 
 @dataclass(frozen=True)
+class ReportCriterion:
+    """One criterion of the judge.
+
+    Parameters
+    ----------
+    rubric, id, label : str
+    points : tuple of float
+        All points of the scale, ascending; empty for a comparison.
+    """
+
+    rubric: str
+    id: str
+    label: str
+    points: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ReportJudge:
+    """What the judge said, as the report may see it.
+
+    Parameters
+    ----------
+    models : tuple of str
+    criteria : tuple of ReportCriterion
+    verdicts : DataFrame
+        One row per verdict on the study's responses: ``rubric``, ``criterion``, ``prompt``,
+        ``system`` (as in the ratings; empty for comparisons), ``shown`` (tuple of systems in the
+        order in which the judge saw them; empty for single responses), ``winner`` (a system,
+        ``"tie"`` or None), ``replicate``, ``outcome``, ``value`` (nan unless scored), ``low`` and
+        ``high`` (nan for comparisons).
+    probes : DataFrame
+        One row per pair of verdicts, see `analysis.judge_probes.probe_effects`.
+    stand_in_only_if : StandInConditions or None
+        The protocol's condition.
+    simulated : bool
+        True when any verdict was made by rule.
+    """
+
+    models: tuple[str, ...]
+    criteria: tuple[ReportCriterion, ...]
+    verdicts: pd.DataFrame
+    probes: pd.DataFrame
+    stand_in_only_if: StandInConditions | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything that a report is made from.
 
@@ -80,6 +127,8 @@ class ReportData:
         Package -> version.
     seed : int
         Seed of the allocation.
+    judge : ReportJudge or None
+        None without a judge.
     """
 
     title: str
@@ -102,3 +151,4 @@ class ReportData:
     locked_at: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    judge: ReportJudge | None = None
