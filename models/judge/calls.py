@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import os
+import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     import tenacity
 
 LONGEST_BACKOFF_S = 30.0
+POOL_SIZE = 8
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,11 @@ class EndpointAsker:
     def __init__(self, judge: Judge, limits: RateLimits) -> None:
         self._judge = judge
         self._limits = limits
-        self._client = open_client(judge)
+        # A pool looks at all of its connections for every request, so many small ones are faster.
+        pools = math.ceil(judge.concurrency / POOL_SIZE)
+        certificates = _certificates()
+        self._clients = [open_client(judge, certificates) for _ in range(pools)]
+        self._free = deque(self._clients * POOL_SIZE)
 
     async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
         """Answer one request (see :class:`Asker`).
@@ -139,7 +147,8 @@ class EndpointAsker:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for client in self._clients:
+            await client.close()
 
     def _wait(self) -> Callable[[tenacity.RetryCallState], float]:
         import tenacity
@@ -160,12 +169,19 @@ class EndpointAsker:
         tokens: int,
         attempts: _Attempts,
     ) -> dict[str, Any]:
+        import httpx2
+
         await self._limits.admit(tokens)
         attempts.number += 1
+        client = self._free.popleft()
         started = time.perf_counter()
         try:
-            response = await self._client.chat.completions.with_raw_response.create(
-                **request, extra_headers={"Idempotency-Key": idempotency_key}
+            # The typed method would walk through the whole request before it sends it as it is.
+            response = await client.post(
+                "/chat/completions",
+                body=dict(request),
+                cast_to=httpx2.Response,
+                options={"headers": {"Idempotency-Key": idempotency_key}},
             )
             return {"body": response.text}
         except Exception as error:
@@ -175,6 +191,7 @@ class EndpointAsker:
             attempts.in_doubt += failed.in_doubt
             raise failed from error
         finally:
+            self._free.append(client)
             attempts.latency_s = time.perf_counter() - started
 
     def _failure(self, error: Exception) -> _Failed | None:
@@ -249,17 +266,26 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max(seconds, 0.0) if seconds == seconds else None
 
 
-def open_client(judge: Judge) -> Any:
-    """The official asynchronous client: no settings from the environment, no redirects, no retries.
-
-    Retries are ours, so that the ledger knows of each.
-    """
+def _certificates() -> ssl.SSLContext:
+    """The known certificates, read once for all clients."""
     try:
-        import openai
+        import httpx2
     except ImportError as error:
         raise ModelError(
             f"The judge needs the package 'openai'. Install it with: {INSTALL_COMMAND}"
         ) from error
+    context: ssl.SSLContext = httpx2.create_ssl_context()
+    return context
+
+
+def open_client(judge: Judge, certificates: ssl.SSLContext) -> Any:
+    """The official asynchronous client: no settings from the environment, no redirects, no retries.
+
+    Retries are ours, so that the ledger knows of each.
+    """
+    import httpx2
+    import openai
+
     parts = urlsplit(judge.endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ModelError(
@@ -267,10 +293,7 @@ def open_client(judge: Judge) -> Any:
             "http://127.0.0.1:8000/v1."
         )
     timeout = openai.Timeout(judge.timeout_s, connect=min(10.0, judge.timeout_s), pool=None)
-    connections = judge.concurrency + 8
-    import httpx2
-
-    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    limits = httpx2.Limits(max_connections=POOL_SIZE, max_keepalive_connections=POOL_SIZE)
     with _without_ambient_settings():
         return openai.AsyncOpenAI(
             api_key=_key_of(judge) or "none",
@@ -278,7 +301,7 @@ def open_client(judge: Judge) -> Any:
             timeout=timeout,
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(
-                follow_redirects=False, timeout=timeout, limits=limits
+                follow_redirects=False, timeout=timeout, limits=limits, verify=certificates
             ),
         )
 

@@ -220,7 +220,7 @@ class _Run:
                 # Only an error of the ledger or a defect ends calls that are under way.
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(self.judge.concurrency, len(self.left.todo))):
-                        group.create_task(self._worker(todo, writer))
+                        group.create_task(self._worker(todo, writer, group))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
@@ -246,29 +246,74 @@ class _Run:
             if handles:
                 loop.remove_signal_handler(signal.SIGINT)
 
-    async def _worker(self, todo: Iterator[JudgeCall], writer: LedgerWriter) -> None:
-        while not self.summary.stopped and (call := next(todo, None)) is not None:
-            if not await self._reserve(call):
-                return
-            call_id = await writer.sent(call.planned)
-            round_ = self.left.rounds.get(call.planned.cache_key, 0) + 1
-            try:
-                answer = await self.asker.ask(
-                    call.planned.request,
-                    idempotency_key=f"{call.planned.cache_key}-{round_}",
-                    tokens=call.tokens_at_most,
-                )
-            except ModelError as error:
-                # Nothing was judged: the row says that it failed, and it is no outcome.
-                refused = Answer(None, {"kind": "refused", "message": str(error)}, 1, 0, 0.0)
-                result = call_result(self.judge, call, call_id, refused)
-                await writer.ended(dataclasses.replace(result, verdicts=()))
-                self._settle(call, result)
-                self._end(error)
-                return
-            result = call_result(self.judge, call, call_id, answer)
-            await writer.ended(result)
-            self._settle(call, result)
+    async def _worker(
+        self, todo: Iterator[JudgeCall], writer: LedgerWriter, group: asyncio.TaskGroup
+    ) -> None:
+        """One call after the other; the disk works while the endpoint does.
+
+        While a call is under way, the row of the next one is committed, and while the next one is
+        under way, the answer of this one. So a kill leaves at most two calls of each worker open.
+        """
+        ready = await self._prepare(todo, writer)
+        kept: asyncio.Task[None] | None = None
+        while ready is not None:
+            call, call_id = ready
+            if self.summary.stopped:
+                unsent = Answer(None, {"kind": "not sent", "message": "not sent"}, 0, 0, 0.0)
+                await self._keep(call, call_id, unsent, writer, is_outcome=False)
+                break
+            coming = group.create_task(self._prepare(todo, writer))
+            answer, refused = await self._ask(call)
+            if kept is not None:
+                await kept
+            kept = group.create_task(
+                self._keep(call, call_id, answer, writer, is_outcome=not refused)
+            )
+            ready = await coming
+        if kept is not None:
+            await kept
+
+    async def _prepare(
+        self, todo: Iterator[JudgeCall], writer: LedgerWriter
+    ) -> tuple[JudgeCall, int] | None:
+        """The next call with its row committed, or None when there is none to make."""
+        if self.summary.stopped or (call := next(todo, None)) is None:
+            return None
+        if not await self._reserve(call):
+            return None
+        return call, await writer.sent(call.planned)
+
+    async def _ask(self, call: JudgeCall) -> tuple[Answer, bool]:
+        """The answer, and whether the endpoint refused the judge as such."""
+        round_ = self.left.rounds.get(call.planned.cache_key, 0) + 1
+        try:
+            answer = await self.asker.ask(
+                call.planned.request,
+                idempotency_key=f"{call.planned.cache_key}-{round_}",
+                tokens=call.tokens_at_most,
+            )
+        except ModelError as error:
+            self._end(error)
+            return Answer(None, {"kind": "refused", "message": str(error)}, 1, 0, 0.0), True
+        return answer, False
+
+    async def _keep(
+        self,
+        call: JudgeCall,
+        call_id: int,
+        answer: Answer,
+        writer: LedgerWriter,
+        *,
+        is_outcome: bool,
+    ) -> None:
+        """Commit how a call ended; only then does it count."""
+        result = call_result(self.judge, call, call_id, answer)
+        if not is_outcome:
+            result = dataclasses.replace(result, verdicts=())
+        await writer.ended(result)
+        self.budget.settle(call.planned.cost_at_most, result.cost)
+        self.settled.set()
+        if is_outcome:
             self._count(result, answer)
 
     async def _reserve(self, call: JudgeCall) -> bool:
@@ -284,10 +329,6 @@ class _Run:
             self.settled.clear()
             await self.settled.wait()
         return True
-
-    def _settle(self, call: JudgeCall, result: CallResult) -> None:
-        self.budget.settle(call.planned.cost_at_most, result.cost)
-        self.settled.set()
 
     def _end(self, error: ModelError) -> None:
         self.error = self.error or error

@@ -8,7 +8,7 @@ belongs to a request whose answer, if there was one, was lost with the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -180,25 +180,32 @@ def record_sent(study: Study, calls: Sequence[PlannedCall]) -> list[int]:
         When the study is not locked: its responses could still change under the verdicts.
     """
     table = tables.verdict_call
-    ids = []
+    ids: dict[str, int] = {}
     with study.writing() as connection:
         if not connection.execute(select(tables.study.c.locked_at)).scalar_one():
             raise LockError(
                 "The study is not locked, so its responses can still change. Run `evenhand lock` "
                 "before `evenhand judge`."
             )
+        keys = [call.cache_key for call in calls]
+        rounds: dict[str, list[Any]] = {}
+        for row in connection.execute(
+            select(table.c.id, table.c.cache_key, table.c.state).where(table.c.cache_key.in_(keys))
+        ):
+            rounds.setdefault(row.cache_key, []).append(row)
+        new = []
         for call in calls:
-            rounds = connection.execute(
-                select(table.c.id, table.c.state).where(table.c.cache_key == call.cache_key)
-            ).all()
-            open_row = next((row for row in rounds if row.state != "answered"), None)
+            known = rounds.get(call.cache_key, [])
+            open_row = next((row for row in known if row.state != "answered"), None)
             if open_row is not None:
                 _send_again(connection, call, open_row.id, lost=open_row.state == "sent")
-                ids.append(int(open_row.id))
-                continue
-            new = insert(table).values(**_columns(call), round=len(rounds) + 1)
-            ids.append(int(connection.execute(new.returning(table.c.id)).scalar_one()))
-    return ids
+                ids[call.cache_key] = int(open_row.id)
+            else:
+                new.append(_columns(call) | {"round": len(known) + 1})
+        if new:
+            made = insert(table).returning(table.c.cache_key, table.c.id)
+            ids.update((row.cache_key, int(row.id)) for row in connection.execute(made, new))
+    return [ids[call.cache_key] for call in calls]
 
 
 def _send_again(connection: Connection, call: PlannedCall, call_id: int, *, lost: bool) -> None:
@@ -275,7 +282,9 @@ def record_results(study: Study, results: Sequence[CallResult]) -> None:
                     answered_at=now(),
                 )
             )
-            _insert_verdicts(connection, result.call_id, result.parser_version, result.verdicts)
+        for version in sorted({result.parser_version for result in results}):
+            read = {r.call_id: r.verdicts for r in results if r.parser_version == version}
+            _insert_verdicts(connection, version, read)
 
 
 def _cost(result: CallResult) -> dict[str, Any]:
@@ -292,35 +301,39 @@ def record_reading(
 ) -> None:
     """Keep what a parser reads in a reply that is in the ledger; an older reading stays."""
     with study.writing() as connection:
-        _insert_verdicts(connection, call_id, parser_version, verdicts)
+        _insert_verdicts(connection, parser_version, {call_id: verdicts})
 
 
 def _insert_verdicts(
-    connection: Connection, call_id: int, parser_version: int, verdicts: Iterable[VerdictRecord]
+    connection: Connection, parser_version: int, read: Mapping[int, Sequence[VerdictRecord]]
 ) -> None:
     verdict = tables.verdict.c
     # A call that failed before and is answered now: its outcome is the new one.
     connection.execute(
         tables.verdict.delete().where(
-            verdict.call_id == call_id, verdict.parser_version == parser_version
+            verdict.call_id.in_(list(read)), verdict.parser_version == parser_version
         )
     )
-    for record in verdicts:
-        connection.execute(
-            insert(tables.verdict).values(
-                call_id=call_id,
-                parser_version=parser_version,
-                criterion=record.criterion,
-                outcome=record.outcome,
-                value=record.value,
-                label=record.label,
-                low=record.low,
-                high=record.high,
-                reason=record.reason,
-                detail=_json(record.detail),
-                parsed_at=now(),
-            )
-        )
+    at = now()
+    rows = [
+        {
+            "call_id": call_id,
+            "parser_version": parser_version,
+            "criterion": record.criterion,
+            "outcome": record.outcome,
+            "value": record.value,
+            "label": record.label,
+            "low": record.low,
+            "high": record.high,
+            "reason": record.reason,
+            "detail": _json(record.detail),
+            "parsed_at": at,
+        }
+        for call_id, verdicts in read.items()
+        for record in verdicts
+    ]
+    if rows:
+        connection.execute(insert(tables.verdict), rows)
 
 
 def read_calls(study: Study) -> list[LedgerCall]:
