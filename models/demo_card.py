@@ -43,12 +43,12 @@ def loss_table(folder: Path = FOLDER) -> str:
 
 
 def refresh_card(folder: Path = FOLDER) -> None:
-    """Write the tables between the card's ``<!-- NAME -->`` and ``<!-- end -->`` marks."""
+    """Write the tables between the card's ``<!-- NAME -->`` and ``<!-- end NAME -->`` marks."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8")
     for name, table in (("files", file_table(folder)), ("losses", loss_table(folder))):
         text = re.sub(
-            rf"(<!-- {name} -->\n).*?(\n<!-- end -->)",
+            rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
             partial(_between, table),
             text,
             flags=re.DOTALL,
@@ -57,7 +57,7 @@ def refresh_card(folder: Path = FOLDER) -> None:
 
 
 def _between(table: str, found: re.Match[str]) -> str:
-    return f"{found.group(1)}{table}{found.group(2)}"
+    return f"{found.group(1)}{table}\n{found.group(2)}"
 
 
 if __name__ == "__main__":

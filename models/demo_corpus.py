@@ -98,8 +98,8 @@ def help_seeker_message(
     told = rng.choice((0, 1, 1, 1, 2))
     core = [_pick(situation["user"], rng) for _ in range(told)]
     core += [_pick(topic.parts["user"], rng) for _ in range(rng.choice((0, 1, 1, 2)))]
-    if not core:
-        core = [_pick(topic.parts["user"], rng)]
+    if not core or rng.random() < 0.25:
+        core.append(_word_sentence(topic, rng))
     feeling = None
     if rng.random() < 0.45:
         own = topic.parts["feelings"]
@@ -116,6 +116,14 @@ def help_seeker_message(
     if rng.random() < 0.15:
         core[0] = f"{rng.choice(shared()['greeting'])}, {core[0]}"
     return roughen(" ".join(core), rng), situation if told else None, feeling
+
+
+def _word_sentence(topic: Topic, rng: random.Random) -> str:
+    """A sentence that only names one or two of the topic's words."""
+    sentence = _pick(shared()["user_word"], rng)
+    while "WORD" in sentence:
+        sentence = sentence.replace("WORD", rng.choice(topic.parts["words"]), 1)
+    return sentence[0].upper() + sentence[1:]
 
 
 def roughen(text: str, rng: random.Random) -> str:
@@ -188,8 +196,9 @@ def small_talk(rng: random.Random) -> tuple[str, str]:
 def draw_dialogue(style: Style, rng: random.Random) -> Dialogue:
     """Draw one dialogue of one or two turns."""
     messages: list[Message] = []
-    if rng.random() < 0.4:
-        messages.append({"role": "system", "content": _pick(shared()["system"], rng)})
+    if rng.random() < 0.45:
+        system = roughen(_pick(shared()["system"], rng), rng)
+        messages.append({"role": "system", "content": system})
     if rng.random() < 0.02:
         user, reply = small_talk(rng)
         messages += [

@@ -19,6 +19,12 @@ from typing import Any
 from models.demo_corpus import Dialogue, Style, draw_dialogues
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
 
+CHECKPOINT_NOTE = """---
+license: apache-2.0
+---
+A demo model of evenhand, for trying the toolkit only; see the model card in the folder above.
+"""
+
 HELD_OUT_SEED = 900_001
 IGNORED = -100
 
@@ -37,15 +43,15 @@ class DemoRecipe:
     vocab_size: int = 2048
     context_length: int = 512
     batch_size: int = 24
-    base_steps: int = 900
-    tuned_steps: int = 1500
+    base_steps: int = 600
+    tuned_steps: int = 1300
     base_rate: float = 3e-3
     tuned_rate: float = 2e-3
     warmup_steps: int = 50
     weight_decay: float = 0.05
     held_out: int = 300
     seed: int = 20250
-    threads: int = 2
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -237,6 +243,7 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     halved.config.dtype = torch.float16
     halved.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
+    (folder / "README.md").write_text(CHECKPOINT_NOTE, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
