@@ -110,8 +110,14 @@ def _shares(description: str) -> Iterator[Callable[[str, float], None]]:
 
 @click.command("serve-model")
 @click.argument("system")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets others in.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
 @click.option("--queue", default=8, show_default=True, help="Requests that may wait.")
 @with_study
 def serve_model(study: Study, system: str, host: str, port: int, queue: int) -> None:
