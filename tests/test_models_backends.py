@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +122,33 @@ def test_same_seed_same_text_and_another_seed_another_text(checkpoint: Path) -> 
     )
     assert top_1.raw_text == greedy.raw_text
     backend.close()
+
+
+def test_another_process_writes_the_same_and_shows_no_noise(checkpoint: Path) -> None:
+    """Property: nothing of this process goes into a reply; torchao's warnings stay unseen."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from models.backends.transformers_backend import TransformersBackend\n"
+        "from models.decoding import DecodingSettings\n"
+        "messages = [{'role': 'user', 'content': 'I cannot sleep before the exam.'}]\n"
+        "settings = DecodingSettings(max_new_tokens=30, temperature=1.0, seed=3)\n"
+        "reply = TransformersBackend(Path(sys.argv[1])).generate(messages, settings)\n"
+        "print(ascii(reply.raw_text))\n"
+    )
+    root = str(Path(__file__).resolve().parents[1])
+    other = subprocess.run(
+        [sys.executable, "-c", code, str(checkpoint)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": root, "PYTHONHASHSEED": "77"},
+    )
+    backend = open_backend(
+        system("transformers", model=str(checkpoint)), study_folder=checkpoint.parent
+    )
+    here = backend.generate(MESSAGES, DecodingSettings(max_new_tokens=30, temperature=1.0, seed=3))
+    assert (other.stdout.strip(), other.stderr) == (ascii(here.raw_text), "")
 
 
 def test_pieces_stop_string_and_full_context(checkpoint: Path) -> None:
@@ -305,8 +335,6 @@ def test_missing_package_names_the_command(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Setting a module to None makes its import fail as on a machine without the extra."""
-    import sys
-
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ModelError, match=r'pip install "evenhand\[models\]"'):
         open_backend(system("transformers", model=str(checkpoint)), study_folder=checkpoint.parent)

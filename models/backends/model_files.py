@@ -127,7 +127,8 @@ def _declared_path(system: System, study_folder: Path) -> Path:
 
 
 def _shipped_names() -> str:
-    names = sorted(path.name for path in SHIPPED_FOLDER.glob("demo-*") if path.suffix != ".json")
+    models = (path for path in SHIPPED_FOLDER.glob("demo-*") if path.suffix in {"", ".pte"})
+    names = sorted(path.name for path in models)
     return ", ".join(f"{SHIPPED_PREFIX}{name}" for name in names) or "none in this installation"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,16 +135,16 @@ def _load(checkpoint: Path, precision: Precision) -> tuple[Any, Any]:
     # Untyped in transformers' own annotations.
     library: Any = transformers
     library.utils.logging.disable_progress_bar()
-    library.utils.logging.set_verbosity_error()
     try:
-        tokenizer = library.AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-        model, loading = library.AutoModelForCausalLM.from_pretrained(
-            checkpoint,
-            local_files_only=True,
-            dtype=dtypes[precision],
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        with _without_warnings():
+            tokenizer = library.AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+            model, loading = library.AutoModelForCausalLM.from_pretrained(
+                checkpoint,
+                local_files_only=True,
+                dtype=dtypes[precision],
+                use_safetensors=True,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
             f"The checkpoint at {checkpoint} cannot be loaded: {_first_line(error)}. "
@@ -155,6 +157,21 @@ def _load(checkpoint: Path, precision: Precision) -> tuple[Any, Any]:
             f"conversation is written for it. Add a chat_template.jinja to the folder."
         )
     return tokenizer, model.eval()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep the libraries' log lines from the user.
+
+    torchao warns of GPU libraries that it cannot load and torch of torchao's classes; what matters
+    of a checkpoint is checked after loading.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _refuse_incomplete(checkpoint: Path, loading: Mapping[str, Any]) -> None:
