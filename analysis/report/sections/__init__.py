@@ -10,6 +10,7 @@ from analysis.report.sections.agreement import agreement_section
 from analysis.report.sections.contrast import contrast_section
 from analysis.report.sections.flow import flow_section
 from analysis.report.sections.frequencies import frequency_section, group_frequency_section
+from analysis.report.sections.judge import judge_section
 from analysis.report.sections.materials import materials_section, responses_section
 from analysis.report.sections.methods import methods_section, provenance_section
 from analysis.report.sections.models import models_section
@@ -27,6 +28,7 @@ SECTIONS: tuple[tuple[str, Callable[[ReportContext], Section]], ...] = (
     ("totals", totals_section),
     ("subgroups", subgroup_section),
     ("agreement", agreement_section),
+    ("judge", judge_section),
     ("reliability", reliability_section),
     ("models", models_section),
     ("quality", quality_section),

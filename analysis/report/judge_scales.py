@@ -1,0 +1,193 @@
+"""The judge's verdicts laid beside the ratings, and the comparisons that the section shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.alternative_annotator import AlternativeAnnotatorTest, alternative_annotator_test
+from analysis.judge_agreement import JudgeAgreement, judge_agreement
+from analysis.report.context import ReportContext
+from analysis.report.shaping import BoolArray, FloatArray, IntArray
+from analysis.report_data import ReportJudge
+
+# A study of ordinary size gets 1,000 replicates; a very large one fewer, and says so.
+_MOST_REPLICATES, _LEAST_REPLICATES, _CELLS = 1000, 200, 20_000_000
+DEFAULT_EPSILON = 0.15
+
+
+@dataclass(frozen=True)
+class JudgedScale:
+    """Criteria of one rubric that people answer as items, all on one scale.
+
+    Parameters
+    ----------
+    context : ReportContext
+    rubric : str
+    places : tuple of int
+        The items' places in the study.
+    labels : tuple of str
+    points : tuple of float
+    verdicts : ndarray, shape (items, responses)
+        Mean over replicates; responses are ordered by system, then prompt, as in
+        ``context.item_matrix``.
+    """
+
+    context: ReportContext
+    rubric: str
+    places: tuple[int, ...]
+    labels: tuple[str, ...]
+    points: tuple[float, ...]
+    verdicts: FloatArray
+
+    @cached_property
+    def system(self) -> IntArray:
+        """Place of each response's system."""
+        prompts = len(self.context.shaped.prompt_ids)
+        return np.repeat(np.arange(len(self.context.data.systems)), prompts)
+
+    @cached_property
+    def prompt(self) -> NDArray[np.str_]:
+        """Prompt of each response."""
+        prompts = np.array(self.context.shaped.prompt_ids, dtype=np.str_)
+        return np.tile(prompts, len(self.context.data.systems))
+
+    @cached_property
+    def words(self) -> FloatArray:
+        """Words of each response; nan where its text is not there."""
+        shaped, systems = self.context.shaped, self.context.data.systems
+        counted = {
+            (str(row.system), str(row.prompt)): float(len(str(row.text).split()))
+            for row in self.context.data.responses.itertuples()
+        }
+        places = [(s.id, p) for s in systems for p in shaped.prompt_ids]
+        return np.array([counted.get(place, np.nan) for place in places])
+
+    def names(self, items: Sequence[int]) -> list[str]:
+        """System of each unit when these items are stacked."""
+        labels = self.context.system_labels
+        return [labels[i] for _ in items for i in self.system]
+
+    def ratings(self, items: Sequence[int], raters: BoolArray) -> FloatArray:
+        """People's ratings of these items, stacked: (items x responses, raters)."""
+        tables = [self.context.item_matrix(self.places[i], raters) for i in items]
+        return np.vstack(tables)
+
+    def agreement(self, items: Sequence[int], raters: BoolArray) -> JudgeAgreement:
+        """Judge against the people of a group on these items."""
+        ratings = self.ratings(items, raters)
+        cells = max(1, ratings.size)
+        return judge_agreement(
+            ratings,
+            self.verdicts[list(items)].ravel(),
+            self.points,
+            prompts=np.tile(self.prompt, len(items)),
+            systems=self.names(items),
+            lengths=np.tile(self.words, len(items)),
+            replicates=int(np.clip(_CELLS // cells, _LEAST_REPLICATES, _MOST_REPLICATES)),
+            level=self.context.level,
+            seed=self.context.data.seed,
+        )
+
+    def annotator_test(
+        self, items: Sequence[int], raters: BoolArray, epsilon: float, threshold: float
+    ) -> AlternativeAnnotatorTest:
+        """The alternative-annotator test on these items, prompts as clusters."""
+        return alternative_annotator_test(
+            self.ratings(items, raters),
+            self.verdicts[list(items)].ravel(),
+            clusters=np.tile(self.prompt, len(items)),
+            epsilon=epsilon,
+            threshold=threshold,
+            level=self.context.level,
+        )
+
+    def scores(self, raters: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Mean over items of each response: by people, and by the judge (nan with a gap)."""
+        people = np.stack([_row_means(self.ratings([i], raters)) for i in range(len(self.places))])
+        return people.mean(axis=0), self.verdicts.mean(axis=0)
+
+
+def _row_means(table: FloatArray) -> FloatArray:
+    given = (~np.isnan(table)).sum(axis=1)
+    sums = np.nansum(table, axis=1)
+    return np.asarray(np.divide(sums, given, out=np.full(len(sums), np.nan), where=given > 0))
+
+
+def judged_scales(context: ReportContext, judge: ReportJudge) -> list[JudgedScale]:
+    """Criteria that are also items on the same scale, by rubric and scale."""
+    items = {item.id: place for place, item in enumerate(context.data.items)}
+    found: dict[tuple[str, tuple[float, ...]], list[tuple[int, str, str]]] = {}
+    for criterion in judge.criteria:
+        place = items.get(criterion.id)
+        if place is None or not criterion.points:
+            continue
+        points = tuple(float(p) for p in context.points(context.data.items[place]))
+        if points == criterion.points:
+            label = context.data.items[place].label
+            found.setdefault((criterion.rubric, points), []).append((place, label, criterion.id))
+    scales = []
+    for (rubric, points), rows in found.items():
+        verdicts = np.stack([_verdicts(context, judge, rubric, name) for _, _, name in rows])
+        places, labels = tuple(r[0] for r in rows), tuple(r[1] for r in rows)
+        scales.append(JudgedScale(context, rubric, places, labels, points, verdicts))
+    return scales
+
+
+def _verdicts(
+    context: ReportContext, judge: ReportJudge, rubric: str, criterion: str
+) -> FloatArray:
+    frame = judge.verdicts
+    rows = frame[(frame["rubric"] == rubric) & (frame["criterion"] == criterion)]
+    means = rows.groupby(["system", "prompt"], observed=True)["value"].mean()
+    places = means.index.to_frame(index=False).astype(str).itertuples(index=False, name=None)
+    known = dict(zip(places, means.to_numpy(dtype=np.float64), strict=True))
+    systems, prompts = context.data.systems, context.shaped.prompt_ids
+    return np.array([known.get((s.id, p), np.nan) for s in systems for p in prompts])
+
+
+@dataclass(frozen=True)
+class PeopleResults:
+    """What the judge is worth against one group on one scale."""
+
+    scale: JudgedScale
+    key: str
+    label: str
+    raters: BoolArray
+    by_item: tuple[tuple[str, str, JudgeAgreement], ...]
+    tests: tuple[tuple[str, str, AlternativeAnnotatorTest], ...]
+
+    @property
+    def together(self) -> JudgeAgreement:
+        """All items."""
+        return self.by_item[-1][2]
+
+    @property
+    def test(self) -> AlternativeAnnotatorTest:
+        """All items."""
+        return self.tests[-1][2]
+
+
+def people_results(
+    scale: JudgedScale, key: str, label: str, raters: BoolArray, epsilon: float, threshold: float
+) -> PeopleResults:
+    """Compute all comparisons once; tables, figures and the conditions share them."""
+    items = scale.context.data.items
+    scopes = [(items[p].id, scale.labels[i], [i]) for i, p in enumerate(scale.places)]
+    if len(scopes) > 1:
+        scopes.append(("all", "All items", list(range(len(scale.places)))))
+    return PeopleResults(
+        scale,
+        key,
+        label,
+        raters,
+        tuple((k, name, scale.agreement(rows, raters)) for k, name, rows in scopes),
+        tuple(
+            (k, name, scale.annotator_test(rows, raters, epsilon, threshold))
+            for k, name, rows in scopes
+        ),
+    )

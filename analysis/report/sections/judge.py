@@ -1,0 +1,154 @@
+"""What the judge is worth on this study."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.judge_stand_in import StandInAnswer, stand_in_answer
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    one_group,
+)
+from analysis.report.context import ReportContext
+from analysis.report.judge_scales import (
+    DEFAULT_EPSILON,
+    PeopleResults,
+    judged_scales,
+    people_results,
+)
+from analysis.report.sections.judge_calls import call_blocks
+from analysis.report.sections.judge_people import people_blocks
+from analysis.report_data import ReportJudge
+from study.protocol.schema import StandInConditions
+
+
+def judge_section(context: ReportContext) -> Section:
+    """Outcomes, agreement with people beside people's own, bias, corrected scores, the condition."""
+    judge = context.data.judge
+    heading = "The LLM judge"
+    if judge is None:
+        return Section("judge", heading)
+    blocks: list[Block] = [Paragraph(_opening(judge))]
+    if judge.simulated:
+        blocks.append(
+            Paragraph(
+                "Verdicts in this section were made by rule, not by a language model. They show that the "
+                "machinery works and say nothing about any judge.",
+                "notice",
+            )
+        )
+    found = _against_people(context, judge)
+    blocks += _answer_blocks(context, judge, found)
+    blocks += call_blocks(context, judge)
+    if not found:
+        blocks.append(Paragraph(_nobody()))
+    for results in found:
+        blocks += people_blocks(results)
+    return Section("judge", heading, tuple(blocks))
+
+
+def _opening(judge: ReportJudge) -> str:
+    models = ", ".join(judge.models)
+    several = (
+        " Verdicts of several models are pooled here, so no figure belongs to any one of them."
+        if len(judge.models) > 1
+        else ""
+    )
+    return (
+        f"The judge is {models}; the ledger holds {len(judge.verdicts)} verdicts on the study’s "
+        f"responses.{several} It never saw which system wrote a response. Its figures stand beside "
+        "those of people among themselves: a judge cannot be asked to agree with raters more than "
+        "they agree with one another. It is an instrument under test, and its scores enter no other "
+        "section of this report."
+    )
+
+
+def _nobody() -> str:
+    return (
+        "No criterion of the judge is also an item that people answered on the same scale, or nobody "
+        "rated, so the judge cannot be compared with people."
+    )
+
+
+def _against_people(context: ReportContext, judge: ReportJudge) -> list[PeopleResults]:
+    conditions = judge.stand_in_only_if
+    found = []
+    for scale in judged_scales(context, judge):
+        for key, label, raters in context.group_samples:
+            declared = conditions is not None and conditions.group == key
+            epsilon = conditions.epsilon if conditions and declared else DEFAULT_EPSILON
+            threshold = conditions.winning_rate_at_least if conditions and declared else 0.5
+            found.append(people_results(scale, key, label, raters, epsilon, threshold))
+    return found
+
+
+def _answer_blocks(
+    context: ReportContext, judge: ReportJudge, found: list[PeopleResults]
+) -> list[Block]:
+    conditions = judge.stand_in_only_if
+    if conditions is None:
+        return [
+            Paragraph(
+                "The protocol does not say when the judge may stand in for people, so this report gives "
+                "no answer to that question."
+            )
+        ]
+    ours = [r for r in found if r.key == conditions.group]
+    if not ours:
+        return [
+            Paragraph(
+                f"May the judge stand in for the group {conditions.group!r}? Cannot be answered: no item "
+                "was both rated by this group and judged on the same scale.",
+                "notice",
+            )
+        ]
+    blocks: list[Block] = []
+    for results in ours:
+        answer = stand_in_answer(
+            conditions,
+            test=results.test,
+            kappa=results.together.kappa.judge,
+            bias_by_system=results.together.bias_by_system,
+        )
+        text = (
+            f"May the judge (rubric {results.scale.rubric}) stand in for people of the group "
+            f"{results.label}? {answer.answer.capitalize()}. {answer.because}."
+        )
+        blocks += [
+            Paragraph(text, "notice"),
+            _condition_table(context, conditions, results, answer),
+        ]
+    return blocks
+
+
+def _condition_table(
+    context: ReportContext,
+    conditions: StandInConditions,
+    results: PeopleResults,
+    answer: StandInAnswer,
+) -> Table:
+    rows = [Row((c.condition, c.answer, c.because)) for c in answer.conditions]
+    return Table(
+        f"judge-stand-in-{results.scale.rubric}-{results.key}",
+        f"The protocol’s conditions for standing in for people: {results.label}",
+        context.n_text("condition", len(rows)),
+        context.declared,
+        (Column("Condition", False), Column("Holds", False), Column("Because", False)),
+        one_group(rows),
+        pd.DataFrame(
+            [
+                {
+                    "group": conditions.group,
+                    "condition": c.condition,
+                    "answer": c.answer,
+                    "because": c.because,
+                }
+                for c in answer.conditions
+            ]
+        ),
+    )

@@ -1,0 +1,234 @@
+"""The judge by itself: outcomes of its calls, comparisons, repeats and probes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.judge_consistency import (
+    comparison_self_agreement,
+    order_effects,
+    score_self_agreement,
+)
+from analysis.judge_outcomes import OUTCOMES, OutcomeSummary, summarise_outcomes
+from analysis.judge_probes import ProbeEffect, probe_effects
+from analysis.pairwise_preference import Comparison, davidson
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Footnotes,
+    Row,
+    RowGroup,
+    Table,
+    one_group,
+    tidy,
+)
+from analysis.report.context import ReportContext
+from analysis.report.numbers import level_text, percent
+from analysis.report_data import ReportCriterion, ReportJudge
+from analysis.results import Estimate
+
+
+def call_blocks(context: ReportContext, judge: ReportJudge) -> list[Block]:
+    """Everything that needs no people."""
+    blocks: list[Block] = []
+    if len(judge.verdicts):
+        blocks.append(_outcome_table(context, judge))
+        blocks += _comparison_tables(context, judge)
+        blocks.append(_repeat_table(context, judge))
+    if len(judge.probes):
+        blocks.append(_probe_table(context, judge))
+    return blocks
+
+
+def _label(judge: ReportJudge, rubric: str, criterion: str) -> str:
+    found = (c.label for c in judge.criteria if (c.rubric, c.id) == (rubric, criterion))
+    return f"{next(found, criterion)} ({rubric})"
+
+
+def _per_system(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """A comparison counts for every system that it shows."""
+    single = verdicts[verdicts["system"] != ""]
+    compared = verdicts[verdicts["system"] == ""]
+    spread = compared.assign(system=compared["shown"]).explode("system")
+    return pd.concat([single, spread]) if len(spread) else single
+
+
+def _outcome_table(context: ReportContext, judge: ReportJudge) -> Table:
+    labels = {s.id: s.label for s in context.data.systems}
+    rows: dict[tuple[str, str], list[OutcomeSummary]] = {}
+    for found in summarise_outcomes(_per_system(judge.verdicts), level=context.level):
+        rows.setdefault((found.rubric, found.criterion), []).append(found)
+    notes, groups, flat = Footnotes(), [], []
+    for (rubric, criterion), summaries in rows.items():
+        shown = []
+        for s in sorted(summaries, key=lambda s: list(labels).index(s.system)):
+            shares = [f"{n} ({percent(n, s.n, 1)} %)" if n else "0" for _, n in s.counts]
+            means = [notes.with_interval(e) for e in (s.mean, s.worst, s.best)]
+            shown.append(Row((labels[s.system], str(s.n), *shares, *means)))
+            keys = {"rubric": rubric, "criterion": criterion, "system": s.system}
+            flat += [({**keys, "outcome": o}, e) for o, e in s.shares]
+            flat += [({**keys, "outcome": ""}, e) for e in (s.mean, s.worst, s.best)]
+        groups.append(RowGroup(_label(judge, rubric, criterion), tuple(shown)))
+    text = (
+        "Nothing is imputed. Worst and best: the mean if every verdict without a score had the lowest, "
+        f"or the highest, point. Intervals, {level_text(context.level)}, take prompts as clusters."
+    )
+    heads = (*(o.capitalize() for o in OUTCOMES), "Mean of the scored", "Worst", "Best")
+    return Table(
+        "judge-outcomes",
+        "What became of the judge’s verdicts",
+        context.n_text("verdict", len(judge.verdicts)),
+        "descriptive",
+        (Column("System", False), Column("n"), *(Column(h) for h in heads)),
+        tuple(groups),
+        tidy(flat),
+        (text, *notes.notes()),
+    )
+
+
+def comparisons_of(judge: ReportJudge, criterion: ReportCriterion) -> list[Comparison]:
+    """The verdicts of one criterion that compares."""
+    frame = judge.verdicts
+    rows = frame[(frame["rubric"] == criterion.rubric) & (frame["criterion"] == criterion.id)]
+    columns = (rows[name].tolist() for name in ("shown", "winner", "prompt", "replicate"))
+    return [
+        Comparison(
+            tuple(shown), winner if isinstance(winner, str) else None, str(prompt), int(replicate)
+        )
+        for shown, winner, prompt, replicate in zip(*columns, strict=True)
+        if len(shown) > 1
+    ]
+
+
+def _comparison_tables(context: ReportContext, judge: ReportJudge) -> list[Block]:
+    labels = {s.id: s.label for s in context.data.systems}
+    notes, groups, flat = Footnotes(), [], []
+    for criterion in judge.criteria:
+        found = [] if criterion.points else comparisons_of(judge, criterion)
+        if not found:
+            continue
+        strengths = davidson(found, level=context.level)
+        orders = order_effects(found, level=context.level)
+        rows: list[tuple[str, Estimate]] = [
+            (f"{labels[a]} − {labels[b]}, log odds", e) for a, b, e in strengths.differences
+        ]
+        rows += [
+            ("Ties, ν", strengths.tie),
+            ("First place won", orders.first_place_rate),
+            ("Flips in another order", orders.flip_rate),
+        ]
+        name = _label(judge, criterion.rubric, criterion.id)
+        title = f"{name}: {strengths.n} with a result, {strengths.n_ties} ties"
+        shown = [
+            Row((t, notes.with_interval(e), notes.p_value(e) if "log odds" in t else "–"))
+            for t, e in rows
+        ]
+        groups.append(RowGroup(title, tuple(shown)))
+        keys = {"rubric": criterion.rubric, "criterion": criterion.id}
+        flat += [({**keys, "of": t}, e) for t, e in rows]
+    if not groups:
+        return []
+    text = (
+        "Bradley and Terry’s model with Davidson’s ties and an effect of the place; intervals, "
+        f"{level_text(context.level)}, take prompts as clusters. A judge without a preference for "
+        "places wins the first place as often as one over the number shown."
+    )
+    table = Table(
+        "judge-preferences",
+        "Preferences of the judge and what the order does to them",
+        "comparison",
+        "exploratory",
+        (Column("Of", False), Column("Estimate"), Column("p")),
+        tuple(groups),
+        tidy(flat),
+        (text, *notes.notes()),
+    )
+    return [table]
+
+
+def _repeat_table(context: ReportContext, judge: ReportJudge) -> Table:
+    notes, rows, flat = Footnotes(), [], []
+    frame = judge.verdicts
+    for c in judge.criteria:
+        chosen = frame[(frame["rubric"] == c.rubric) & (frame["criterion"] == c.id)]
+        if not len(chosen):
+            continue
+        if c.points:
+            wide = chosen.pivot_table(
+                index=["prompt", "system"], columns="replicate", values="value", dropna=False
+            )
+            found = score_self_agreement(
+                wide.to_numpy(dtype=np.float64),
+                c.points,
+                prompts=[str(prompt) for prompt, _ in wide.index],
+                level=context.level,
+                seed=context.data.seed,
+            )
+        else:
+            found = comparison_self_agreement(comparisons_of(judge, c), level=context.level)
+        three = (found.identical, found.alpha, found.spread)
+        rows.append(Row((_label(judge, c.rubric, c.id), *(notes.with_interval(e) for e in three))))
+        flat += [({"rubric": c.rubric, "criterion": c.id}, e) for e in three]
+    return Table(
+        "judge-repeats",
+        "The judge’s agreement with itself over repeats",
+        "response or comparison",
+        "exploratory",
+        (
+            Column("Criterion", False),
+            Column("Same result"),
+            Column("Krippendorff’s α, ordinal"),
+            Column("Standard deviation, points"),
+        ),
+        one_group(rows),
+        tidy(flat),
+        notes.notes(),
+    )
+
+
+def _probe_table(context: ReportContext, judge: ReportJudge) -> Table:
+    effects: dict[str, list[ProbeEffect]] = {}
+    for effect in probe_effects(judge.probes, level=context.level):
+        effects.setdefault(effect.probe, []).append(effect)
+    notes, groups, flat = Footnotes(), [], []
+    for probe, found in effects.items():
+        rows = [
+            Row(
+                (
+                    _label(judge, e.rubric, e.criterion),
+                    f"{e.n_pairs - e.n_lost} of {e.n_pairs}",
+                    notes.with_interval(e.mean_change),
+                    notes.with_interval(e.share_changed),
+                    e.finding,
+                )
+            )
+            for e in found
+        ]
+        groups.append(RowGroup(f"{probe}: expected {found[0].expected}", tuple(rows)))
+        flat += [
+            ({"probe": probe, "rubric": e.rubric, "criterion": e.criterion}, r)
+            for e in found
+            for r in (e.mean_change, e.share_changed)
+        ]
+    text = (
+        "Changed less unchanged, in points. A judge that samples moves without a reason: read the "
+        "other probes beside the one with identical texts. An interval that holds zero shows how "
+        "large an effect could still be."
+    )
+    return Table(
+        "judge-probes",
+        "What moved the judge’s score",
+        "pair of verdicts",
+        "exploratory",
+        (
+            Column("Criterion", False),
+            Column("Pairs"),
+            Column("Mean change"),
+            Column("Share changed"),
+            Column("Finding", False),
+        ),
+        tuple(groups),
+        tidy(flat),
+        (text, *notes.notes()),
+    )
