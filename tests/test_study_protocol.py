@@ -254,3 +254,49 @@ def test_shipped_protocols_name_their_schema_and_fit_it(name: str) -> None:
     jsonschema.validate(plain, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**plain, "titel": "x"}, schema)
+
+
+_PLAN = """
+  subgroups: [{by: gender}]
+  equivalence: {low: -2, high: 2, reason: A tenth of the range.}
+  families: [{name: main, adjustment: hommel, tests: [primary, gender]}]
+  exclusions: {minimum_seconds: 3, longest_run: 12, incomplete: true}
+"""
+
+
+def test_a_plan_may_declare_bounds_families_and_exclusions() -> None:
+    """Oracle: the values written in the file; without the blocks, nothing is declared."""
+    plan = parse_protocol(SMALL.rstrip() + _PLAN, "p.yaml").analysis
+    assert plan.equivalence is not None and (plan.equivalence.low, plan.equivalence.high) == (-2, 2)
+    assert [(f.name, f.adjustment, f.tests) for f in plan.families] == [
+        ("main", "hommel", ("primary", "gender"))
+    ]
+    assert plan.exclusions is not None
+    assert (plan.exclusions.minimum_seconds, plan.exclusions.longest_run) == (3, 12)
+    assert plan.exclusions.incomplete
+    bare = parse_protocol(SMALL, "p.yaml").analysis
+    assert (bare.equivalence, bare.families, bare.exclusions) == (None, (), None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "said"),
+    [
+        ("low: -2", "low: 2", "analysis.equivalence.low", "less than high, which is 2"),
+        ("reason: A tenth of the range.", "reason: ''", "analysis.equivalence.reason", "empty"),
+        ("hommel", "sidak", "analysis.families[1].adjustment", "'holm'"),
+        ("[primary, gender]", "[major]", "analysis.families[1].tests[1]", "primary, gender"),
+        ("[primary, gender]", "[gender, gender]", "analysis.families[1].tests[2]", "name it once"),
+        ("[primary, gender]", "[]", "analysis.families[1].tests", "at least 1"),
+        ("families: [", "families: [{name: main, tests: [primary]}, ", "analysis.families[2].name",
+         "declared twice"),
+        ("minimum_seconds: 3", "minimum_seconds: 0", "analysis.exclusions.minimum_seconds", "0"),
+        ("longest_run: 12", "longest_run: 1", "analysis.exclusions.longest_run", "2"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_contradicts_itself_is_told_at_its_field(
+    old: str, new: str, field: str, said: str
+) -> None:
+    """Oracle: what each block of the plan may hold."""
+    assert old in _PLAN
+    found = problems(SMALL.rstrip() + _PLAN.replace(old, new, 1))
+    assert any(f", {field}: " in line and said in line for line in found), found

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Location
 
@@ -27,6 +28,7 @@ def contradictions(protocol: Protocol) -> Iterator[Contradiction]:
     yield from _scales(protocol)
     yield from _questions(protocol)
     yield from _systems(protocol)
+    yield from plan_contradictions(protocol.analysis)
 
 
 def _scales(protocol: Protocol) -> Iterator[Contradiction]:

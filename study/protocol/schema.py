@@ -231,6 +231,52 @@ class SubgroupTest(Block):
     )
 
 
+class Equivalence(Block):
+    """Differences of totals that would still count as the same, for two one-sided tests."""
+
+    low: float = Field(description="Lowest such difference, in points of a rater's total score.")
+    high: float = Field(description="Highest such difference, in points of a rater's total score.")
+    reason: Text = Field(description="Why a difference within these bounds does not matter.")
+
+
+class Family(Block):
+    """Tests whose p values are adjusted together."""
+
+    name: Identifier = Field(description="Name of the family in the report.")
+    adjustment: Literal["holm", "bh", "by", "hommel"] = Field(
+        default="holm",
+        description=(
+            "holm and hommel control the chance of any false positive; bh (Benjamini-Hochberg) and "
+            "by (Benjamini-Yekutieli) the expected share of false positives."
+        ),
+    )
+    tests: tuple[Identifier, ...] = Field(
+        min_length=1,
+        description=(
+            "primary, or the question of a declared subgroup test, which stands for its tests in "
+            "all systems and between all answers."
+        ),
+    )
+
+
+class Exclusions(Block):
+    """Raters without whom the primary contrast is computed again; both results are shown."""
+
+    minimum_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="A rater with a shorter median time per response is left out, in seconds.",
+    )
+    longest_run: int | None = Field(
+        default=None,
+        ge=2,
+        description="A rater with more equal answers in a row, item after item, is left out.",
+    )
+    incomplete: bool = Field(
+        default=False, description="A rater without an answer to every item asked is left out."
+    )
+
+
 class AnalysisPlan(Block):
     """What is computed; frozen by the lock. Anything else is exploratory."""
 
@@ -242,6 +288,15 @@ class AnalysisPlan(Block):
         default=0.95, gt=0.5, lt=1, description="Level of every interval, for example 0.95."
     )
     top_points: int = Field(default=2, ge=1, description="Points counted as a favourable rating.")
+    equivalence: Equivalence | None = Field(
+        default=None, description="Bounds of the equivalence test of the primary contrast."
+    )
+    families: tuple[Family, ...] = Field(
+        default=(), description="Families of tests; p values outside them are not adjusted."
+    )
+    exclusions: Exclusions | None = Field(
+        default=None, description="Whom the result is also shown without."
+    )
 
 
 class JudgeSampling(Block):
