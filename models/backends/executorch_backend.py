@@ -55,7 +55,9 @@ class ExecutorchBackend:
             "model": self._pte.name,
             "model_sha256": self._model_sha256,
             "files_sha256": self._files,
-            "libraries": library_versions("executorch", "torch", "tokenizers", "numpy"),
+            "libraries": library_versions(
+                "executorch", "torch", "transformers", "tokenizers", "numpy"
+            ),
         }
 
     def generate(

@@ -42,7 +42,12 @@ class TopicRule:
 FEELINGS = (
     Feeling(r"overwhelm\w*|too much for me|drowning in", "overwhelmed", "a sense of overload"),
     Feeling(r"panic\w*", "panicky", "panic"),
-    Feeling(r"anxi\w+|worr(?:y|ied|ies|ying)|nervous\w*|on edge|uneasy", "anxious", "worry"),
+    Feeling(
+        r"anxi\w+|worr(?:y|ied|ies|ying)|nervous\w*|on edge|uneasy"
+        r"|heart (?:\w+ )?(?:rac|pound)\w+",
+        "anxious",
+        "worry",
+    ),
     Feeling(r"scared|afraid|frighten\w*|terrif\w+|fear\w*|dread\w*", "frightened", "fear"),
     Feeling(r"stress\w*|under pressure|pressured", "under pressure", "pressure"),
     Feeling(r"lonel\w+|all alone|so alone|isolated|left out|no friends", "lonely", "loneliness"),
@@ -53,7 +58,7 @@ FEELINGS = (
     ),
     Feeling(
         r"sad|sadness|unhappy|not (?:very |really |that )?happy|depress\w+|miserable"
-        r"|down lately|cry(?:ing)?|cried|tears"
+        r"|down lately|miss (?:him|her|them)|cry(?:ing)?|cried|tears"
         r"|feel(?:ing)? (?:so |very |really )?(?:down|low)",
         "very low",
         "sadness",
@@ -76,7 +81,7 @@ FEELINGS = (
     ),
     Feeling(r"jealous\w*|envious|envy", "envious", "envy"),
     Feeling(r"homesick\w*", "homesick", "homesickness"),
-    Feeling(r"griev\w+|grief|mourn\w*|miss (?:him|her|them) ", "full of grief", "grief"),
+    Feeling(r"griev\w+|grief|mourn\w*", "grief-stricken", "grief"),
     Feeling(r"happy|glad|joy\w*|delighted|excited", "glad", "joy", True),
     Feeling(r"proud|pride", "proud", "pride", True),
     Feeling(r"relieved|relief|calmer", "relieved", "relief", True),
@@ -146,7 +151,7 @@ TOPICS = (
         ),
     ),
     TopicRule(
-        r"sleep\w*|insomnia|awake|nightmares?|at night|3 ?am",
+        r"sleep\w*|slept|insomnia|awake|nightmares?|at night|3 ?am",
         (
             "When sleep does not come, the nights get long and the days get harder.",
             "Being short of rest makes nearly everything feel heavier.",
@@ -158,7 +163,7 @@ TOPICS = (
     ),
     TopicRule(
         r"friends?|friendship|lonel\w+|alone|isolated|nobody|no one|left out|social\w*"
-        r"|part(?:y|ies)",
+        r"|part(?:y|ies)|presentation|blush\w*|groups?|people (?:look|stare) at me",
         (
             "Wanting to be with people who really know you is a very human wish.",
             "Being among others and still feeling apart from them can be painful.",
@@ -202,8 +207,8 @@ TOPICS = (
         ),
     ),
     TopicRule(
-        r"mov(?:ed|ing) (?:to|away|here|out)|new (?:city|town|country|place)|homesick\w*"
-        r"|abroad|far from home",
+        r"mov(?:ed|ing) (?:to|away|here|out)|(?:new|another|foreign) (?:city|town|country|place)"
+        r"|homesick\w*|abroad|far from home|miss (?:my )?home",
         (
             "Starting over in a new place means losing many small things that felt like home.",
             "A move can leave a person between two places for quite a while.",
@@ -233,6 +238,18 @@ TOPICS = (
         (
             "How has this been changing your days?",
             "What kind of support do you have around this at present?",
+        ),
+    ),
+    TopicRule(
+        r"nothing is fun|no (?:fun|joy|energy|motivation)|out of bed|get(?:ting)? up|energy"
+        r"|low mood|no interest",
+        (
+            "When even small things take so much effort, a day can feel very long.",
+            "It is a heavy thing when what used to be pleasant no longer is.",
+        ),
+        (
+            "What are your days like at the moment?",
+            "Is there a part of the day that is a little lighter than the others?",
         ),
     ),
     TopicRule(
