@@ -344,9 +344,10 @@ class _Run:
         if answer.failure is not None and self.failed_in_a_row >= 5 + self.judge.concurrency:
             self._end(
                 ModelError(
-                    f"The judge's endpoint {self.judge.endpoint} failed {self.failed_in_a_row} times "
-                    f"in a row, the last time: {answer.failure['message']}. What it answered before "
-                    "is kept. Mend this and run `evenhand judge` again: it asks only what is missing."
+                    f"The judge at {self.judge.endpoint or self.judge.model} failed "
+                    f"{self.failed_in_a_row} times in a row, the last time: "
+                    f"{str(answer.failure['message']).rstrip('.')}. What it answered before is kept. "
+                    "Mend this and run `evenhand judge` again: it asks only what is missing."
                 )
             )
 
