@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,9 +123,10 @@ def _load(checkpoint: Path, precision: Precision) -> tuple[Any, Any]:
     missing and mismatched tensors are refused.
     """
     try:
-        import torch
-        import transformers
-        from safetensors import SafetensorError
+        with _without_warnings():
+            import torch
+            import transformers
+            from safetensors import SafetensorError
     except ImportError as error:
         raise ModelError(
             f"The transformers backend needs the package {error.name!r}. "
@@ -161,17 +164,24 @@ def _load(checkpoint: Path, precision: Precision) -> tuple[Any, Any]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep the libraries' log lines from the user.
+    """Keep the libraries' lines on the error stream from the user.
 
-    torchao warns of GPU libraries that it cannot load and torch of torchao's classes; what matters
-    of a checkpoint is checked after loading.
+    torchao warns of GPU libraries that it cannot load and torch of torchao's classes, in part before
+    any logger is set up; what matters of a checkpoint is checked after loading.
     """
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
         logging.disable(before)
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _refuse_incomplete(checkpoint: Path, loading: Mapping[str, Any]) -> None:
