@@ -105,6 +105,11 @@ def blind_labels(key: bytes, rater: str, responses: Sequence[str]) -> dict[str, 
     return labels
 
 
+def shuffled(key: bytes, purpose: str, names: Sequence[str]) -> list[str]:
+    """Names in an order that the key and the purpose fix, for example items for one assignment."""
+    return sorted(names, key=lambda name: _derive(key, "order", purpose, name))
+
+
 def normal_code(typed: str) -> str:
     """A participant code as it is stored, from how a person typed it.
 

@@ -124,7 +124,10 @@ class AssignmentRecord:
 
 @dataclass(frozen=True)
 class Rating:
-    """One answer to one item of one assignment: a value, or the reason why there is none."""
+    """One answer to one item of one assignment: a value, a text, or why there is neither.
+
+    ``place`` is the item's 1-based place on the rater's page, None where it was not recorded.
+    """
 
     assignment_id: str
     item_id: str
@@ -132,3 +135,5 @@ class Rating:
     missing_reason: str | None
     revision: int
     saved_at: str
+    text: str | None = None
+    place: int | None = None

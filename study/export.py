@@ -11,6 +11,7 @@ from typing import Any
 
 from study import blinding
 from study.entities import MissingReason, Rater, RaterStatus
+from study.protocol.item_kinds import anchors
 from study.store import events, locking, raters, ratings, responses
 from study.store.study import Study
 
@@ -53,17 +54,14 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
     names = system_names(study)
     topics = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
     by_id = {rater.id: rater for rater in raters.read_raters(study)}
-    saved: dict[tuple[str, str], tuple[int | None, str | None]] = {
-        (rating.assignment_id, rating.item_id): (rating.value, rating.missing_reason)
-        for rating in ratings.read_ratings(study)
-    }
+    saved = {(r.assignment_id, r.item_id): r for r in ratings.read_ratings(study)}
     items = [item.id for item in study.protocol.items]
     rows = []
     for assignment in ratings.read_assignments(study):
         rater = by_id[assignment.rater_id]
-        absent = (None, _why_absent(rater))
         for item in items:
-            value, reason = saved.get((assignment.id, item), absent)
+            rating = saved.get((assignment.id, item))
+            reason = rating.missing_reason if rating else _why_absent(rater)
             rows.append(
                 {
                     "rater": rater.code,
@@ -74,9 +72,11 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
                     "topic": topics[assignment.prompt_id],
                     "system": names[assignment.system_id].id,
                     "item": item,
-                    "value": value,
+                    "value": rating.value if rating else None,
                     "missing_reason": reason or "",
                     "seconds": assignment.seconds,
+                    "text": (rating.text or "") if rating else "",
+                    "place": rating.place if rating else None,
                 }
             )
     return rows
@@ -133,9 +133,14 @@ def codebook_rows(study: Study) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for instrument in study.protocol.instruments:
         for item in instrument.items:
+            values: list[tuple[int | str, str]] = list(anchors(item, instrument.scale).items())
+            if item.kind == "text":
+                values = [("", "free text, in the column text")]
+            if item.kind == "slider":
+                values.append(("", "any whole number between them"))
             rows += [
-                {"variable": item.id, "text": item.text, "value": point.value, "label": point.label}
-                for point in instrument.scale.points
+                {"variable": item.id, "text": item.text, "value": value, "label": label}
+                for value, label in values
             ]
     for question in study.protocol.demographics:
         rows += [

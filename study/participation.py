@@ -13,9 +13,8 @@ from enum import StrEnum
 
 from study.entities import BlindedAssignment, Rater, RaterStatus
 from study.errors import RatingError
-from study.protocol import DemographicField
+from study.protocol import Answer, DemographicField
 from study.store import raters, ratings
-from study.store.ratings import Answer
 from study.store.study import Study
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from study import participation
-from study.entities import BlindedAssignment, Rater, RaterStatus
+from study.entities import BlindedAssignment, MissingReason, Rater, RaterStatus
 from study.errors import StoreError
 from study.participation import Step
-from study.protocol import DemographicField, Protocol
+from study.protocol import Answer, DemographicField, Item, Protocol, Scale
+from study.protocol.item_kinds import anchors
 from study.store import raters, ratings
 from study.store.study import Study
 
@@ -159,17 +160,31 @@ def _answers(
     system: str,
     leniency: float,
     generator: random.Random,
-) -> dict[str, int]:
+) -> dict[str, Answer]:
     """Points from a latent normal variable: rater + system + response + item + noise."""
     order = [s.id for s in protocol.systems]
     system_effect = 0.8 * (len(order) - 1 - order.index(system)) / max(1, len(order) - 1)
     response_effect = random.Random(f"{assignment.response_text}").gauss(0, 0.3)  # noqa: S311
-    answers = {}
+    answers: dict[str, Answer] = {}
     for item in protocol.items:
-        points = protocol.scale_of(item.id).values
         item_effect = random.Random(item.id).gauss(0, 0.3)  # noqa: S311 (a simulation)
         latent = leniency + system_effect + response_effect + item_effect + generator.gauss(0, 0.8)
-        middle = (len(points) - 1) / 2
-        index = round(middle + latent * len(points) / 5)
-        answers[item.id] = points[min(max(index, 0), len(points) - 1)]
+        answers[item.id] = _answer(item, protocol.scale_of(item.id), latent, generator)
     return answers
+
+
+def _answer(item: Item, scale: Scale, latent: float, generator: random.Random) -> Answer:
+    # Only items that allow it draw here: the others' answers do not depend on this.
+    if item.may_be_not_applicable and generator.random() < 0.05:
+        return MissingReason.NOT_APPLICABLE
+    if item.optional and generator.random() < 0.3:
+        return MissingReason.SKIPPED
+    if item.kind == "text":
+        return f"Simulated remark {generator.randint(1, 999)}."
+    if item.kind in ("yes-no-unsure", "choice"):
+        return generator.choice(list(anchors(item, scale)))
+    low, high = scale.values[0], scale.values[-1]
+    points = range(low, high + 1) if item.kind == "slider" else scale.values
+    favourable = -latent if item.reversed else latent
+    index = round((len(points) - 1) / 2 + favourable * len(points) / 5)
+    return points[min(max(index, 0), len(points) - 1)]

@@ -38,6 +38,14 @@ def note(body: str, kind: str = "info") -> None:
     st.html(f'<p class="evenhand-note evenhand-{kind}" role="{role}">{html.escape(body)}</p>')
 
 
+def ends(low: str, high: str) -> None:
+    """The words at both ends of a slider, the low one always on the left as the slider's value is."""
+    st.html(
+        f'<p class="evenhand-ends" dir="ltr"><span dir="auto">{html.escape(low)}</span>'
+        f'<span dir="auto">{html.escape(high)}</span></p>'
+    )
+
+
 def open_mark(body: str) -> None:
     """A short line under a question that has no answer yet; it goes when one is chosen."""
     st.html(f'<p class="evenhand-open">{html.escape(body)}</p>')

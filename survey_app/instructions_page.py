@@ -11,7 +11,8 @@ from survey_app.visit import Visit, pressed
 
 
 def _card(visit: Visit) -> Card:
-    return Card(f"p{visit.place.rater.id}", visit.study.protocol, visit.words)
+    protocol = visit.study.protocol
+    return Card(f"p{visit.place.rater.id}", protocol, visit.words, protocol.items)
 
 
 def act(visit: Visit) -> Visit:

@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from study.protocol import Item, Protocol, Scale
-from survey_app import elements, safe_text
+from study.entities import MissingReason
+from study.protocol import Answer, Item, Protocol
+from survey_app import elements, item_widgets, safe_text
 from survey_app.messages import Messages
 
 
@@ -23,11 +24,14 @@ class Card:
     name : str
         Opaque and different for each response. It is part of every widget's key: with the same keys
         for two responses, the second tap of a double tap would answer the next response.
+    order : sequence of Item
+        The items as this rater sees them for this response.
     """
 
     name: str
     protocol: Protocol
     words: Messages
+    order: Sequence[Item]
 
     @property
     def button(self) -> str:
@@ -49,53 +53,53 @@ class Card:
             f'<div dir="auto">{safe_text.to_html(response)}</div></section></div>'
         )
 
-    def known_answers(self) -> dict[str, int]:
-        """Item id -> the point that this session knows, for those that have one."""
-        values = {item.id: st.session_state.get(self.key(item)) for item in self.protocol.items}
-        return {item: int(value) for item, value in values.items() if value is not None}
+    def known_answers(self) -> dict[str, Answer]:
+        """Item id -> the answer that this session knows; an optional item left open is skipped."""
+        return self._with_skipped(
+            {
+                item.id: item_widgets.known(item, self.protocol.scale_of(item.id), self.key(item))
+                for item in self.order
+            }
+        )
+
+    def _with_skipped(self, answers: Mapping[str, Answer | None]) -> dict[str, Answer]:
+        found: dict[str, Answer] = {}
+        for item in self.order:
+            answer = answers[item.id]
+            if answer is None and item.optional:
+                answer = MissingReason.SKIPPED
+            if answer is not None:
+                found[item.id] = answer
+        return found
 
     def ask(self, button: str) -> Submission:
         """Draw the items and the button; gives what they hold."""
-        answers: dict[str, int] = {}
+        answers: dict[str, Answer | None] = {}
         places: dict[str, Any] = {}
         with st.form(key=f"form-{self.name}", border=False, enter_to_submit=False):
-            for item in self.protocol.items:
-                answer = self._ask_item(item, self.protocol.scale_of(item.id))
+            for item in self.order:
+                scale = self.protocol.scale_of(item.id)
+                answers[item.id] = item_widgets.draw(item, scale, self.key(item), self.words)
                 places[item.id] = st.empty()
-                if answer is not None:
-                    answers[item.id] = answer
             summary = st.empty()
             clicked = st.form_submit_button(
                 safe_text.to_label(button), key=self.button, type="primary", width="stretch"
             )
-        return Submission(clicked, answers, places, summary)
-
-    def _ask_item(self, item: Item, scale: Scale) -> int | None:
-        anchors = {point.value: point.label for point in scale.points}
-        answer = st.segmented_control(
-            safe_text.to_label(item.text),
-            scale.values,
-            format_func=lambda value: f"**{value}** {safe_text.to_label(anchors[value])}",
-            key=self.key(item),
-            width="stretch",
-            # A tap on the chosen point must not take the answer away.
-            required=True,
-            bind="query-params",
-        )
-        return None if answer is None else int(answer)
+        return Submission(clicked, self._with_skipped(answers), places, summary)
 
     def mark_open(self, submission: Submission) -> None:
         """Say which items have no answer yet, at the items and at the button."""
         open_items = self.open_items(submission.answers)
         for item in open_items:
             with submission.places[item.id]:
-                elements.open_mark(self.words("card.open_one"))
+                kind = "card.open_text" if item.kind == "text" else "card.open_one"
+                elements.open_mark(self.words(kind))
         with submission.summary:
             elements.note(self.words("card.open", number=len(open_items)), "warning")
 
-    def open_items(self, answers: Mapping[str, int]) -> Sequence[Item]:
+    def open_items(self, answers: Mapping[str, Answer]) -> Sequence[Item]:
         """The items without an answer."""
-        return [item for item in self.protocol.items if item.id not in answers]
+        return [item for item in self.order if item.id not in answers]
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,6 @@ class Submission:
     """What a drawn card holds; ``places`` and ``summary`` are for sentences below the items."""
 
     clicked: bool
-    answers: Mapping[str, int]
+    answers: Mapping[str, Answer]
     places: Mapping[str, Any]
     summary: Any

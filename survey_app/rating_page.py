@@ -14,7 +14,8 @@ import streamlit as st
 from study import participation
 from study.entities import BlindedAssignment
 from study.errors import RatingError, StoreError
-from study.store.ratings import mark_shown
+from study.protocol import Answer
+from study.store.ratings import items_in_order, mark_shown
 from survey_app import elements
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
@@ -34,7 +35,8 @@ def _assignment(visit: Visit) -> BlindedAssignment:
 
 
 def _card(visit: Visit, assignment_id: str) -> Card:
-    return Card(assignment_id, visit.study.protocol, visit.words)
+    order = items_in_order(visit.study, assignment_id)
+    return Card(assignment_id, visit.study.protocol, visit.words, order)
 
 
 def act(visit: Visit) -> Visit:
@@ -60,7 +62,7 @@ def notice_late_tap(visit: Visit) -> None:
         st.session_state[_ALREADY] = True
 
 
-def _save(visit: Visit, answers: dict[str, int]) -> None:
+def _save(visit: Visit, answers: dict[str, Answer]) -> None:
     assignment = _assignment(visit)
     if participation.submit(visit.study, visit.place.rater, assignment.id, answers):
         st.session_state[_SAVED_HERE] = assignment.id

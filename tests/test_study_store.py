@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -16,7 +18,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import delete, insert, inspect, select, text, update
+from sqlalchemy import Engine, delete, insert, inspect, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from study import participation
 from study.entities import MissingReason, RaterStatus
@@ -61,6 +64,21 @@ def log_kinds(study: Study) -> list[str]:
         return [event.kind for event in events.read(connection)]
 
 
+RATING_COLUMNS = ("item_id", "value", "missing_reason", "text", "place")
+OLD_RATINGS = (
+    "INSERT INTO rater (id, code, group_id, slot, simulated, enrolled_at) "
+    "VALUES ('r', 'c', 'g', 0, false, 't')",
+    "INSERT INTO response (id, prompt_id, system_id, text, provenance, created_at, imported) "
+    "VALUES ('x', 'p', 's', 'words', '{}', 't', false)",
+    "INSERT INTO assignment (id, rater_id, response_id, position, label) "
+    "VALUES ('a', 'r', 'x', 1, 'K')",
+    "INSERT INTO rating (assignment_id, item_id, value, revision, saved_at) "
+    "VALUES ('a', 'kind', 4, 1, 't')",
+    "INSERT INTO rating (assignment_id, item_id, missing_reason, revision, saved_at) "
+    "VALUES ('a', 'clear', 'skipped', 1, 't')",
+)
+
+
 class TestSchema:
     @pytest.mark.parametrize("start", ["blank", "0001"])
     def test_migrated_schema_is_that_of_the_tables(
@@ -95,11 +113,39 @@ class TestSchema:
             with engine.begin() as connection:
                 values = {"id": 1, "fingerprint": "f", "created_at": "2026-01-01"}
                 connection.execute(tables.study.insert().values(values))
+                for statement in OLD_RATINGS:
+                    connection.execute(text(statement))
             migrate(engine)
             with engine.connect() as connection:
                 assert connection.execute(select(tables.study.c.fingerprint)).scalar_one() == "f"
+                found = connection.execute(text("SELECT * FROM rating ORDER BY id")).mappings()
+                kept = [tuple(row[name] for name in RATING_COLUMNS) for row in found]
+            assert kept == [("kind", 4, None, None, None), ("clear", None, "skipped", None, None)]
+            self._exactly_one_of_three(engine)
         finally:
             engine.dispose()
+
+    def _exactly_one_of_three(self, engine: Engine) -> None:
+        """Value, text or reason; each pair, none and all three are refused, on every database."""
+        row = (
+            "INSERT INTO rating (assignment_id, item_id, revision, saved_at, value, text, "
+            "missing_reason) VALUES ('a', :item, 1, 't', :value, :text, :reason)"
+        )
+        for number, present in enumerate(itertools.product((False, True), repeat=3)):
+            given = dict(zip(("value", "text", "reason"), present, strict=True))
+            values = {"value": 3, "text": "so", "reason": "skipped"}
+            row_values = {k: values[k] if there else None for k, there in given.items()}
+            refused = sum(present) != 1
+            with (
+                pytest.raises(IntegrityError) if refused else contextlib.nullcontext(),
+                engine.begin() as connection,
+            ):
+                connection.execute(text(row), {"item": f"i{number}", **row_values})
+        with engine.begin() as connection, pytest.raises(IntegrityError):
+            # One answer per assignment and item, as before.
+            connection.execute(
+                text(row), {"item": "kind", "value": 1, "text": None, "reason": None}
+            )
 
     def test_a_database_of_a_newer_version_is_refused(self, make_study: MakeStudy) -> None:
         study = make_study()

@@ -14,6 +14,7 @@ import click
 
 from study.cli.options import json_option, print_json, say, with_study
 from study.errors import Finding, StoreError
+from study.protocol import Item
 from study.store.study import Study
 
 
@@ -129,15 +130,26 @@ def _export_statistics_file(study: Study, what: str, kind: str, output: Path | N
         ItemLabels(
             item.id,
             item.text,
-            {p.value: p.label for p in study.protocol.scale_of(item.id).points},
+            {v: label for v, label in _value_labels(study, item).items() if label},
         )
         for item in study.protocol.items
+        if item.kind != "text"
     ]
-    rows = rating_rows(study)
+    numeric = {item.id for item in items}
+    rows = [row for row in rating_rows(study) if row["item"] in numeric]
     if not rows:
         raise StoreError("Nobody is enrolled yet, so there are no ratings to export.")
     write_statistics_file(pd.DataFrame(rows), items, output, title=study.protocol.title)
     say(f"Wrote {output}.")
+    texts = [item.id for item in study.protocol.items if item.kind == "text"]
+    if texts:
+        say(f"Free text is not in it ({', '.join(texts)}): export that as csv or jsonl.")
+
+
+def _value_labels(study: Study, item: Item) -> dict[int, str]:
+    from study.protocol.item_kinds import anchors
+
+    return anchors(item, study.protocol.scale_of(item.id))
 
 
 def _export_text(study: Study, what: str, kind: str) -> str:

@@ -1,5 +1,6 @@
 """Protocol: a versioned YAML file that declares a whole study."""
 
+from study.protocol.item_kinds import Answer
 from study.protocol.loading import Problem, load_protocol, parse_protocol
 from study.protocol.schema import (
     Decoding,
@@ -13,6 +14,7 @@ from study.protocol.schema import (
 )
 
 __all__ = [
+    "Answer",
     "Decoding",
     "DemographicField",
     "Instrument",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from study.protocol.item_kinds import item_contradictions, rated_points
 from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Location
@@ -26,6 +27,7 @@ def contradictions(protocol: Protocol) -> Iterator[Contradiction]:
     yield from _double_ids(protocol)
     yield from _unknown_references(protocol)
     yield from _scales(protocol)
+    yield from item_contradictions(protocol)
     yield from _questions(protocol)
     yield from _systems(protocol)
     yield from plan_contradictions(protocol.analysis)
@@ -39,8 +41,8 @@ def _scales(protocol: Protocol) -> Iterator[Contradiction]:
                 ("instruments", i, "scale", "points"),
                 f"found the values {list(values)}, expected each once, lowest first",
             )
-    fewest = min(len(instrument.scale.points) for instrument in protocol.instruments)
-    if protocol.analysis.top_points >= fewest:
+    fewest = min(rated_points(protocol), default=0)
+    if fewest and protocol.analysis.top_points >= fewest:
         yield (
             ("analysis", "top_points"),
             f"found {protocol.analysis.top_points}, expected fewer than the {fewest} points of the scale",

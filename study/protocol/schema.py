@@ -30,7 +30,10 @@ class ScalePoint(Block):
     value: Annotated[int, Field(ge=-1000, le=1000)] = Field(
         description="What the data hold, for example 1."
     )
-    label: Text = Field(description="Anchor that the rater reads.")
+    label: str = Field(
+        default="",
+        description="Anchor that the rater reads; a point between anchors may have none.",
+    )
 
 
 class Scale(Block):
@@ -47,6 +50,20 @@ class Scale(Block):
         return tuple(point.value for point in self.points)
 
 
+class Poles(Block):
+    """The two words between which a semantic differential asks for a place."""
+
+    low: Text = Field(description="Word at the scale's lowest value.")
+    high: Text = Field(description="Word at the scale's highest value.")
+
+
+class Option(Block):
+    """One answer of a multiple choice."""
+
+    value: Annotated[int, Field(ge=-1000, le=1000)] = Field(description="What the data hold.")
+    label: Text = Field(description="What the rater reads.")
+
+
 class Item(Block):
     """One statement or question."""
 
@@ -54,6 +71,34 @@ class Item(Block):
     label: Text = Field(description="Short name for tables and figures.")
     text: Text = Field(description="What the rater reads.")
     measures: str = Field(default="", description="What the item is meant to measure.")
+    kind: Literal[
+        "likert", "semantic-differential", "slider", "yes-no-unsure", "choice", "text"
+    ] = Field(
+        default="likert",
+        description=(
+            "likert: a point of the instrument's scale; semantic-differential: the same between two "
+            "poles; slider: a whole number from the scale's first to its last value, with no answer "
+            "until it is touched; yes-no-unsure: held as 1, 0 and 2; choice: one of the options; "
+            "text: free text."
+        ),
+    )
+    poles: Poles | None = Field(default=None, description="semantic-differential: its two ends.")
+    options: tuple[Option, ...] = Field(
+        default=(), description="choice: the answers, at least two, in the order on the page."
+    )
+    reversed: bool = Field(
+        default=False,
+        description=(
+            "A high answer is unfavourable. Data and exports hold the answer as given; the report "
+            "turns it round and says so."
+        ),
+    )
+    may_be_not_applicable: bool = Field(
+        default=False, description="Offer 'not applicable', which is held as a missing reason."
+    )
+    optional: bool = Field(
+        default=False, description="May be left open; then the missing reason is 'skipped'."
+    )
 
 
 class Instrument(Block):
@@ -66,10 +111,17 @@ class Instrument(Block):
     wording: Literal["verbatim", "reconstructed", "own"] = Field(
         description="verbatim: as published; reconstructed: from descriptions; own: written afresh."
     )
-    scale: Scale = Field(description="The points on which every item of it is answered.")
-    items: tuple[Item, ...] = Field(
-        min_length=1, description="In the order in which raters see them."
+    scale: Scale = Field(
+        description="The points of its likert items; for sliders, the two ends with their anchors."
     )
+    order: Literal["fixed", "random"] = Field(
+        default="fixed",
+        description=(
+            "random: another order of its items for every rater and response, drawn with study.key "
+            "and recorded with each answer."
+        ),
+    )
+    items: tuple[Item, ...] = Field(min_length=1, description="In the order of the questionnaire.")
 
 
 class Topic(Block):
@@ -345,7 +397,9 @@ class StandInConditions(Block):
         default=None, le=1, description="Lower limit of the interval of quadratic weighted kappa."
     )
     bias_at_most: float | None = Field(
-        default=None, gt=0, description="Largest mean difference to people in any system, in points."
+        default=None,
+        gt=0,
+        description="Largest mean difference to people in any system, in points.",
     )
 
 

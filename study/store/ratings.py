@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from study.blinding import shuffled
 from study.entities import (
     AssignmentRecord,
     BlindedAssignment,
@@ -16,10 +17,22 @@ from study.entities import (
     Rating,
 )
 from study.errors import RatingError
+from study.protocol import Item
+from study.protocol.item_kinds import Answer, answer_fault
 from study.store import events, tables
 from study.store.study import Study, now
 
-Answer = int | MissingReason
+
+def items_in_order(study: Study, assignment_id: str) -> tuple[Item, ...]:
+    """All items in the order in which the rater of this assignment sees them."""
+    ordered: list[Item] = []
+    for instrument in study.protocol.instruments:
+        items = {item.id: item for item in instrument.items}
+        names = list(items)
+        if instrument.order == "random":
+            names = shuffled(study.key, f"{assignment_id}/{instrument.id}", names)
+        ordered += [items[name] for name in names]
+    return tuple(ordered)
 
 
 def next_assignment(study: Study, rater: Rater) -> BlindedAssignment | None:
@@ -83,7 +96,7 @@ def save_ratings(
     Parameters
     ----------
     answers : mapping
-        Item id -> point of its scale, or the reason why there is none. Every item must be there.
+        Item id -> number or text, or the reason why there is none. Every item must be there.
 
     Returns
     -------
@@ -114,6 +127,7 @@ def save_ratings(
         ).rowcount
         if not changed:
             return False
+        places = {item.id: i for i, item in enumerate(items_in_order(study, assignment_id), 1)}
         connection.execute(
             insert(tables.rating),
             [
@@ -122,6 +136,7 @@ def save_ratings(
                     "item_id": item,
                     "revision": 1,
                     "saved_at": at,
+                    "place": places[item],
                     **_columns(answer),
                 }
                 for item, answer in answers.items()
@@ -154,9 +169,9 @@ def revise_ratings(
             values = _columns(answer)
             where = (rating.assignment_id == assignment_id, rating.item_id == item)
             before = connection.execute(
-                select(rating.value, rating.missing_reason).where(*where)
+                select(rating.value, rating.text, rating.missing_reason).where(*where)
             ).one()
-            if (before.value, before.missing_reason) == (values["value"], values["missing_reason"]):
+            if before._asdict() == values:
                 continue
             connection.execute(
                 update(tables.rating)
@@ -179,13 +194,9 @@ def _check_answers(study: Study, answers: Mapping[str, Answer], *, complete: boo
     if complete and missing:
         raise RatingError(f"Please answer every question. Still open: {missing[0]}")
     for item, answer in answers.items():
-        points = study.protocol.scale_of(item).values
-        # True is equal to 1 and would pass for it.
-        if not isinstance(answer, MissingReason) and (answer not in points or answer is True):
-            raise RatingError(
-                f"{answer!r} is not a point of the scale of {items[item].label!r}; expected one of "
-                f"{', '.join(map(str, points))}."
-            )
+        fault = answer_fault(items[item], study.protocol.scale_of(item), answer)
+        if fault is not None:
+            raise RatingError(fault)
 
 
 def _still_rating(connection: Connection, rater: Rater, at: str) -> None:
@@ -220,16 +231,22 @@ def _own_assignment(connection: Connection, rater: Rater, assignment_id: str) ->
 
 
 def _columns(answer: Answer) -> dict[str, Any]:
-    if isinstance(answer, MissingReason):
-        return {"value": None, "missing_reason": answer.value}
-    return {"value": int(answer), "missing_reason": None}
+    # MissingReason first: it is text, too.
+    reason = answer.value if isinstance(answer, MissingReason) else None
+    text = answer if isinstance(answer, str) and reason is None else None
+    value = int(answer) if reason is None and text is None else None
+    return {"value": value, "text": text, "missing_reason": reason}
 
 
-def _plain(answers: Mapping[str, Answer]) -> dict[str, int | str]:
-    return {
-        item: answer.value if isinstance(answer, MissingReason) else int(answer)
-        for item, answer in answers.items()
-    }
+def _plain(answers: Mapping[str, Answer]) -> dict[str, Any]:
+    return {item: _logged(**_columns(answer)) for item, answer in answers.items()}
+
+
+def _logged(value: int | None, text: str | None, missing_reason: str | None) -> Any:
+    """An answer as the log holds it; a text is wrapped, or one could pass for a reason."""
+    if text is not None:
+        return {"text": text}
+    return value if value is not None else missing_reason
 
 
 def _seconds(shown_at: str | None, at: str) -> float | None:
@@ -272,6 +289,8 @@ def read_ratings(study: Study) -> list[Rating]:
         rating.missing_reason,
         rating.revision,
         rating.saved_at,
+        rating.text,
+        rating.place,
     ).order_by(rating.assignment_id, rating.item_id)
     with study.reading() as connection:
         return [Rating(*row) for row in connection.execute(statement)]
@@ -279,7 +298,7 @@ def read_ratings(study: Study) -> list[Rating]:
 
 def rating_faults(study: Study) -> list[str]:
     """Where the saved answers differ from what the audit log says was saved."""
-    logged: dict[tuple[str, str], int | str] = {}
+    logged: dict[tuple[str, str], Any] = {}
     with study.reading() as connection:
         for event in events.read(connection):
             if event.kind in ("ratings_saved", "ratings_revised") and event.payload is not None:
@@ -287,9 +306,7 @@ def rating_faults(study: Study) -> list[str]:
                 for item, answer in event.payload["answers"].items():
                     logged[(assignment, item)] = answer
         stored = {
-            (row.assignment_id, row.item_id): row.value
-            if row.value is not None
-            else row.missing_reason
+            (row.assignment_id, row.item_id): _logged(row.value, row.text, row.missing_reason)
             for row in connection.execute(select(tables.rating))
         }
     faults = [

@@ -100,8 +100,17 @@ rating = Table(
     Column("missing_reason", String(32)),
     Column("revision", Integer, nullable=False),
     Column("saved_at", String(32), nullable=False),
+    Column("text", Text),
+    # 1-based place of the item on the rater's page; unknown for answers older than this column.
+    Column("place", Integer),
     UniqueConstraint("assignment_id", "item_id"),
-    CheckConstraint("(value IS NULL) <> (missing_reason IS NULL)", name="value_or_reason"),
+    # Exactly one of the three.
+    CheckConstraint(
+        "(CASE WHEN value IS NULL THEN 0 ELSE 1 END)"
+        " + (CASE WHEN text IS NULL THEN 0 ELSE 1 END)"
+        " + (CASE WHEN missing_reason IS NULL THEN 0 ELSE 1 END) = 1",
+        name="value_or_reason",
+    ),
 )
 
 event = Table(

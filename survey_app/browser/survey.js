@@ -1,5 +1,5 @@
-// Two things that the pages cannot do by themselves: go to the top of a new page, and say that the
-// connection is gone. No answer passes through here.
+// Three things that the pages cannot do by themselves: go to the top of a new page, say that the
+// connection is gone, and give sliders an untouched state. No answer is sent or kept here.
 (() => {
   "use strict";
   const root = document.getElementById("root");
@@ -37,7 +37,35 @@
     }
   }
 
-  new MutationObserver(() => { goToNewPage(); watchConnection(); }).observe(root, {
+  // A slider's first place, one below its scale, means "not touched". Who puts the thumb there by
+  // hand means the scale's lowest value.
+  function atFirstPlace(input) { return Number(input.value) <= Number(input.min); }
+  function markUntouched() {
+    for (const input of document.querySelectorAll("[data-testid=stSlider] input[type=range]")) {
+      const slider = input.closest("[data-testid=stSlider]");
+      slider.classList.toggle("evenhand-untouched", atFirstPlace(input));
+      if (atFirstPlace(input)) input.setAttribute("aria-valuetext", "–");
+    }
+  }
+  function leaveFirstPlace(event) {
+    const slider = event.target.closest && event.target.closest("[data-testid=stSlider]");
+    const input = slider && slider.querySelector("input[type=range]");
+    if (!input) return;
+    // After the slider's own handlers.
+    setTimeout(() => {
+      if (atFirstPlace(input)) {
+        // As if by keyboard: a value that a script sets is shown but not sent.
+        input.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+      }
+      markUntouched();
+    }, 50);
+  }
+  const moving = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+  document.addEventListener("pointerup", leaveFirstPlace);
+  document.addEventListener("keyup", (event) => { if (moving.includes(event.key)) leaveFirstPlace(event); });
+  document.addEventListener("input", markUntouched);
+
+  new MutationObserver(() => { goToNewPage(); watchConnection(); markUntouched(); }).observe(root, {
     subtree: true,
     childList: true,
     attributes: true,

@@ -1,0 +1,202 @@
+"""Every kind of item: what it takes, how it is stored, exported, rehearsed and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study import export
+from study.cli.report_input import report_data
+from study.entities import MissingReason
+from study.errors import ProtocolError, RatingError, StoreError
+from study.protocol import load_protocol
+from study.rehearsal import rehearse
+from study.store.audit import study_faults
+from study.store.locking import lock_study
+from study.store.raters import enrol, withdraw
+from study.store.ratings import (
+    items_in_order,
+    next_assignment,
+    read_assignments,
+    read_ratings,
+    revise_ratings,
+    save_ratings,
+)
+from study.store.study import Study, create_study
+from tests.fixtures_item_kinds import every_kind_protocol
+from tests.fixtures_study import answer_everything, ready_rater
+
+MakeStudy = Callable[[], Study]
+
+
+@pytest.fixture
+def study(store_url: str, tmp_path: Path) -> Iterator[Study]:
+    made = create_study(tmp_path / "study", every_kind_protocol(tmp_path))
+    answer_everything(made)
+    lock_study(made)
+    yield made
+    made.close()
+
+
+GIVEN: dict[str, Any] = {
+    "warm": MissingReason.NOT_APPLICABLE,
+    "muddled": 2,
+    "tone": 7,
+    "advice": 0,
+    "kind-of-help": 2,
+    "remark": "skipped",
+    "felt-heard": 0,
+    "felt-safe": 37,
+    "felt-free": 100,
+}
+
+
+def rated(study: Study) -> tuple[Any, str]:
+    rater = ready_rater(study).rater
+    assignment = next_assignment(study, rater)
+    assert assignment is not None
+    assert save_ratings(study, rater, assignment.id, GIVEN)
+    return rater, assignment.id
+
+
+def test_every_kind_is_stored_as_given_and_agrees_with_the_log(study: Study) -> None:
+    """A text that reads like a reason stays a text."""
+    rater, assignment = rated(study)
+    found = {r.item_id: (r.value, r.text, r.missing_reason) for r in read_ratings(study)}
+    assert found["warm"] == (None, None, "not applicable")
+    assert found["remark"] == (None, "skipped", None)
+    numbers = {k: v for k, v in GIVEN.items() if k not in ("warm", "remark")}
+    assert {k: found[k] for k in numbers} == {k: (v, None, None) for k, v in numbers.items()}
+    assert study_faults(study) == []
+    # The same words as a reason are another answer than as a text, and are told apart.
+    assert revise_ratings(study, rater, assignment, {"remark": MissingReason.SKIPPED}) == 1
+    assert study_faults(study) == []
+    assert revise_ratings(study, rater, assignment, {"remark": MissingReason.SKIPPED}) == 0
+
+
+@pytest.mark.parametrize(
+    ("item", "answer", "said"),
+    [
+        ("felt-heard", 101, "0 to 100"),
+        ("felt-heard", -1, "0 to 100"),
+        ("felt-heard", True, "0 to 100"),
+        ("felt-heard", "50", "0 to 100"),
+        ("tone", 8, "one of 1, 2, 3, 4, 5, 6, 7"),
+        ("advice", 3, "one of 1, 0, 2"),
+        ("kind-of-help", 0, "one of 1, 2"),
+        ("remark", " ", "expected 1 to 1000 characters"),
+        ("remark", "x" * 1001, "expected 1 to 1000 characters"),
+        ("remark", 5, "no text"),
+        ("muddled", MissingReason.NOT_APPLICABLE, "does not offer it"),
+    ],
+)
+def test_what_does_not_fit_is_refused(study: Study, item: str, answer: Any, said: str) -> None:
+    rater = ready_rater(study).rater
+    assignment = next_assignment(study, rater)
+    assert assignment is not None
+    with pytest.raises(RatingError, match=said):
+        save_ratings(study, rater, assignment.id, {**GIVEN, item: answer})
+    assert read_ratings(study) == []
+
+
+def test_a_random_order_is_fixed_by_the_assignment_and_recorded(study: Study) -> None:
+    _, first = rated(study)
+    seen = [item.id for item in items_in_order(study, first)]
+    # The first instrument keeps its order; the second's three items are some permutation.
+    assert seen[:6] == list(GIVEN)[:6]
+    assert sorted(seen[6:]) == sorted(list(GIVEN)[6:])
+    assert {r.item_id: r.place for r in read_ratings(study)} == {
+        n: i for i, n in enumerate(seen, 1)
+    }
+    # Every order of three comes up among enough assignments (6 orders; 80 draws miss one with
+    # probability below 6 * (5/6)**80 = 3e-6).
+    orders = {tuple(i.id for i in items_in_order(study, f"a{n}"))[6:] for n in range(80)}
+    assert len(orders) == 6
+    assert items_in_order(study, first) == items_in_order(study, first)
+
+
+def test_exports_hold_texts_places_and_the_meaning_of_numbers(study: Study) -> None:
+    rated(study)
+    rows = [r for r in export.rating_rows(study) if r["missing_reason"] != "not reached"]
+    by_item = {r["item"]: r for r in rows}
+    assert (by_item["remark"]["text"], by_item["remark"]["value"]) == ("skipped", None)
+    assert by_item["warm"]["missing_reason"] == "not applicable"
+    assert by_item["advice"]["value"] == 0
+    meaning = {(r["variable"], r["value"]): r["label"] for r in export.codebook_rows(study)}
+    assert meaning["advice", 2] == "Not sure"
+    assert (meaning["tone", 1], meaning["tone", 7]) == ("cold", "kind")
+    assert meaning["kind-of-help", 2] == "It advises"
+    assert meaning["felt-heard", 100] == "Completely"
+
+
+def test_withdrawing_erases_the_text(study: Study) -> None:
+    rater, _ = rated(study)
+    withdraw(study, rater.code)
+    assert read_ratings(study) == []
+    assert study_faults(study) == []
+
+
+def test_the_report_takes_scales_only_turns_reversed_ones_round_and_says_so(study: Study) -> None:
+    rated(study)
+    data = report_data(study)
+    assert [item.id for item in data.items] == ["warm", "muddled", "tone"]
+    muddled = data.ratings[data.ratings["item"] == "muddled"]["value"].dropna()
+    assert muddled.tolist() == [6.0]  # 8 - 2
+    item = data.items[1]
+    assert item.label == "Muddled (reversed)"
+    assert item.points[0] == (1, "Very much") and item.points[-1] == (7, "Not at all")
+    for said in ("Advice", "Remark", "Heard", "in the export", "turned round"):
+        assert said in data.summary
+
+
+def test_simulated_raters_answer_every_kind(study: Study) -> None:
+    enrol(study, "student", 12)
+    done = rehearse(study, 5)
+    assert done.answers == 12 * 4 * 9
+    assert study_faults(study) == []
+    items = {item.id: item for item in study.protocol.items}
+    found = read_ratings(study)
+    assert len(found) == 12 * len(read_assignments(study)) // 12 * 9
+    assert {r.item_id for r in found if r.missing_reason} <= {"warm", "remark", "felt-safe"}
+    assert {r.item_id for r in found if r.text} == {"remark"}
+    spread = {r.value for r in found if items[r.item_id].kind == "slider" and r.value is not None}
+    assert min(spread) >= 0 and max(spread) <= 100 and len(spread) > 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("        poles: {low: cold, high: kind}\n", "", "needs two poles"),
+        ("[{value: 1, label: It listens}, ", "[", "at least two options"),
+        ("{value: 2, label: It advises}", "{value: 1, label: It advises}", "values must differ"),
+        ("kind: yes-no-unsure}", "options: [{value: 1, label: x}]}", "takes no options"),
+        ("kind: text, optional", "kind: text, may_be_not_applicable", "let it be optional"),
+        ("{value: 7, label: Very much}", "{value: 7}", "the end 7 has no label"),
+        ("feel heard?, kind: slider", "feel heard?, kind: slider, reversed: true", "reversed"),
+    ],
+)
+def test_fields_that_a_kind_lacks_or_cannot_use(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    file = every_kind_protocol(tmp_path)
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(ProtocolError, match=said):
+        load_protocol(file)
+
+
+def test_a_study_without_scales_has_no_report_and_is_told_where_its_data_are(
+    tmp_path: Path,
+) -> None:
+    file = every_kind_protocol(tmp_path)
+    text = file.read_text()
+    start, end = text.index("  - id: every-kind"), text.index("  - id: places")
+    file.write_text(text[:start] + text[end:])
+    made = create_study(tmp_path / "study", file)
+    with pytest.raises(StoreError, match="evenhand export"):
+        report_data(made)
+    made.close()

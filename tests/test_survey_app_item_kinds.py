@@ -1,0 +1,119 @@
+"""Every kind of item in a real browser, by touch and by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from study import participation
+from study.entities import Rater
+from study.store.locking import lock_study
+from study.store.raters import enrol, find_by_code, read_raters
+from study.store.ratings import items_in_order, next_assignment, rating_faults, read_ratings
+from study.store.study import create_study
+from tests.conftest import RaterPage, SurveyServer, _free_port
+from tests.fixtures_item_kinds import every_kind_protocol
+from tests.fixtures_study import answer_everything
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveyServer]:
+    folder = tmp_path_factory.mktemp("kinds")
+    study = create_study(folder / "study", every_kind_protocol(folder))
+    answer_everything(study)
+    lock_study(study)
+    enrol(study, "student", 4)
+    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served.start()
+    yield served
+    served.stop()
+    study.close()
+
+
+def ready(server: SurveyServer) -> Rater:
+    """A rater who is about to see the first response."""
+    rater = [r for r in read_raters(server.study) if not r.simulated][server.taken]
+    server.taken += 1
+    participation.consent(server.study, rater)
+    participation.save_demographics(server.study, rater, {"gender": "woman"})
+    participation.finish_practice(server.study, rater)
+    return find_by_code(server.study, rater.code)
+
+
+def answered(server: SurveyServer) -> dict[str, object]:
+    first = read_ratings(server.study)
+    return {
+        r.item_id: r.value if r.value is not None else r.text or r.missing_reason for r in first
+    }
+
+
+def tap_slider(tablet: RaterPage, name: str, share: float) -> None:
+    slider = tablet.page.locator("[data-testid=stSlider]", has_text=name)
+    slider.scroll_into_view_if_needed()
+    thumb, box = slider.locator("input[type=range]"), slider.bounding_box()
+    assert box is not None and thumb is not None
+    track = slider.locator("[role=group]").bounding_box()
+    assert track is not None
+    x = track["x"] + min(max(track["width"] * share, 1), track["width"] - 1)
+    tablet.page.touchscreen.tap(x, track["y"] + track["height"] - 8)
+
+
+def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
+    server: SurveyServer, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """Oracle: what was tapped is in the database; what was not touched was asked for by name."""
+    rater = ready(server)
+    tablet = open_tablet(server.link(rater))
+    page = tablet.page
+    page.get_by_role("radiogroup").nth(3).wait_for()
+    page.locator("[data-testid=stSlider]").nth(2).wait_for()
+    assignment = next_assignment(server.study, rater)
+    assert assignment is not None
+    order = [item.text for item in items_in_order(server.study, assignment.id)][6:]
+    shown = page.locator("[data-testid=stSlider] [data-testid=stWidgetLabel]").all_inner_texts()
+    assert shown == order
+    assert page.locator(".evenhand-untouched").count() == 3
+
+    page.get_by_role("button", name="Save and continue").tap()
+    page.get_by_text("Still open: 8").wait_for()  # nine items, the remark is optional
+    assert read_ratings(server.study) == []
+
+    groups = {
+        name: page.get_by_role("radiogroup", name=name) for name in ("How warm", "How muddled")
+    }
+    groups["How warm"].get_by_role("radio").last.tap()
+    groups["How muddled"].get_by_role("radio").nth(1).tap()
+    page.get_by_role("radiogroup", name="Its tone is").get_by_role("radio").last.tap()
+    page.get_by_role("radiogroup", name="Is there medical").get_by_text("Not sure").tap()
+    page.get_by_text("It advises").tap()
+    page.get_by_role("textbox").fill("مرحبا, = <b>fine</b>\nsecond line")
+    tap_slider(tablet, "feel heard", 0.0)
+    tap_slider(tablet, "feel safe", 0.5)
+    tap_slider(tablet, "feel free", 1.0)
+    page.wait_for_timeout(400)
+    assert page.locator(".evenhand-untouched").count() == 0
+    assert page.locator(".evenhand-open:visible").count() == 0
+    # A reload keeps the draft, free text and sliders included.
+    page.reload()
+    page.locator("[data-testid=stSlider]").nth(2).wait_for()
+    page.wait_for_timeout(400)
+    assert page.locator(".evenhand-untouched").count() == 0
+    page.get_by_role("button", name="Save and continue").tap()
+    page.get_by_text("Saved: 1 of 4").wait_for()
+    found = answered(server)
+    assert 45 <= int(str(found.pop("felt-safe"))) <= 55
+    assert found == {
+        "warm": "not applicable",
+        "muddled": 2,
+        "tone": 7,
+        "advice": 2,
+        "kind-of-help": 2,
+        "remark": "مرحبا, = <b>fine</b>\nsecond line",
+        "felt-heard": 0,
+        "felt-free": 100,
+    }
+    assert rating_faults(server.study) == []
+    assert page.locator(".evenhand-untouched").count() == 3
