@@ -1,0 +1,76 @@
+"""The shipped instruments and protocols: structure against what is published, and a rehearsal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from protocols import shipped_protocols
+from study.export import rating_rows
+from study.protocol import load_protocol
+from study.rehearsal import rehearse
+from study.store.audit import study_faults
+from study.store.locking import lock_study
+from study.store.raters import enrol
+from study.store.study import create_study
+from tests.fixtures_study import answer_everything
+
+NEW = (
+    "counselbench-style",
+    "emosapp-professionals",
+    "emosapp-students",
+    "pets",
+    "sus",
+    "umux-lite",
+)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_simulated_rater_of_each_group_completes_it(name: str, memory_folder: Path) -> None:
+    """Oracle: raters x prompts x systems x items answers, each a row with a value or a reason."""
+    study = create_study(memory_folder / "study", shipped_protocols()[name])
+    answer_everything(study)
+    lock_study(study)
+    protocol = study.protocol
+    for group in protocol.groups:
+        enrol(study, group.id, 2)
+    responses = len(protocol.prompts) * len(protocol.systems)
+    answers = 2 * len(protocol.groups) * responses * len(protocol.items)
+    assert rehearse(study, 3).answers == answers
+    rows = rating_rows(study)
+    assert len(rows) == answers
+    assert all(
+        (row["value"] is not None) + bool(row["text"]) + bool(row["missing_reason"]) == 1
+        for row in rows
+    )
+    assert study_faults(study) == []
+    study.close()
+
+
+def test_sus_alternates_and_has_ten_items_on_five_points() -> None:
+    """Brooke 1996: odd items favourable, even items unfavourable."""
+    items = load_protocol(shipped_protocols()["sus"]).items
+    assert [item.reversed for item in items] == [False, True] * 5
+    assert load_protocol(shipped_protocols()["sus"]).scale_of(items[0].id).values == (1, 2, 3, 4, 5)
+
+
+def test_umux_lite_has_two_items_on_seven_points() -> None:
+    protocol = load_protocol(shipped_protocols()["umux-lite"])
+    assert [len(protocol.scale_of(item.id).points) for item in protocol.items] == [7, 7]
+
+
+def test_pets_has_ten_sliders_in_random_order_and_says_that_the_wording_is_ours() -> None:
+    (instrument,) = load_protocol(shipped_protocols()["pets"]).instruments
+    assert (len(instrument.items), instrument.order, instrument.wording) == (10, "random", "own")
+    assert {item.kind for item in instrument.items} == {"slider"}
+    assert len({item.measures for item in instrument.items}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "raters"), [("emosapp-students", 12), ("emosapp-professionals", 3)]
+)
+def test_emosapp_is_called_reconstructed(name: str, raters: int) -> None:
+    protocol = load_protocol(shipped_protocols()[name])
+    assert {i.wording for i in protocol.instruments} == {"reconstructed"}
+    assert sum(group.planned for group in protocol.groups) == raters
