@@ -61,7 +61,8 @@ def _opening(judge: ReportJudge) -> str:
     )
     return (
         f"The judge is {models}; the ledger holds {len(judge.verdicts)} verdicts on the study’s "
-        f"responses.{several} It never saw which system wrote a response. Its figures stand beside "
+        f"responses.{several} It never saw which system wrote a response. Where a verdict was "
+        "repeated, the mean of the repeats is compared with people. Its figures stand beside "
         "those of people among themselves: a judge cannot be asked to agree with raters more than "
         "they agree with one another. It is an instrument under test, and its scores enter no other "
         "section of this report."

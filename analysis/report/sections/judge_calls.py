@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -33,7 +35,7 @@ def call_blocks(context: ReportContext, judge: ReportJudge) -> list[Block]:
     """Everything that needs no people."""
     blocks: list[Block] = []
     if len(judge.verdicts):
-        blocks.append(_outcome_table(context, judge))
+        blocks += _outcome_tables(context, judge)
         blocks += _comparison_tables(context, judge)
         blocks.append(_repeat_table(context, judge))
     if len(judge.probes):
@@ -54,33 +56,75 @@ def _per_system(verdicts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([single, spread]) if len(spread) else single
 
 
-def _outcome_table(context: ReportContext, judge: ReportJudge) -> Table:
+def _outcome_tables(context: ReportContext, judge: ReportJudge) -> list[Block]:
     labels = {s.id: s.label for s in context.data.systems}
-    rows: dict[tuple[str, str], list[OutcomeSummary]] = {}
+    by_criterion: dict[tuple[str, str], list[OutcomeSummary]] = {}
     for found in summarise_outcomes(_per_system(judge.verdicts), level=context.level):
-        rows.setdefault((found.rubric, found.criterion), []).append(found)
-    notes, groups, flat = Footnotes(), [], []
-    for (rubric, criterion), summaries in rows.items():
+        by_criterion.setdefault((found.rubric, found.criterion), []).append(found)
+    for summaries in by_criterion.values():
+        summaries.sort(key=lambda s: list(labels).index(s.system))
+    scores = [k for k, rows in by_criterion.items() if rows[0].worst.estimate is not None]
+    unit = context.n_text("verdict", len(judge.verdicts))
+    tables: list[Block] = [_rates_table(judge, labels, by_criterion, unit)]
+    if scores:
+        scored = {key: by_criterion[key] for key in scores}
+        tables.append(_bounds_table(judge, labels, scored, unit, level_text(context.level)))
+    return tables
+
+
+_ByCriterion = Mapping[tuple[str, str], list[OutcomeSummary]]
+
+
+def _rates_table(
+    judge: ReportJudge, labels: Mapping[str, str], found: _ByCriterion, unit: str
+) -> Table:
+    groups, flat = [], []
+    for (rubric, criterion), summaries in found.items():
         shown = []
-        for s in sorted(summaries, key=lambda s: list(labels).index(s.system)):
+        for s in summaries:
             shares = [f"{n} ({percent(n, s.n, 1)} %)" if n else "0" for _, n in s.counts]
-            means = [notes.with_interval(e) for e in (s.mean, s.worst, s.best)]
-            shown.append(Row((labels[s.system], str(s.n), *shares, *means)))
+            shown.append(Row((labels[s.system], str(s.n), *shares)))
             keys = {"rubric": rubric, "criterion": criterion, "system": s.system}
             flat += [({**keys, "outcome": o}, e) for o, e in s.shares]
-            flat += [({**keys, "outcome": ""}, e) for e in (s.mean, s.worst, s.best)]
         groups.append(RowGroup(_label(judge, rubric, criterion), tuple(shown)))
-    text = (
-        "Nothing is imputed. Worst and best: the mean if every verdict without a score had the lowest, "
-        f"or the highest, point. Intervals, {level_text(context.level)}, take prompts as clusters."
-    )
-    heads = (*(o.capitalize() for o in OUTCOMES), "Mean of the scored", "Worst", "Best")
     return Table(
         "judge-outcomes",
         "What became of the judge’s verdicts",
-        context.n_text("verdict", len(judge.verdicts)),
+        unit,
         "descriptive",
-        (Column("System", False), Column("n"), *(Column(h) for h in heads)),
+        (Column("System", False), Column("n"), *(Column(o.capitalize()) for o in OUTCOMES)),
+        tuple(groups),
+        tidy(flat),
+        (
+            "A comparison counts for every system that it shows. The table’s file has an interval for "
+            "each rate, Wilson’s with prompts as clusters.",
+        ),
+    )
+
+
+def _bounds_table(
+    judge: ReportJudge, labels: Mapping[str, str], found: _ByCriterion, unit: str, level: str
+) -> Table:
+    notes, groups, flat = Footnotes(), [], []
+    for (rubric, criterion), summaries in found.items():
+        shown = []
+        for s in summaries:
+            three = (s.mean, s.worst, s.best)
+            shown.append(Row((labels[s.system], *(notes.with_interval(e) for e in three))))
+            keys = {"rubric": rubric, "criterion": criterion, "system": s.system}
+            flat += [(keys, e) for e in three]
+        groups.append(RowGroup(_label(judge, rubric, criterion), tuple(shown)))
+    text = (
+        "Nothing is imputed. Worst and best: the mean if every verdict without a score had the lowest, "
+        f"or the highest, point. Intervals, {level}, take prompts as clusters."
+    )
+    heads = ("Mean of the scored", "Worst case", "Best case")
+    return Table(
+        "judge-means",
+        "Mean scores of the judge, and what its failures could hide",
+        unit,
+        "descriptive",
+        (Column("System", False), *(Column(h) for h in heads)),
         tuple(groups),
         tidy(flat),
         (text, *notes.notes()),

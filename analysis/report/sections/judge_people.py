@@ -192,7 +192,9 @@ def _test_table(found: PeopleResults) -> Table:
         "Alternative-annotator test (Calderon, Reichart and Dror, 2025): does the judge match the "
         f"other raters at least as well as the rater left out, less ε = {test.epsilon:g}? Alignment: "
         "negative root mean squared distance; one-sided t tests with prompts as clusters, Benjamini "
-        f"and Yekutieli at {test.q:g}; passed with a winning rate of {test.threshold:g} or more."
+        f"and Yekutieli at {test.q:g}; passed with a winning rate of {test.threshold:g} or more. Where "
+        "people hardly agree with one another, a judge passes by keeping near their mean: read this "
+        "beside the people’s own agreement."
     )
     return Table(
         _key(found, "alternative-annotator"),
