@@ -113,8 +113,8 @@ class EndpointAsker:
         self._limits = limits
         # A pool looks at all of its connections for every request, so many small ones are faster.
         pools = math.ceil(judge.concurrency / POOL_SIZE)
-        certificates = _certificates()
-        self._clients = [open_client(judge, certificates) for _ in range(pools)]
+        known = certificates()
+        self._clients = [open_client(judge, known) for _ in range(pools)]
         self._free = deque(self._clients * POOL_SIZE)
 
     async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
@@ -266,7 +266,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max(seconds, 0.0) if seconds == seconds else None
 
 
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """The known certificates, read once for all clients."""
     try:
         import httpx2
@@ -278,7 +278,7 @@ def _certificates() -> ssl.SSLContext:
     return context
 
 
-def open_client(judge: Judge, certificates: ssl.SSLContext) -> Any:
+def open_client(judge: Judge, known: ssl.SSLContext) -> Any:
     """The official asynchronous client: no settings from the environment, no redirects, no retries.
 
     Retries are ours, so that the ledger knows of each.
@@ -301,7 +301,7 @@ def open_client(judge: Judge, certificates: ssl.SSLContext) -> Any:
             timeout=timeout,
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(
-                follow_redirects=False, timeout=timeout, limits=limits, verify=certificates
+                follow_redirects=False, timeout=timeout, limits=limits, verify=known
             ),
         )
 

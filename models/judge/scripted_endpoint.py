@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from models.judge.running import SCRIPTED_MODEL
+from models.judge.scripted_batches import ScriptedBatches
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -223,7 +224,7 @@ FAULTS = (*_BODIES, *_STATUSES, *_CONNECTIONS)
 
 
 def scripted_app(judge: ScriptedJudge) -> Starlette:
-    """The ASGI application of the endpoint: ``/v1/chat/completions``, ``/v1/models``, ``/books``."""
+    """The endpoint's ASGI application: ``/v1/chat/completions``, models, batches, ``/books``."""
     from starlette.applications import Starlette
     from starlette.responses import JSONResponse
     from starlette.routing import Route
@@ -243,6 +244,7 @@ def scripted_app(judge: ScriptedJudge) -> Starlette:
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/v1/models", models),
             Route("/books", books),
+            *ScriptedBatches(judge).routes(),
         ]
     )
 

@@ -135,6 +135,10 @@ class JudgeSession:
         again: frozenset[str],
         on_step: Callable[[JudgeStep], None] | None,
     ) -> RunSummary:
+        if judge.batch:
+            from models.judge.batches import run_batch
+
+            return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
         limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
         asker: Asker
         if judge.backend == "transformers":
@@ -144,10 +148,6 @@ class JudgeSession:
         else:
             asker = EndpointAsker(judge, limits)
         try:
-            if judge.batch:
-                from models.judge.batches import run_batch
-
-                return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
             return await run_calls(
                 self.study,
                 judge,

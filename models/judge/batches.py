@@ -1,0 +1,200 @@
+"""The batch API: all missing calls in one file, answered by the endpoint when it has time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from models.judge.calls import Answer, certificates, open_client
+from models.judge.limits import Budget
+from models.judge.plan import JudgeCall
+from models.judge.running import JudgeStep, RunSummary, call_result, only_run, pending
+from study.errors import ModelError
+from study.protocol.schema import Judge
+from study.store.study import Study
+from study.store.verdicts import read_calls, record_batch, record_results, record_sent
+
+MARK = "evenhand_requests"
+ENDED = ("completed", "failed", "expired", "cancelled")
+
+
+async def run_batch(
+    study: Study,
+    judge: Judge,
+    calls: Sequence[JudgeCall],
+    *,
+    max_cost: float | None = None,
+    on_step: Callable[[JudgeStep], None] | None = None,
+    poll_s: float = 15.0,
+) -> RunSummary:
+    """Make the calls that the ledger lacks through the endpoint's batch API.
+
+    Can be stopped while the endpoint works: a later run finds the batch again, by its id in the
+    ledger, or by the mark that it carries when the run was lost before the id came back.
+
+    Parameters
+    ----------
+    poll_s : float
+        Seconds between two looks at a batch.
+
+    Raises
+    ------
+    ModelError
+        When the endpoint has no batch API or refuses the batch.
+    """
+    import openai
+
+    left = pending(study, calls)
+    summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
+    budget = Budget(max_cost, left.spent)
+    client = open_client(judge, certificates())
+    try:
+        with only_run(study.folder):
+            batches = await _batches(client, study, left.todo, budget, summary)
+            for batch_id, members in batches:
+                answers = await _answers(client, batch_id, poll_s)
+                _keep(study, judge, members, answers, summary)
+                if on_step is not None:
+                    on_step(JudgeStep(summary.asked, len(left.todo), left.spent))
+    except openai.APIError as error:
+        raise ModelError(
+            f"The batch API of {judge.endpoint} did not do what was asked: {error}. Set judge.batch to "
+            "false when the endpoint has none."
+        ) from error
+    finally:
+        await client.close()
+    summary.not_asked = len(left.todo) - summary.asked
+    summary.spent = sum(call.cost or 0.0 for call in read_calls(study)) if judge.price else None
+    return summary
+
+
+async def _batches(
+    client: Any, study: Study, todo: Sequence[JudgeCall], budget: Budget, summary: RunSummary
+) -> list[tuple[str, list[JudgeCall]]]:
+    """The batches that hold the missing calls; a new one only for what was never sent."""
+    sent = {c.cache_key: c.batch_id for c in read_calls(study) if c.state == "sent"}
+    by_id: dict[str, list[JudgeCall]] = {}
+    new, lost = [], []
+    for call in todo:
+        key = call.planned.cache_key
+        if sent.get(key):
+            by_id.setdefault(str(sent[key]), []).append(call)
+        elif key in sent:
+            lost.append(call)
+        else:
+            new.append(call)
+    if lost:
+        found = await _find(client, lost)
+        if found is None:
+            new += lost
+        else:
+            _note(study, lost, found)
+            by_id.setdefault(found, []).extend(lost)
+    affordable = [call for call in new if budget.reserve(call.planned.cost_at_most)]
+    if len(affordable) < len(new):
+        summary.stopped = f"the cap of {budget.cap:g} leaves no room for the others"
+    if affordable:
+        record_sent(study, [call.planned for call in affordable])
+        made = await _make(client, affordable)
+        _note(study, affordable, made)
+        by_id[made] = affordable
+    return list(by_id.items())
+
+
+def _note(study: Study, calls: Iterable[JudgeCall], batch_id: str) -> None:
+    keys = {call.planned.cache_key for call in calls}
+    rows = [c.id for c in read_calls(study) if c.state == "sent" and c.cache_key in keys]
+    record_batch(study, rows, batch_id)
+
+
+def _mark(calls: Iterable[JudgeCall]) -> str:
+    keys = "".join(sorted(call.planned.cache_key for call in calls))
+    return hashlib.sha256(keys.encode()).hexdigest()
+
+
+async def _find(client: Any, calls: Sequence[JudgeCall]) -> str | None:
+    """The batch of a run that was lost before it could note the batch's id."""
+    mark = _mark(calls)
+    async for batch in client.batches.list():
+        if (batch.metadata or {}).get(MARK) == mark:
+            return str(batch.id)
+    return None
+
+
+async def _make(client: Any, calls: Sequence[JudgeCall]) -> str:
+    lines = [
+        json.dumps(
+            {
+                "custom_id": call.planned.cache_key,
+                "method": "POST",
+                "url": "/v1/chat/completions",
+                "body": dict(call.planned.request),
+            },
+            ensure_ascii=False,
+        )
+        for call in calls
+    ]
+    content = "\n".join(lines).encode()
+    file = await client.files.create(file=("requests.jsonl", content), purpose="batch")
+    batch = await client.batches.create(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        metadata={MARK: _mark(calls)},
+    )
+    return str(batch.id)
+
+
+async def _answers(client: Any, batch_id: str, poll_s: float) -> dict[str, Answer]:
+    """Cache key -> answer, once the batch has ended."""
+    batch = await client.batches.retrieve(batch_id)
+    while batch.status not in ENDED:
+        await asyncio.sleep(poll_s)
+        batch = await client.batches.retrieve(batch_id)
+    answers: dict[str, Answer] = {}
+    for file_id in (batch.output_file_id, batch.error_file_id):
+        if file_id:
+            content = await client.files.content(file_id)
+            answers.update(_read_lines(content.text))
+    answers[""] = _failed("batch", f"the batch {batch_id} ended as {batch.status} without it")
+    return answers
+
+
+def _read_lines(text: str) -> Iterator[tuple[str, Answer]]:
+    for line in filter(str.strip, text.splitlines()):
+        entry = json.loads(line)
+        response = entry.get("response") or {}
+        status = response.get("status_code")
+        if status == 200:
+            body = json.dumps(response["body"], ensure_ascii=False)
+            yield entry["custom_id"], Answer({"body": body}, None, 1, 0, 0.0)
+        else:
+            said = entry.get("error") or (response.get("body") or {}).get("error") or {}
+            message = f"status {status}: {said.get('message', 'no message')}"
+            yield entry["custom_id"], _failed("status", message)
+
+
+def _failed(kind: str, message: str) -> Answer:
+    return Answer(None, {"kind": kind, "message": message[:500]}, 1, 0, 0.0)
+
+
+def _keep(
+    study: Study,
+    judge: Judge,
+    calls: Sequence[JudgeCall],
+    answers: dict[str, Answer],
+    summary: RunSummary,
+) -> None:
+    rows = {c.cache_key: c.id for c in read_calls(study) if c.state == "sent"}
+    results = []
+    for call in calls:
+        key = call.planned.cache_key
+        answer = answers.get(key, answers[""])
+        result = call_result(judge, call, rows[key], answer)
+        summary.asked += 1
+        summary.outcomes.update(str(v.outcome) for v in result.verdicts)
+        results.append(result)
+    record_results(study, results)
