@@ -241,3 +241,30 @@ def test_a_real_ledger_becomes_the_report_s_tables(tmp_path: Path) -> None:
 
 def test_no_verdict_is_no_judge() -> None:
     assert report_judge([], {}, {}) is None
+
+
+@pytest.mark.parametrize("probe", ["longer", "identical", "swapped"])
+def test_pairs_of_a_probe_are_those_of_the_judge_s_own_table(tmp_path: Path, probe: str) -> None:
+    """Oracle: `probe_table`, which goes by the plan of the calls and not by the ledger."""
+    from models.judge.probes import plan_probe, probe_table
+    from models.judge.session import open_session
+
+    study = make_study(tmp_path / "s", rubrics=["empathy", "pairwise"], prompts=2)
+    session = open_session(study)
+    session.run(session.calls())
+    responses = read_responses(study)
+    plan = plan_probe(probe, session.planner, session.rubrics, study.protocol.prompts, responses)
+    session.run(plan.calls)
+    study_verdicts, probing = read_verdicts(study), read_verdicts(study, probe=probe)
+    rows = {(r.rubric, r.criterion): r for r in probe_table(plan, [*study_verdicts, *probing])}
+    systems = {r.id: r.system_id for r in responses}
+    found = report_judge(study_verdicts, {probe: probing} if probing else {}, systems)
+    assert found is not None
+    pairs = found.probes[found.probes["probe"] == probe]
+    assert len(pairs) == sum(r.n for r in rows.values())
+    for (rubric, criterion), group in pairs.groupby(["rubric", "criterion"]):
+        row = rows[(str(rubric), str(criterion))]
+        assert group["changed"].notna().sum() == row.compared
+        assert group["changed"].eq(True).sum() == row.up + row.down
+        if row.mean_shift is not None:
+            assert (group["after"] - group["before"]).mean() == pytest.approx(row.mean_shift)
