@@ -59,7 +59,7 @@ def open_backend(system: System, *, study_folder: Path) -> Backend:
 
             return TransformersBackend(
                 locate_checkpoint(system, study_folder),
-                precision=getattr(system, "precision", "fp32"),
+                precision=system.precision,
             )
         case "openai":
             return _open_endpoint(system)
@@ -74,7 +74,7 @@ def _open_endpoint(system: System) -> Backend:
                 f"System {system.id!r} has backend 'openai' but no {field!r}. "
                 f"Name it in the protocol, for example {field}: {example}"
             )
-    accepts = frozenset(getattr(system, "endpoint_accepts", ()))
+    accepts = frozenset(system.endpoint_accepts)
     refuse_unhonoured(settings_of(system), accepts)
     return OpenAIBackend(
         model=system.model,

@@ -181,6 +181,13 @@ class System(Block):
     api_key_variable: str = Field(
         default="", description="openai: environment variable that holds the key."
     )
+    endpoint_accepts: tuple[Literal["top_k", "repetition_penalty"], ...] = Field(
+        default=(),
+        description="openai: settings beyond the official ones that this endpoint honours.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="transformers: number format of the weights."
+    )
     system_prompt: str = Field(default="", description="Instruction that precedes every prompt.")
     decoding: Decoding = Field(default=Decoding(), description="How text is sampled.")
 
