@@ -77,6 +77,13 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     assert shown == order
     assert page.locator(".evenhand-untouched").count() == 3
 
+    tracks = page.locator("[data-testid=stSlider] [role=group] > div")
+    for place in range(3):
+        box = tracks.nth(place).bounding_box()
+        assert box is not None and box["height"] >= 48 and box["width"] >= 200
+    thumb = page.locator("[data-testid=stSlider] div:has(> div > input)").first
+    assert thumb.evaluate("e => getComputedStyle(e).backgroundColor") == "rgba(0, 0, 0, 0)"
+
     page.get_by_role("button", name="Save and continue").tap()
     page.get_by_text("Still open: 8").wait_for()  # nine items, the remark is optional
     assert read_ratings(server.study) == []
@@ -117,3 +124,21 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     }
     assert rating_faults(server.study) == []
     assert page.locator(".evenhand-untouched").count() == 3
+
+
+def test_a_slider_by_keyboard_never_falls_back_to_untouched(
+    server: SurveyServer, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """Oracle: the slider's own value; Home is the scale's lowest value, not the place below it."""
+    tablet = open_tablet(server.link(ready(server)))
+    page = tablet.page
+    slider = page.locator("[data-testid=stSlider]").first
+    place = slider.locator("input[type=range]")
+    place.focus()
+    found = []
+    for key in ("ArrowRight", "End", "Home", "ArrowLeft", "ArrowRight"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(200)
+        found.append(place.input_value())
+    assert found == ["0", "100", "0", "0", "1"]
+    assert "evenhand-untouched" not in (slider.get_attribute("class") or "")

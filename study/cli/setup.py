@@ -97,6 +97,9 @@ def check(study: Study, as_json: bool) -> None:
       evenhand check
       evenhand check --study my-study --json
     """
+    from survey_app.messages import load_messages
+
+    load_messages(study.protocol.language)
     facts = design_facts(study)
     if as_json:
         print_json(facts)
