@@ -42,10 +42,10 @@ def _judge(_runs: int) -> list[dict[str, Any]]:
     return list(bench_judge()["rows"])
 
 
-def _judge_worth(_runs: int) -> list[dict[str, Any]]:
+def _judge_worth(runs: int) -> list[dict[str, Any]]:
     from analysis.bench_judge_worth import simulate_coverage
 
-    return list(simulate_coverage()["scenarios"])
+    return list(simulate_coverage(min(runs, 2000))["scenarios"])
 
 
 KINDS: dict[str, Callable[[int], list[dict[str, Any]]]] = {

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pandas as pd
 
-from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem
+from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem, ReportJudge
 from study import export
 from study.errors import StoreError
 from study.protocol import Item, Scale
@@ -14,7 +14,9 @@ from study.protocol.item_kinds import anchors, on_scale
 from study.protocol.schema import AnalysisPlan
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
+from study.store.responses import read_responses
 from study.store.study import Study
+from study.store.verdicts import read_verdicts
 
 _PACKAGES = ("evenhand", "numpy", "pandas", "scipy", "statsmodels", "pingouin")
 
@@ -70,6 +72,7 @@ def report_data(study: Study) -> ReportData:
         locked_at=lock.at if lock else "",
         versions={package: metadata.version(package) for package in _PACKAGES},
         seed=protocol.design.seed,
+        judge=_judge(study, names),
     )
 
 
@@ -86,6 +89,20 @@ _RATING_COLUMNS = [
     "seconds",
 ]
 _RESPONSE_COLUMNS = ["prompt", "topic", "system", "text", "completion_tokens", "latency_s"]
+
+
+def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | None:
+    from analysis.judge_frame import report_judge
+    from analysis.judge_probes import PROBES
+
+    protocol = study.protocol
+    return report_judge(
+        read_verdicts(study),
+        {probe: found for probe in PROBES if (found := read_verdicts(study, probe=probe))},
+        {response.id: names[response.system_id].id for response in read_responses(study)},
+        stand_in_only_if=protocol.judge.stand_in_only_if if protocol.judge else None,
+        reversed_items=[item.id for item in protocol.items if item.reversed],
+    )
 
 
 def _items(study: Study) -> tuple[ReportItem, ...]:
