@@ -27,6 +27,7 @@ from analysis.report.numbers import interval_text, number, p_text
 from analysis.report.r_script import r_text
 from analysis.report_data import Named, ReportData
 from study.errors import AnalysisError
+from study.protocol.schema import AnalysisPlan
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
@@ -380,3 +381,115 @@ def test_r_repeats_the_primary_contrast(eai: ReportData, tmp_path: Path) -> None
     assert found is not None
     assert float(found[1]) == pytest.approx(float(test.details["t"]), rel=1e-4)
     assert "SIMULATED DATA" in run.stdout
+
+
+def _with_plan(data: ReportData, **blocks: Any) -> ReportData:
+    plan = {**data.plan.model_dump(exclude_none=True), **blocks}
+    return dataclasses.replace(data, plan=AnalysisPlan.model_validate(plan))
+
+
+def test_declared_equivalence_stands_in_the_primary_contrast(eai: ReportData) -> None:
+    """Oracle: scipy's two one-sided t tests on totals summed with pandas; the larger p counts."""
+    from scipy import stats
+
+    bounds = {"low": -40, "high": 60, "reason": "A tenth of the range."}
+    document = build_report(
+        _with_plan(eai, equivalence=bounds), created=DAY, sections=("contrast", "methods")
+    )
+    totals = eai.ratings.groupby(["rater", "system"])["value"].sum().unstack()
+    difference = totals["a"] - totals["b"]
+    above = stats.ttest_1samp(difference, -40, alternative="greater").pvalue
+    below = stats.ttest_1samp(difference, 60, alternative="less").pvalue
+    interval = stats.ttest_1samp(difference, 0).confidence_interval(0.90)
+    table = _table(document, "primary-contrast")
+    row = table.data.set_index("statistic").loc["tost_difference"]
+    assert row["p_value"] == pytest.approx(max(above, below), rel=1e-10)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((interval.low, interval.high))
+    shown = next(r.cells for r in table.rows if r.cells[0].startswith("Equivalence"))
+    assert shown[0].startswith("Equivalence within −40.00 to 60.00") and "declared" in shown[0]
+    text = _Page(document_html(document)).text
+    assert f"two one-sided t tests: {'shown' if max(above, below) < 0.05 else 'not shown'}" in text
+    assert "A tenth of the range" in text
+
+
+def test_p_values_are_adjusted_within_the_declared_families(eai: ReportData) -> None:
+    """Oracle: Holm by hand on the raw p values; gender in two systems and the primary contrast."""
+    families = [
+        {"name": "main", "adjustment": "holm", "tests": ["primary", "gender"]},
+        {"name": "side", "adjustment": "bh", "tests": ["major"]},
+    ]
+    document = build_report(
+        _with_plan(eai, families=families), created=DAY, sections=("contrast", "subgroups")
+    )
+    table = _table(document, "families").data
+    main = table[table["family"] == "main"].sort_values("p_value")
+    raw = main["p_value"].to_numpy()
+    by_hand = np.minimum(1, np.maximum.accumulate(raw * np.array([3, 2, 1])))
+    assert main["adjusted_p_value"].to_numpy() == pytest.approx(by_hand)
+    side = np.sort(table[table["family"] == "side"]["p_value"].to_numpy())
+    adjusted = np.sort(table[table["family"] == "side"]["adjusted_p_value"].to_numpy())
+    assert adjusted == pytest.approx([min(2 * side[0], side[1]), side[1]])
+    tests = _table(document, "tests-by-gender")
+    declared = [r.cells for r in tests.rows if "declared" in r.cells[0]]
+    assert tests.columns[-1].label == "p, adjusted"
+    wanted = table[table["test"].str.startswith("gender/")]
+    assert [c[4] for c in declared] == [p_text(p) for p in wanted["p_value"]]
+    assert [c[-1] for c in declared] == [p_text(p) for p in wanted["adjusted_p_value"]]
+    assert all(r.cells[-1] == "–" for r in tests.rows if "declared" not in r.cells[0])
+
+
+def test_without_families_nothing_claims_to_be_adjusted(document: Document) -> None:
+    """Oracle: the plan of the fixture declares none."""
+    assert "families" not in {t.key for t in document.tables}
+    assert _table(document, "tests-by-gender").columns[-1].label == "n"
+    assert "exclusions" not in {t.key for t in document.tables}
+
+
+def test_declared_exclusions_show_who_and_both_results(eai: ReportData) -> None:
+    """Oracle: three raters made to fall under one rule each; the totals without them, pandas."""
+    ratings = eai.ratings.copy()
+    ratings.loc[ratings["rater"] == "R007", "value"] = 3.0
+    ratings.loc[ratings["rater"] == "R003", "seconds"] = 0.5
+    gap = ratings.index[(ratings["rater"] == "R005") & (ratings["system"] == "b")][0]
+    ratings.loc[gap, "value"] = np.nan
+    ratings.loc[gap, "missing_reason"] = "skipped"
+    rules = {"minimum_seconds": 2.0, "longest_run": 60, "incomplete": True}
+    data = dataclasses.replace(_with_plan(eai, exclusions=rules), ratings=ratings)
+    document = build_report(data, created=DAY, sections=("quality",))
+    who = [r.cells[1:] for r in _table(document, "exclusions").rows]
+    assert who == [("1", "R003"), ("1", "R007"), ("1", "R005"), ("3", "R003, R005, R007")]
+    table = _table(document, "exclusions-contrast").data
+    shown = table[table["statistic"] == "paired_t_difference"].set_index("sample")
+    for sample, gone in (("all", ["R005"]), ("without", ["R003", "R005", "R007"])):
+        kept = ratings[~ratings["rater"].isin(gone)]
+        totals = kept.groupby(["rater", "system"])["value"].sum().unstack()
+        test = paired_contrast(totals["b"], totals["a"]).t_test
+        assert shown.loc[sample, "estimate"] == pytest.approx(test.estimate)
+        assert shown.loc[sample, "p_value"] == pytest.approx(test.p_value)
+        assert shown.loc[sample, "n"] == test.n == 36 - len(gone)
+
+
+def test_time_to_write_is_hidden_until_unblinding(eai: ReportData) -> None:
+    """Oracle: the fixture's latencies are known, 0.5 s upwards; the blind report shows none."""
+    blind = _table(build_report(eai, created=DAY, sections=("materials",)), "systems")
+    assert [r.cells[-1] for r in blind.rows] == ["hidden until unblinding"] * 2
+    assert not any(c.startswith("latency") for c in blind.data.columns)
+    open_ = dataclasses.replace(eai, unblinded=True)
+    shown = _table(build_report(open_, created=DAY, sections=("materials",)), "systems")
+    assert [r.cells[-1] for r in shown.rows] == ["0.59 (0.50 to 0.68)", "0.60 (0.51 to 0.69)"]
+
+
+@pytest.mark.parametrize("make", _DEGENERATE.values(), ids=_DEGENERATE.keys())
+def test_a_full_plan_on_degenerate_studies_gives_reasons(make: Any, tmp_path: Path) -> None:
+    """Oracle: undefined is said with its reason; warnings are errors in this test run."""
+    data = _with_plan(
+        make(),
+        equivalence={"low": -4, "high": 4, "reason": "Small."},
+        families=[{"name": "main", "tests": ["primary", "gender", "major"]}],
+        exclusions={"minimum_seconds": 40, "longest_run": 5, "incomplete": True},
+    )
+    written = write_report(
+        data, tmp_path, created=DAY, sections=("contrast", "subgroups", "quality", "methods")
+    )
+    text = _Page(written.reports[0].read_text("utf-8")).text
+    assert not re.search(r"\b(nan|NaN|None|inf)\b", text)

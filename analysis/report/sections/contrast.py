@@ -26,7 +26,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.figures import ForestRow, draw_forest, draw_slopes
-from analysis.report.numbers import level_text, number, p_phrase, p_text, phrase
+from analysis.report.numbers import interval_text, level_text, number, p_phrase, p_text, phrase
 from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 
@@ -35,7 +35,7 @@ MOST_RATERS_WITH_LINES = 400
 
 def contrast_section(context: ReportContext) -> Section:
     """Paired t and Wilcoxon with effect sizes; items, groups and other pairs as exploratory."""
-    pair = _pair(context)
+    pair = primary_pair(context)
     if pair is None:
         text = (
             "The primary contrast is undefined, because the plan names a system that has no data."
@@ -43,9 +43,10 @@ def contrast_section(context: ReportContext) -> Section:
         return Section("contrast", "Primary contrast of the systems", (Paragraph(text),))
     second, first = pair
     everybody = context.samples[0][2]
-    result = _totals_contrast(context, first, second, everybody)
+    result = totals_contrast(context, first, second, everybody)
     blocks: list[Block] = [
         Paragraph(_sentence(context, first, second, result)),
+        *_equivalence_text(context, result),
         _pair_summary(context, result),
         _contrast_table(context, first, second, result),
         *_slopes(context, first, second),
@@ -58,33 +59,37 @@ def contrast_section(context: ReportContext) -> Section:
     return Section("contrast", "Primary contrast of the systems", tuple(blocks))
 
 
-def _pair(context: ReportContext) -> tuple[int, int] | None:
+def primary_pair(context: ReportContext) -> tuple[int, int] | None:
+    """Places of the system and of the one it is compared with; None when one has no data."""
     plan = context.data.plan.primary
     system, against = context.system_index(plan.system), context.system_index(plan.against)
     return None if system is None or against is None else (system, against)
 
 
-def _totals_contrast(
+def totals_contrast(
     context: ReportContext, first: int, second: int, raters: BoolArray
 ) -> PairedContrast:
-    """``second`` minus ``first``, on the totals of the raters."""
-    labels = context.system_labels
+    """``second`` minus ``first``, on the totals of the raters, with the plan's bounds."""
+    labels, bounds = context.system_labels, context.data.plan.equivalence
     totals = context.totals[raters]
     return paired_contrast(
         totals[:, first],
         totals[:, second],
         names=(labels[first], labels[second]),
+        bounds=None if bounds is None else (bounds.low, bounds.high),
+        alpha=1.0 - context.level,
         level=context.level,
         unit="rater",
     )
 
 
-def _planned(context: ReportContext, result: PairedContrast) -> Estimate:
+def planned_test(context: ReportContext, result: PairedContrast) -> Estimate:
+    """The test that the plan names."""
     return result.t_test if context.data.plan.primary.test == "paired-t" else result.wilcoxon
 
 
 def _sentence(context: ReportContext, first: int, second: int, result: PairedContrast) -> str:
-    labels, test = context.system_labels, _planned(context, result)
+    labels, test = context.system_labels, planned_test(context, result)
     head = f"{labels[second]} minus {labels[first]}"
     status = (
         "declared in the locked plan" if context.locked else "exploratory: the plan is not locked"
@@ -107,6 +112,27 @@ def _sentence(context: ReportContext, first: int, second: int, result: PairedCon
     return (
         f"{head} ({status}; {n}): {difference}, t({df}) = {t}, {p_phrase(test.p_value)}; {effect}."
     )
+
+
+def _equivalence_text(context: ReportContext, result: PairedContrast) -> list[Block]:
+    """What the two one-sided tests say, when the plan has bounds."""
+    bounds, test = context.data.plan.equivalence, result.equivalence
+    if bounds is None or test is None:
+        return []
+    head = (
+        f"Equivalence within {number(bounds.low)} to {number(bounds.high)} points of the total "
+        f"({bounds.reason.rstrip('.')}), two one-sided t tests"
+    )
+    if test.estimate is None or test.p_value is None:
+        return [Paragraph(f"{head}: undefined, because {test.undefined_because.rstrip('.')}.")]
+    shown = "shown" if test.details["equivalent"] == "yes" else "not shown"
+    interval = f"{level_text(test.ci_level)} CI {interval_text(test)}"
+    return [
+        Paragraph(
+            f"{head}: {shown}, {interval}, {p_phrase(test.p_value)} (the larger of the two). "
+            "Equivalence that is not shown is no evidence of a difference."
+        )
+    ]
 
 
 def _pair_summary(context: ReportContext, result: PairedContrast) -> Table:
@@ -143,9 +169,12 @@ def _contrast_table(
 ) -> Table:
     plan, notes, labels = context.data.plan.primary, Footnotes(), context.system_labels
     mark = " – declared" if context.locked else " – planned"
+    tost = result.equivalence
+    equivalence = () if tost is None else ((_bounds_label(context), tost, True),)
     kinds = (
         ("Paired t test, difference of totals", result.t_test, plan.test == "paired-t"),
         ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, plan.test == "wilcoxon"),
+        *equivalence,
         ("d_z (difference / SD of differences)", result.d_z, False),
         ("d_z, corrected for small samples (Hedges)", result.hedges_d_z, False),
         ("d_av (difference / average SD)", result.d_av, False),
@@ -154,7 +183,7 @@ def _contrast_table(
     rows, flat = [], []
     for name, estimate, declared in kinds:
         label = name + (mark if declared else " – exploratory")
-        rows.append(_result_row(label, estimate, notes, strong=declared))
+        rows.append(result_row(label, estimate, notes, strong=declared))
         flat.append(
             ({"system": plan.system, "against": plan.against, "declared": declared}, estimate)
         )
@@ -180,7 +209,18 @@ def _contrast_table(
     )
 
 
-def _result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool = False) -> Row:
+def _bounds_label(context: ReportContext) -> str:
+    bounds = context.data.plan.equivalence
+    if bounds is None:
+        return "Equivalence (TOST)"
+    level = level_text(1.0 - 2.0 * (1.0 - context.level))
+    return (
+        f"Equivalence within {number(bounds.low)} to {number(bounds.high)} (TOST, {level} interval)"
+    )
+
+
+def result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool = False) -> Row:
+    """A row under `RESULT_COLUMNS`."""
     n = (str(result.n), str(result.n_missing))
     if result.estimate is None:
         return Row((label, notes.undefined(result.undefined_because), "–", "–", "–", *n), strong)
@@ -298,9 +338,9 @@ def _forest_words(line: ForestRow) -> str:
 def _by_group_table(context: ReportContext, first: int, second: int) -> Table:
     notes, rows, flat = Footnotes(), [], []
     for key, label, raters in context.samples[1:]:
-        result = _totals_contrast(context, first, second, raters)
-        rows.append(_result_row(f"{label}: paired t test", result.t_test, notes))
-        rows.append(_result_row(f"{label}: d_z", result.d_z, notes))
+        result = totals_contrast(context, first, second, raters)
+        rows.append(result_row(f"{label}: paired t test", result.t_test, notes))
+        rows.append(result_row(f"{label}: d_z", result.d_z, notes))
         flat += [({"group": key}, result.t_test), ({"group": key}, result.d_z)]
     labels = context.system_labels
     return Table(
@@ -309,14 +349,14 @@ def _by_group_table(context: ReportContext, first: int, second: int) -> Table:
         f"{level_text(context.level)}",
         "rater, n in the table",
         "exploratory",
-        _RESULT_COLUMNS,
+        RESULT_COLUMNS,
         one_group(rows),
         tidy(flat),
         notes.notes(),
     )
 
 
-_RESULT_COLUMNS = (
+RESULT_COLUMNS = (
     Column("Contrast", False),
     Column("Estimate and interval"),
     Column("t or z"),
@@ -330,13 +370,13 @@ _RESULT_COLUMNS = (
 def _all_pairs_table(context: ReportContext) -> Table:
     notes, labels, everybody = Footnotes(), context.system_labels, context.samples[0][2]
     pairs = list(combinations(range(len(labels)), 2))
-    found = [_totals_contrast(context, b, a, everybody) for a, b in pairs]
+    found = [totals_contrast(context, b, a, everybody) for a, b in pairs]
     adjusted = _holm([c.t_test for c in found])
     groups, flat = [], []
     for (a, b), contrast, p_holm in zip(pairs, found, adjusted, strict=True):
         rows = []
         for name, result in (("Paired t test", contrast.t_test), ("d_z", contrast.d_z)):
-            row = _result_row(name, result, notes)
+            row = result_row(name, result, notes)
             rows.append(Row((*row.cells, p_holm if name != "d_z" else "–")))
             keys = {"system": context.data.systems[a].id, "against": context.data.systems[b].id}
             flat.append((keys, result))
@@ -346,7 +386,7 @@ def _all_pairs_table(context: ReportContext) -> Table:
         f"Every pair of systems, totals paired by rater, intervals at {level_text(context.level)}",
         "rater, n in the table",
         "exploratory",
-        (*_RESULT_COLUMNS, Column("p, Holm")),
+        (*RESULT_COLUMNS, Column("p, Holm")),
         tuple(groups),
         tidy(flat),
         notes.notes(),

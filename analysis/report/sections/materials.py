@@ -76,6 +76,10 @@ def _systems_table(context: ReportContext) -> Table:
         cells = [system.label, count(len(own))]
         measures = (("words", words, 0), ("tokens", tokens, 0), ("latency_s", seconds, 2))
         for name, values, digits in measures:
+            if name == "latency_s" and not context.data.unblinded:
+                # How fast a system writes can tell which one it is.
+                cells.append("hidden until unblinding")
+                continue
             cells.append(_median(values, digits, notes, f"{name.split('_')[0]} not recorded"))
             for suffix, q in (("median", 0.5), ("min", 0.0), ("max", 1.0)):
                 record[f"{name}_{suffix}"] = float(np.quantile(values, q)) if values.size else None

@@ -92,10 +92,24 @@ def _plan_text(context: ReportContext) -> str:
         f"{labels.get(primary.against, primary.against)}, paired by rater, tested with the "
         f"{_TESTS[primary.test]}"
         + (f", and comparisons of totals within each system: {tests}" if tests else "")
+        + _further_plan(context)
         + f". Intervals are at {level_text(context.level)}; the upper {plan.top_points} points of a "
         "scale count as favourable. Whatever the plan does not name is marked exploratory; plain "
         "counts are marked descriptive."
     )
+
+
+def _further_plan(context: ReportContext) -> str:
+    plan, parts = context.data.plan, []
+    if plan.equivalence is not None:
+        low, high = number(plan.equivalence.low), number(plan.equivalence.high)
+        parts.append(f"equivalence of the totals within {low} to {high} points")
+    if plan.families:
+        names = ", ".join(family.name for family in plan.families)
+        parts.append(f"p values adjusted within families ({names})")
+    if plan.exclusions is not None:
+        parts.append("exclusions of raters, with the result shown with and without them")
+    return f"; further {'; '.join(parts)}" if parts else ""
 
 
 def _analysis_text(context: ReportContext) -> str:

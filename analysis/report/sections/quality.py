@@ -31,6 +31,7 @@ from analysis.report.blocks import (
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_missingness
 from analysis.report.numbers import count, level_text, number, percent
+from analysis.report.sections.exclusions import exclusion_blocks
 from analysis.results import Estimate
 
 MOST_RATERS_SHOWN = 60
@@ -39,12 +40,19 @@ SECONDS_PER_100_WORDS = 100 / (2 * 238) * 60
 
 
 def quality_section(context: ReportContext) -> Section:
-    """Nothing is excluded here: the section shows, the protocol decides."""
+    """The section shows; only what the plan declares leaves anybody out, beside the whole result."""
     if not len(context.data.ratings):
         text = "Data quality cannot be looked at, because there is no rating."
         return Section("quality", "Data quality", (Paragraph(text),))
+    exclusions = exclusion_blocks(context)
+    fate = (
+        "The checks leave nobody out; the exclusions that the plan declares stand at the end, with "
+        "the primary contrast with and without them."
+        if exclusions
+        else "No rater and no answer is excluded by these checks."
+    )
     text = (
-        "No rater and no answer is excluded by these checks. A page is called fast when it took "
+        f"{fate} A page is called fast when it took "
         f"less than {number(SECONDS_PER_100_WORDS, 1)} seconds per 100 words of the response, twice "
         "the usual speed of silent reading. Long runs of equal answers can be honest when the "
         "responses are alike."
@@ -56,6 +64,7 @@ def quality_section(context: ReportContext) -> Section:
         _missing_table(context, gaps),
         *_missing_figure(context),
         _order_table(context),
+        *exclusions,
     ]
     return Section("quality", "Data quality", tuple(blocks))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -22,7 +23,14 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.context import ReportContext
-from analysis.report.numbers import level_text, number, p_phrase, phrase
+from analysis.report.numbers import level_text, number, p_phrase, p_text, phrase
+from analysis.report.sections.families import (
+    FamilyTest,
+    SubgroupResult,
+    adjusted_tests,
+    family_blocks,
+    subgroup_key,
+)
 from analysis.results import Estimate
 
 
@@ -49,14 +57,24 @@ class _Compared:
 def subgroup_section(context: ReportContext) -> Section:
     """Student and Welch side by side, with the declared one marked, and rank tests."""
     blocks: list[Block] = [Paragraph(_how_to_read(context))]
-    for split in _splits(context):
-        compared = _compare(context, split)
+    splits = [(split, _compare(context, split)) for split in _splits(context)]
+    adjusted = adjusted_tests(
+        context,
+        [
+            SubgroupResult(split.key, c.system_label, c.system, c.names, c.result.planned_test)
+            for split, compared in splits
+            if split.declared
+            for c in compared
+        ],
+    )
+    for split, compared in splits:
         if not compared:
             blocks.append(Paragraph(_too_few_text(split)))
             continue
         blocks.append(_summary_table(context, split, compared))
         blocks += [Paragraph(_declared_text(c, split)) for c in compared if split.declared]
-        blocks.append(_test_table(context, split, compared))
+        blocks.append(_test_table(context, split, compared, adjusted))
+    blocks += family_blocks(context, adjusted)
     return Section("subgroups", "Totals by subgroup of raters", tuple(blocks))
 
 
@@ -184,7 +202,12 @@ def _topic(split: _Split) -> str:
     return "group of raters" if split.key == "group" else f"{split.key} (“{split.question}”)"
 
 
-def _test_table(context: ReportContext, split: _Split, compared: list[_Compared]) -> Table:
+def _test_table(
+    context: ReportContext,
+    split: _Split,
+    compared: list[_Compared],
+    adjusted: Mapping[str, FamilyTest],
+) -> Table:
     notes, groups, flat = Footnotes(), [], []
     standing: Standing = context.declared if split.declared else "exploratory"
     for c in compared:
@@ -195,13 +218,16 @@ def _test_table(context: ReportContext, split: _Split, compared: list[_Compared]
             mark = (
                 (" – declared" if context.locked else " – planned") if chosen else " – exploratory"
             )
-            rows.append(_t_row(f"{kind.capitalize()} t test{mark}", test, notes, chosen))
-        rows += [
+            row = _t_row(f"{kind.capitalize()} t test{mark}", test, notes, chosen)
+            test_key = subgroup_key(split.key, c.system, c.names)
+            rows.append(_with_adjusted(context, row, adjusted.get(test_key) if chosen else None))
+        effects = [
             _rank_row("Hedges’ g", r.hedges_g, notes),
             _rank_row("Mann–Whitney U", r.mann_whitney, notes, digits=1),
             _rank_row("P(first > second), Brunner–Munzel", r.brunner_munzel, notes),
             _rank_row("Cliff’s δ", r.cliffs_delta, notes),
         ]
+        rows += [_with_adjusted(context, row, None) for row in effects]
         groups.append(RowGroup(f"{c.system_label}: {c.names[0]} minus {c.names[1]}", tuple(rows)))
         keys = {"system": c.system, "by": split.key, "first": c.names[0], "second": c.names[1]}
         found = (r.student, r.welch, r.hedges_g, r.mann_whitney, r.brunner_munzel, r.cliffs_delta)
@@ -221,16 +247,25 @@ def _test_table(context: ReportContext, split: _Split, compared: list[_Compared]
             Column("df"),
             Column("p"),
             Column("n"),
+            *((Column("p, adjusted"),) if context.data.plan.families else ()),
         ),
         tuple(groups),
         tidy(flat),
         (
-            "Effect sizes and rank tests are exploratory. The p values are not adjusted for the "
-            "number of tests.",
+            "Effect sizes and rank tests are exploratory. The p values in the column p are not "
+            "adjusted for the number of tests.",
             *notes.notes(),
             *checks,
         ),
     )
+
+
+def _with_adjusted(context: ReportContext, row: Row, test: FamilyTest | None) -> Row:
+    """The row with its adjusted p, when the plan declares families."""
+    if not context.data.plan.families:
+        return row
+    p = None if test is None else test.adjusted.adjusted_p_value
+    return Row((*row.cells, "–" if p is None else p_text(p)), row.strong)
 
 
 def _t_row(label: str, test: Estimate, notes: Footnotes, strong: bool) -> Row:
