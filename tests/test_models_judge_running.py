@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from models.judge import parsing, running
+from models.judge import parsing, readings
 from models.judge.cases import open_review_cases
 from models.judge.limits import Budget, RateLimits
 from models.judge.outcomes import tabulate_outcomes
 from models.judge.plan import JudgeCall, JudgeIdentity, Planner
 from models.judge.probes import degraded_copy, longer_copy, plan_probe, probe_table
 from models.judge.prompts import Material
+from models.judge.readings import reparse
 from models.judge.rubrics import Rubric, load_rubric
-from models.judge.running import only_run, pending, reparse
+from models.judge.running import only_run, pending
 from models.judge.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from protocols import shipped_protocols
@@ -287,8 +288,8 @@ def test_a_new_parser_reads_the_ledger_without_asking(
         assert found is not None
         return dataclasses.replace(found, text=found.text[found.text.index("{") :])
 
-    monkeypatch.setattr(running, "read_reply", lenient)
-    monkeypatch.setattr(running, "PARSER_VERSION", parsing.PARSER_VERSION + 1)
+    monkeypatch.setattr(readings, "read_reply", lenient)
+    monkeypatch.setattr(readings, "PARSER_VERSION", parsing.PARSER_VERSION + 1)
     assert reparse(session.study) == {"read": 3, "changed": 1}
     after = read_verdicts(session.study)
     assert [v.verdict.outcome for v in after] == [Outcome.SCORED] * 3

@@ -11,7 +11,8 @@ from typing import Any
 from models.judge.calls import Answer, certificates, open_client
 from models.judge.limits import Budget
 from models.judge.plan import JudgeCall
-from models.judge.running import JudgeStep, RunSummary, call_result, only_run, pending
+from models.judge.readings import call_result
+from models.judge.running import JudgeStep, RunSummary, only_run, pending
 from study.errors import ModelError
 from study.protocol.schema import Judge
 from study.store.study import Study

@@ -14,12 +14,13 @@ import hashlib
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from models.judge.running import SCRIPTED_MODEL
+from models.judge.readings import SCRIPTED_MODEL
 from models.judge.scripted_batches import ScriptedBatches
 
 if TYPE_CHECKING:
@@ -137,11 +138,15 @@ class ScriptedJudge:
 
     def answer(self, body: Mapping[str, Any], key: str) -> bytes:
         """The answer's bytes, charged to its idempotency key."""
+        return self.charge(key, json.dumps(self.complete(body)).encode())
+
+    def charge(self, key: str, content: bytes) -> bytes:
+        """Charge an answer; a known key gets its first answer again, for nothing."""
         if self.knows_idempotency and key in self._answers:
             return self._answers[key]
         self.charged[key] = self.charged.get(key, 0) + 1
-        self._answers[key] = json.dumps(self.complete(body)).encode()
-        return self._answers[key]
+        self._answers[key] = content
+        return content
 
 
 def unfenced(system: str, user: str) -> tuple[list[str], str]:
@@ -252,6 +257,7 @@ def scripted_app(judge: ScriptedJudge) -> Starlette:
 async def _chat(judge: ScriptedJudge, request: Request) -> Response:
     from starlette.responses import JSONResponse, Response, StreamingResponse
 
+    arrived = time.perf_counter()
     body = await request.json()
     judge.requests += 1
     fault = judge.faults.get(judge.requests, "")
@@ -259,8 +265,8 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         judge.bodies.append(body)
     if fault == "hang":
         await asyncio.sleep(3600)
-    if judge.latency_s:
-        await asyncio.sleep(judge.latency_s)
+    prepared = b"" if fault in (*_STATUSES, *_BODIES) else json.dumps(judge.complete(body)).encode()
+    await asyncio.sleep(max(judge.latency_s - (time.perf_counter() - arrived), 0))
     if fault in _STATUSES:
         status, headers = _STATUSES[fault]
         error = {"error": {"message": f"scripted: {fault}", "type": "scripted"}}
@@ -268,7 +274,7 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
     if fault in _BODIES:
         return Response(_BODIES[fault](), media_type="application/json")
     key = request.headers.get("idempotency-key", f"request {judge.requests}")
-    content = judge.answer(body, key)
+    content = judge.charge(key, prepared)
     if fault in ("truncated stream", "closed"):
         # More is announced than comes: uvicorn then closes the connection.
         part = content[: len(content) // 2] if fault == "truncated stream" else b""

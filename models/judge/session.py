@@ -12,9 +12,9 @@ from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha
 from models.judge.calls import Asker, EndpointAsker, endpoint_name
 from models.judge.limits import RateLimits, cost_of
 from models.judge.plan import JudgeCall, JudgeIdentity, Planner
+from models.judge.readings import SCRIPTED_MODEL
 from models.judge.rubrics import Rubric, load_rubrics
 from models.judge.running import (
-    SCRIPTED_MODEL,
     JudgeStep,
     Pending,
     RunSummary,

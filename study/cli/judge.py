@@ -92,7 +92,7 @@ def judge(
 
 def _reparse(study: Study, as_json: bool) -> None:
     from models.judge.cases import open_review_cases
-    from models.judge.running import reparse
+    from models.judge.readings import reparse
 
     done = reparse(study)
     opened = open_review_cases(study)

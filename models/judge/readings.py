@@ -1,0 +1,114 @@
+"""How a call ended: its raw reply, its cost and the typed outcome of each criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.judge.calls import Answer
+from models.judge.limits import cost_of
+from models.judge.parsing import (
+    PARSER_VERSION,
+    JudgeReply,
+    judge_outcomes,
+    no_reply,
+    read_reply,
+)
+from models.judge.plan import JudgeCall
+from models.judge.rubrics import Criterion
+from study.protocol.schema import Judge
+from study.store.study import Study
+from study.store.verdicts import (
+    CallResult,
+    LedgerCall,
+    Outcome,
+    VerdictRecord,
+    read_calls,
+    read_readings,
+    record_reading,
+)
+
+# Begins the name under which the scripted judge answers, so that its verdicts are always marked.
+SCRIPTED_MODEL = "evenhand-scripted-judge"
+
+
+def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> CallResult:
+    """What goes into the ledger when a call has ended."""
+    planned = call.planned
+    reply = read_reply(answer.reply["body"]) if answer.reply is not None else None
+    cost, is_bound = _cost(judge, call, answer, reply)
+    returned = reply.returned_model if reply else None
+    return CallResult(
+        call_id=call_id,
+        reply=answer.reply,
+        failure=answer.failure,
+        returned_model=returned,
+        prompt_tokens=reply.prompt_tokens if reply else None,
+        completion_tokens=reply.completion_tokens if reply else None,
+        cost=cost,
+        cost_is_bound=is_bound,
+        latency_s=round(answer.latency_s, 6),
+        attempts=answer.attempts,
+        simulated=planned.simulated or (returned or "").startswith(SCRIPTED_MODEL),
+        parser_version=PARSER_VERSION,
+        verdicts=read_verdict(call.criteria, call.letters, planned.scoring, answer),
+    )
+
+
+def _cost(
+    judge: Judge, call: JudgeCall, answer: Answer, reply: JudgeReply | None
+) -> tuple[float | None, bool]:
+    at_most = call.planned.cost_at_most
+    if at_most is None:
+        return None, False
+    cost, is_bound = answer.in_doubt * at_most, answer.in_doubt > 0
+    if answer.reply is not None:
+        counted = None
+        if reply and reply.prompt_tokens is not None and reply.completion_tokens is not None:
+            counted = cost_of(judge.price, reply.prompt_tokens, reply.completion_tokens)
+        cost, is_bound = cost + (at_most if counted is None else counted), counted is None
+    return cost, is_bound or answer.in_doubt > 0
+
+
+def read_verdict(
+    criteria: Sequence[Criterion], letters: str, scoring: str, answer: Answer
+) -> list[VerdictRecord]:
+    """The typed outcome of every criterion of a call."""
+    if answer.reply is None:
+        failure = answer.failure or {"kind": "no answer", "message": "no answer"}
+        broken = failure["kind"] == "broken off"
+        outcome = Outcome.TRUNCATED if broken else Outcome.ENDPOINT_FAILURE
+        return no_reply(criteria, outcome, str(failure["message"]))
+    reply = read_reply(answer.reply["body"])
+    if reply is None:
+        problem = "the endpoint's answer is no chat completion"
+        return no_reply(criteria, Outcome.ENDPOINT_FAILURE, problem)
+    return judge_outcomes(reply, criteria, letters, scoring=scoring)
+
+
+def reparse(study: Study) -> dict[str, int]:
+    """Read every raw reply of the ledger again with the present parser; nothing is asked.
+
+    Returns
+    -------
+    dict
+        ``read``: replies read; ``changed``: criteria whose outcome, value or label is new.
+    """
+    before = read_readings(study)
+    read = changed = 0
+    for call in read_calls(study):
+        if call.state != "answered":
+            continue
+        read += 1
+        verdicts = _read_again(call)
+        old = before.get(call.id, {})
+        new = {v.criterion: (str(v.outcome), v.value, v.label) for v in verdicts}
+        changed += sum(old.get(criterion) != reading for criterion, reading in new.items())
+        if new != old:
+            record_reading(study, call.id, PARSER_VERSION, verdicts)
+    return {"read": read, "changed": changed}
+
+
+def _read_again(call: LedgerCall) -> list[VerdictRecord]:
+    criteria = [Criterion.model_validate(fields) for fields in call.plan["criteria"]]
+    answer = Answer(dict(call.reply or {}), None, call.attempts, 0, call.latency_s or 0.0)
+    return read_verdict(criteria, call.plan["letters"], call.scoring, answer)
