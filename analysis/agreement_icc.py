@@ -116,6 +116,10 @@ def _additive_residual(table: FloatArray) -> float:
     """Sum of squares that unit and rater effects leave over."""
     present = (~np.isnan(table)).astype(np.float64)
     y = np.where(present > 0, table - np.nanmean(table), 0.0)
+    if present.all():
+        # The table is balanced, so both effects are plain means and no system is to be solved.
+        residual = y - y.mean(axis=1)[:, None] - y.mean(axis=0)[None, :] + y.mean()
+        return float((residual**2).sum())
     by_unit = present.sum(axis=1)
     reduced = np.diag(present.sum(axis=0)) - (present / by_unit[:, None]).T @ present
     right = y.sum(axis=0) - present.T @ (y.sum(axis=1) / by_unit)

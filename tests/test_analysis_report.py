@@ -16,15 +16,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.agreement import gwet_ac
+from analysis.agreement_bootstrap import bootstrap_alpha
+from analysis.agreement_icc import icc
 from analysis.compare import compare_groups
 from analysis.models_of_ratings import fit_all
 from analysis.paired import paired_contrast
 from analysis.reliability import scale_reliability
 from analysis.report import build_report, write_report
-from analysis.report.blocks import Document, Table
+from analysis.report.blocks import Document, Figure, Table
 from analysis.report.html import document_html
-from analysis.report.numbers import interval_text, number, p_text
+from analysis.report.numbers import count, interval_text, number, p_text
 from analysis.report.r_script import r_text
+from analysis.report.sections.agreement import SEED
 from analysis.report_data import Named, ReportData
 from study.errors import AnalysisError
 from study.protocol.schema import AnalysisPlan
@@ -177,7 +181,8 @@ def test_page_is_accessible(page: _Page) -> None:
 
 def test_every_caption_names_unit_and_standing(document: Document) -> None:
     """Oracle: the rule that a caption names the unit of inference and what was declared."""
-    for block in (*document.tables, *document.figures):
+    blocks: list[Table | Figure] = [*document.tables, *document.figures]
+    for block in blocks:
         assert re.search(r"Unit: .+ \((declared|exploratory|descriptive)\)\.$", block.caption)
 
 
@@ -229,7 +234,8 @@ def test_without_a_lock_the_first_lines_say_so_and_nothing_is_declared() -> None
     data = simulated_report_data(raters=8, prompts=3, items=2, lock={}, simulated=False)
     document = build_report(data, created=DAY)
     assert "not locked" in document.opening[0].text and document.opening[0].kind == "notice"
-    assert all(b.standing != "declared" for b in (*document.tables, *document.figures))
+    assert all(b.standing != "declared" for b in document.tables)
+    assert all(b.standing != "declared" for b in document.figures)
     assert "– declared" not in document_html(document)
 
 
@@ -493,3 +499,51 @@ def test_a_full_plan_on_degenerate_studies_gives_reasons(make: Any, tmp_path: Pa
     )
     text = _Page(written.reports[0].read_text("utf-8")).text
     assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
+
+
+def test_weighted_agreement_in_the_csv_is_the_result_objects(
+    eai: ReportData, document: Document
+) -> None:
+    """Oracle: the statistics on a table of responses by raters made with pandas."""
+    own = eai.ratings[eai.ratings["item"] == "item2"]
+    matrix = own.pivot(index=["system", "prompt"], columns="rater", values="value").to_numpy()
+    points = range(1, 6)
+    redrawn = bootstrap_alpha(matrix, points, resample="both", seed=SEED)
+    expected = (
+        gwet_ac(matrix, points, weights="quadratic"), icc(matrix).icc2, icc(matrix).icc2k, redrawn
+    )  # fmt: skip
+    table = _table(document, "agreement-weighted-all")
+    rows = table.data[table.data["item"] == "item2"].set_index("statistic")
+    for result in expected:
+        for name in ("estimate", "ci_low", "ci_high"):
+            shown = rows.loc[result.statistic, name]
+            assert shown == pytest.approx(getattr(result, name), rel=1e-9), (result.statistic, name)
+    assert [r.cells[0] for r in table.rows] == [*(i.label for i in eai.items), "All items"]
+
+
+def test_large_studies_get_no_bootstrap_and_are_told_why(eai: ReportData) -> None:
+    """Oracle: 36 raters x 20 responses x 8 items = 5,760 ratings stand above a limit of 5,000."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.report.sections.agreement.MOST_RATINGS_REDRAWN", 5000)
+        document = build_report(eai, created=DAY, sections=("agreement",))
+    table = _table(document, "agreement-weighted-all")
+    alphas = table.data[table.data["statistic"] == "krippendorff_alpha_ordinal"]
+    assert alphas.set_index("item")["ci_low"].isna().to_dict() == {
+        **{item.id: False for item in eai.items}, "all": True
+    }  # fmt: skip
+    assert any(f"there are more than {count(5000)} ratings" in note for note in table.notes)
+
+
+def test_gaps_do_not_drop_responses_from_the_icc() -> None:
+    """Oracle: `icc` by mixed model on a table made with pandas; 20 responses, all kept."""
+    data = simulated_report_data(missing=0.4)
+    own = data.ratings[data.ratings["item"] == "item1"]
+    matrix = own.pivot(index=["system", "prompt"], columns="rater", values="value").to_numpy()
+    assert np.isnan(matrix).any()
+    table = _table(
+        build_report(data, created=DAY, sections=("agreement",)), "agreement-weighted-all"
+    )
+    row = table.data.query("item == 'item1' and statistic == 'icc2'").iloc[0]
+    result = icc(matrix, missing="mixed_model").icc2
+    assert row["n"] == 20 and row["estimate"] == pytest.approx(result.estimate, rel=1e-4)
+    assert any("restricted maximum likelihood" in note for note in table.notes)

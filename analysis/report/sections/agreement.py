@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.agreement import fleiss_kappa, percent_agreement
+from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement_bootstrap import bootstrap_alpha
+from analysis.agreement_icc import icc
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import light_kappa, pairwise_kappas
 from analysis.report.blocks import (
@@ -23,7 +26,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_agreement_matrix
-from analysis.report.numbers import level_text
+from analysis.report.numbers import count, level_text
 from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 
@@ -36,6 +39,26 @@ _HEADINGS = (
     "Fleiss’ κ",
     "Krippendorff’s α, ordinal",
 )
+
+_WEIGHTED_HEADINGS = (
+    "Gwet’s AC2, quadratic",
+    "ICC(2,1)",
+    "ICC(2,k)",
+    "Krippendorff’s α, ordinal; units and raters redrawn",
+)
+
+# Above this the bootstrap takes more time than a jackknife that says nearly the same is worth.
+MOST_RATINGS_REDRAWN = 20_000
+MOST_RATERS_IN_MIXED_MODEL = 100
+REPLICATES = 1000
+SEED = 20250301
+
+
+@dataclass(frozen=True)
+class _Line:
+    item: str
+    name: str
+    results: tuple[Estimate, ...]
 
 
 def agreement_section(context: ReportContext) -> Section:
@@ -50,7 +73,7 @@ def agreement_section(context: ReportContext) -> Section:
     )
     blocks: list[Block] = [Paragraph(text)]
     for key, label, raters in context.samples:
-        blocks.append(_table(context, key, label, raters))
+        blocks += _tables(context, key, label, raters)
         n = int(raters.sum())
         if 3 <= n <= MOST_RATERS_DRAWN:
             blocks.append(_matrix_figure(context, key, label, raters))
@@ -78,32 +101,116 @@ def _matrices(
         )
 
 
-def _table(context: ReportContext, key: str, label: str, raters: BoolArray) -> Table:
-    level, notes, rows, flat = context.level, Footnotes(), [], []
-    coefficients: tuple[Callable[[FloatArray, list[int]], Estimate], ...] = (
-        lambda m, p: percent_agreement(m, p, level=level),
-        lambda m, p: light_kappa(m, p),
-        lambda m, p: fleiss_kappa(m, p, level=level),
-        lambda m, p: krippendorff_alpha(m, p, metric="ordinal", level=level),
-    )
+def _tables(context: ReportContext, key: str, label: str, raters: BoolArray) -> tuple[Table, Table]:
+    """Coefficients that count equal answers, then those that count how far apart they are."""
+    level = context.level
+    equal: list[_Line] = []
+    near: list[_Line] = []
     for item, name, points, matrix in _matrices(context, raters):
-        results = [coefficient(matrix, points) for coefficient in coefficients]
-        n = max(r.n for r in results)
-        cells = [notes.with_interval(r) for r in results]
-        rows.append(Row((name, str(n), *cells), strong=item.startswith("all")))
-        flat += [({"item": item, "group": key}, r) for r in results]
+        alpha = krippendorff_alpha(matrix, points, metric="ordinal", level=level)
+        first = (
+            percent_agreement(matrix, points, level=level),
+            light_kappa(matrix, points),
+            fleiss_kappa(matrix, points, level=level),
+            alpha,
+        )
+        equal.append(_Line(item, name, first))
+        forms = icc(matrix, missing=_icc_missing(matrix), level=level)
+        ac2 = gwet_ac(matrix, points, weights="quadratic", level=level)
+        redrawn = _redrawn_alpha(matrix, points, alpha, level)
+        near.append(_Line(item, name, (ac2, forms.icc2, forms.icc2k, redrawn)))
+    people = f"{label}, {int(raters.sum())} raters"
+    return (
+        _table(key, f"agreement-{key}", f"Agreement per item: {people}", _HEADINGS, equal, level),
+        _table(
+            key,
+            f"agreement-weighted-{key}",
+            f"Agreement that counts how far apart ratings are, per item: {people}",
+            _WEIGHTED_HEADINGS,
+            near,
+            level,
+            _icc_note(near),
+        ),
+    )
+
+
+def _redrawn_alpha(
+    matrix: FloatArray, points: list[int], alpha: Estimate, level: float
+) -> Estimate:
+    """Ordinal alpha with its interval from drawing units and raters again, where affordable."""
+    ratings = int((~np.isnan(matrix)).sum())
+    if alpha.estimate is None:
+        return alpha
+    if ratings > MOST_RATINGS_REDRAWN:
+        why = (
+            f"none by bootstrap, because there are more than {count(MOST_RATINGS_REDRAWN)} ratings; "
+            "the table before has the jackknife interval"
+        )
+        return replace(alpha, ci_low=None, ci_high=None, ci_method=why)
+    return bootstrap_alpha(
+        matrix,
+        points,
+        metric="ordinal",
+        resample="both",
+        replicates=REPLICATES,
+        level=level,
+        seed=SEED,
+    )
+
+
+def _icc_missing(matrix: FloatArray) -> str:
+    """How gaps are treated: the mixed model needs a matrix of raters, so only for some dozens."""
+    few = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL
+    return "mixed_model" if few and bool(np.isnan(matrix).any()) else "complete"
+
+
+def _icc_note(lines: Sequence[_Line]) -> str:
+    reml = any(r.details.get("method") == "reml" for line in lines for r in line.results)
+    dropped = any(
+        r.details.get("method") == "anova" and r.n_missing for line in lines for r in line.results
+    )
+    gaps = (
+        " with all ratings, by restricted maximum likelihood where some are missing" if reml else ""
+    )
+    if dropped:
+        gaps += (
+            "; units with a gap are left out, because there are too many raters for the mixed model"
+        )
+    return (
+        "ICC(2,1) is the reliability of one rater and ICC(2,k) that of the mean of all, raters taken "
+        f"as a random sample and absolute agreement asked for{gaps}."
+    )
+
+
+def _table(
+    group: str,
+    key: str,
+    title: str,
+    headings: tuple[str, ...],
+    lines: Sequence[_Line],
+    level: float,
+    note: str = "",
+) -> Table:
+    notes, rows = Footnotes(), []
+    flat = [({"item": x.item, "group": group}, r) for x in lines for r in x.results]
+    for line in lines:
+        n = max(r.n for r in line.results)
+        cells = [notes.with_interval(r) for r in line.results]
+        rows.append(Row((line.name, str(n), *cells), strong=line.item.startswith("all")))
     methods = {r.ci_method for _, r in flat if r.ci_low is not None and r.ci_method}
     interval = f"Intervals, {level_text(level)}: {'; '.join(sorted(methods))}." if methods else ""
+    without = sorted({r.ci_method for _, r in flat if r.ci_method.startswith("none by bootstrap")})
+    said = (interval, *(f"Interval of α: {why}." for why in without), note)
     return Table(
-        f"agreement-{key}",
-        f"Agreement per item: {label}, {int(raters.sum())} raters",
+        key,
+        title,
         "response (for all items: response and item); n in the table counts those with two or "
         "more ratings",
         "exploratory",
-        (Column("Item", False), Column("n"), *(Column(h) for h in _HEADINGS)),
+        (Column("Item", False), Column("n"), *(Column(h) for h in headings)),
         one_group(rows),
         tidy(flat),
-        (*((interval,) if interval else ()), *notes.notes()),
+        (*(text for text in said if text), *notes.notes()),
     )
 
 
