@@ -380,3 +380,25 @@ def test_a_study_survives_being_opened_by_two_commands_at_once(locked_folder: Pa
     assert ready_rater(second).rater.slot == 1
     first.close()
     second.close()
+
+
+def test_the_report_comes_with_an_r_script_and_names_its_packages(
+    locked_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Oracle: the paths printed exist, and the versions are those that are installed."""
+    from importlib import metadata
+
+    assert run(["rehearse", "-n", "2", "--seed", "1", "--json"]) == 0
+    capsys.readouterr()
+    sections = ["--section", "contrast", "--section", "made-from"]
+    assert run(["report", "--with-r", "--json", *sections]) == 0
+    written = json.loads(capsys.readouterr().out)
+    files = [Path(path) for path in written["r_files"]]
+    assert files[0].name == "report.R" and all(path.is_file() for path in files)
+    page = Path(written["reports"][0]).read_text(encoding="utf-8")
+    for package in ("great_tables", "matplotlib", "typst"):
+        assert package in page and metadata.version(package) in page
+    assert run(["report", "--with-r", *sections]) == 0
+    assert "R: " in capsys.readouterr().out
+    assert run(["report", "--json", *sections]) == 0
+    assert json.loads(capsys.readouterr().out)["r_files"] == []

@@ -88,8 +88,8 @@ def _add_simulated(study: Study, number: int) -> None:
         say("Simulated raters are already there; none were added.")
         return
     rehearse_with_progress(study, 1, number)
-    reports, _ = write_study_report(study)
-    say(f"Report (SIMULATED data): {reports[0]}")
+    written = write_study_report(study)
+    say(f"Report (SIMULATED data): {written.reports[0]}")
 
 
 def _show_links(study: Study, codes: list[str], address: str, no_serve: bool) -> None:

@@ -18,7 +18,17 @@ from study.store.responses import read_responses
 from study.store.study import Study
 from study.store.verdicts import read_verdicts
 
-_PACKAGES = ("evenhand", "numpy", "pandas", "scipy", "statsmodels", "pingouin")
+_PACKAGES = (
+    "evenhand",
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "pingouin",
+    "great_tables",
+    "matplotlib",
+    "typst",
+)
 
 
 def report_data(study: Study) -> ReportData:

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from study.cli.options import json_option, print_json, say, with_study
 from study.errors import Finding, StoreError
 from study.protocol import Item
 from study.store.study import Study
+
+if TYPE_CHECKING:
+    from analysis.report import WrittenReport
 
 
 @click.command()
@@ -31,10 +34,13 @@ from study.store.study import Study
 @click.option(
     "--section", "sections", multiple=True, help="Only this section; may be given several times."
 )
+@click.option(
+    "--with-r", is_flag=True, help="Also write an R script with its data that repeats the tables."
+)
 @json_option
 @with_study
 def report(
-    study: Study, formats: tuple[str, ...], sections: tuple[str, ...], as_json: bool
+    study: Study, formats: tuple[str, ...], sections: tuple[str, ...], with_r: bool, as_json: bool
 ) -> None:
     """Write the report, with every table also as CSV.
 
@@ -44,36 +50,47 @@ def report(
     Examples:
       evenhand report
       evenhand report --format html --format docx --format pdf
+      evenhand report --with-r
     """
-    written = write_study_report(study, formats, sections)
+    written = write_study_report(study, formats, sections, with_r=with_r)
     if as_json:
         print_json(
-            {"reports": [str(p) for p in written[0]], "tables": [str(p) for p in written[1]]}
+            {
+                "reports": [str(p) for p in written.reports],
+                "tables": [str(p) for p in written.tables],
+                "r_files": [str(p) for p in written.r_files],
+            }
         )
         return
-    for path in written[0]:
+    for path in written.reports:
         say(f"Report: {path}")
-    if written[1]:
-        say(f"{len(written[1])} tables as CSV: {written[1][0].parent}")
+    if written.tables:
+        say(f"{len(written.tables)} tables as CSV: {written.tables[0].parent}")
+    for path in written.r_files:
+        say(f"R: {path}")
 
 
 def write_study_report(
-    study: Study, formats: tuple[str, ...] = ("html",), sections: tuple[str, ...] = ()
-) -> tuple[list[Path], list[Path]]:
-    """Write a report into a new folder under ``reports/``; paths of reports and tables."""
+    study: Study,
+    formats: tuple[str, ...] = ("html",),
+    sections: tuple[str, ...] = (),
+    *,
+    with_r: bool = False,
+) -> WrittenReport:
+    """Write a report into a new folder under ``reports/``."""
     from analysis.report import write_report
     from study.cli.report_input import report_data
 
     started = dt.datetime.now()
     folder = study.folder / "reports" / started.strftime("%Y-%m-%d-%H%M%S")
-    written = write_report(
+    return write_report(
         report_data(study),
         folder,
         created=started.date(),
         formats=formats,
         sections=sections or None,
+        with_r=with_r,
     )
-    return list(written.reports), list(written.tables)
 
 
 @click.command()
