@@ -11,6 +11,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,7 +114,10 @@ def measure_load(
             f"A load test runs against this machine only; found {address!r}, expected something like "
             "http://127.0.0.1:8501."
         )
-    return asyncio.run(_measure(address, tokens, responses, thinking_s, seed))
+    # In a thread of its own: the caller's may have an event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        measuring = _measure(address, tokens, responses, thinking_s, seed)
+        return thread.submit(asyncio.run, measuring).result()
 
 
 async def _measure(
