@@ -32,7 +32,9 @@ from study.store.verdicts import (
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[Study]:
+def study(store_url: str, tmp_path: Path) -> Iterator[Study]:
+    """Locked by nobody yet, with all responses; on SQLite and on PostgreSQL."""
+    del store_url
     made = create_study(tmp_path / "s", shipped_protocols()["demo"])
     for prompt in made.protocol.prompts:
         for number, system in enumerate(made.protocol.systems):

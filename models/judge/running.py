@@ -8,6 +8,7 @@ import dataclasses
 import fcntl
 import hashlib
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -171,7 +172,7 @@ async def run_calls(
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
     run = _Run(study, judge, asker, left, summary, Budget(max_cost, left.spent), on_step)
     limits.prepare(max((call.tokens_at_most for call in left.todo), default=0))
-    with only_run(study.folder):
+    with only_run(study.folder), _quick_handover():
         try:
             await run.work()
         finally:
@@ -180,6 +181,21 @@ async def run_calls(
             if summary.asked:
                 log_judge_run(study, run.log_entry())
     return summary
+
+
+@contextlib.contextmanager
+def _quick_handover() -> Iterator[None]:
+    """Let the event loop take the interpreter back from the ledger's thread after 0.5 ms.
+
+    With Python's 5 ms, each reply that arrives during a commit waits that long: at 32 calls at a time
+    of 200 ms, 95 % of the ceiling became 97 %.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @dataclass
