@@ -206,6 +206,60 @@ def test_paired_t_lines_of_mixed_out(complete: RatingModels) -> None:
     assert (ours.ci_low, ours.ci_high) == pytest.approx((low, high), abs=1e-8)
 
 
+def _compared() -> list[tuple[str, str, str, float, float]]:
+    """Statistic, data, R's function, R's number, ours: the main lines of mixed.out."""
+    fits = {"long_missing": _fit("long_missing.csv"), "long": _fit("long.csv")}
+    # Model, R's function, data, and which line of mixed.out that starts with the term is meant.
+    tables: list[tuple[str, str, str, dict[str, int]]] = [
+        ("lmer_intercept", "lmerTest::lmer", "long_missing", {"(Intercept)": 0, "modelEAI": 0}),
+        ("lmer_slope", "lmerTest::lmer, slope", "long_missing", {"(Intercept)": 1, "modelEAI": 1}),
+        ("clm", "ordinal::clm", "long_missing", dict.fromkeys(ORDINAL_TERMS, 0) | {"modelEAI": 2}),
+        (
+            "clmm",
+            "ordinal::clmm",
+            "long_missing",
+            dict.fromkeys(ORDINAL_TERMS, 1) | {"modelEAI": 3},
+        ),
+        ("gee", "geepack::geeglm", "long", {"(Intercept)": 8, "modelEAI": 5}),
+    ]
+    rows = []
+    for model, function, data, terms in tables:
+        for term, occurrence in terms.items():
+            ours = _by_term(fits[data].models[model], term)
+            estimate, error = _line(term, occurrence)[:2]
+            rows.append((f"{model} {term} estimate", data, function, estimate, ours.estimate))
+            own_error = ours.details["std_error"]
+            rows.append((f"{model} {term} standard_error", data, function, error, own_error))
+    for model, occurrence in (("clm", 0), ("clmm", 1)):
+        ll = fits["long_missing"].models[model].log_likelihood
+        r_value = _line("ll ", occurrence)[0]
+        rows.append((f"{model} log_likelihood", "long_missing", f"ordinal::{model}", r_value, ll))
+    return rows  # type: ignore[return-value]  # estimates of fitted models are numbers
+
+
+def validation_chapter() -> str:
+    """The chapter on models of docs/validation.md."""
+    lines = [
+        "## Models of ratings",
+        "",
+        "| statistic | data | oracle | R | evenhand | difference |",
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    lines += [
+        f"| {statistic} | {data} | {oracle} | {theirs:.10g} | {ours:.10g} | {abs(ours - theirs):.0e} |"
+        for statistic, data, oracle, theirs, ours in _compared()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def test_the_validation_page_names_every_compared_line() -> None:
+    """docs/validation.md holds the rows that ``validation_chapter`` writes, but for last digits."""
+    page = (STATS.parents[2] / "docs" / "validation.md").read_text(encoding="utf-8")
+    for statistic, data, oracle, theirs, ours in _compared():
+        assert f"| {statistic} | {data} | {oracle} | {theirs:.10g} |" in page
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
 def test_likelihood_ratios_against_r(missing: RatingModels) -> None:
     """Oracle: R 4.2.2 on long_missing.csv, typed from its output.
 
