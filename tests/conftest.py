@@ -207,7 +207,9 @@ def survey_server(start_server: Callable[..., SurveyServer]) -> SurveyServer:
     return start_server(raters=40)
 
 
-@pytest.fixture(scope="session")
+# Of one module and not of the session: while playwright runs, its event loop is the thread's running
+# loop, and asyncio.run() of later modules in the same worker would be refused.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
