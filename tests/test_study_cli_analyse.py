@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,16 @@ def test_bad_input_is_a_sentence_and_exit_code_2(
     message = capsys.readouterr().err
     assert sentence in message
     assert "Traceback" not in message
+
+
+def test_a_missing_package_is_a_sentence_that_names_the_remedy(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None in sys.modules is how Python itself marks a module that cannot be imported."""
+    monkeypatch.delitem(sys.modules, "analysis.table_analyses", raising=False)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.delitem(sys.modules, "analysis.data_file", raising=False)
+    assert run(["analyse", "agreement", "f.csv", "--points", "1-5"]) == 2
+    message = capsys.readouterr().err
+    assert 'pip install "evenhand[all]"' in message
+    assert "'pandas'" in message

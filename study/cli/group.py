@@ -103,6 +103,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except ModuleNotFoundError as error:
+        return _report_missing_package(error)
     except OSError as error:
         if error.filename is None:
             return _report_defect()
@@ -115,6 +117,18 @@ def run(arguments: Sequence[str]) -> int:
     except Exception:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
         return _report_defect()
     return result if isinstance(result, int) else 0
+
+
+def _report_missing_package(error: ModuleNotFoundError) -> int:
+    package = (error.name or "").partition(".")[0]
+    if package in ("study", "survey_app", "analysis", "models", "protocols"):
+        return _report_defect()
+    click.echo(
+        f"This command needs the package {package!r}, which is not installed. Install all that evenhand "
+        'uses with: pip install "evenhand[all]"',
+        err=True,
+    )
+    return EvenhandError.exit_code
 
 
 def _report_defect() -> int:
