@@ -215,6 +215,28 @@ def test_a_prompt_that_does_not_fit_the_local_model_is_a_failure_with_its_reason
     study.close()
 
 
+# The shipped rubrics fill the demo model's 512 tokens to the brim, and how many tokens the random mark
+# of the fence takes would decide whether a prompt fits.
+SHORT_RUBRIC = """
+id: short
+version: "1.0"
+title: Warmth
+kind: single
+licence: Apache-2.0 (written for evenhand)
+source: This test.
+task: Rate one reply.
+criteria:
+  - id: warmth
+    label: Warmth
+    question: How warm is the reply?
+    paraphrase: How kind is the reply?
+    kind: points
+    points:
+      - {value: 1, label: Cold}
+      - {value: 2, label: Warm}
+"""
+
+
 def test_the_demo_model_behind_serve_model_end_to_end(tmp_path: Path) -> None:
     """A real server on loopback: it refuses a JSON schema in words, and without it answers prose."""
     import threading
@@ -242,11 +264,12 @@ def test_the_demo_model_behind_serve_model_end_to_end(tmp_path: Path) -> None:
                 backend="openai",
                 endpoint=address,
                 model="m",
-                rubrics=["nile"],
+                rubrics=["short.yaml"],
                 structured_output=structured,
                 concurrency=12,
                 sampling={"max_tokens": 8},
             )
+            (study.folder / "short.yaml").write_text(SHORT_RUBRIC, encoding="utf-8")
             session = open_session(study)
             outcomes[structured] = session.run(session.calls()).outcomes
             failures = {str(c.failure and c.failure["message"])[:60] for c in read_calls(study)}
@@ -254,8 +277,7 @@ def test_the_demo_model_behind_serve_model_end_to_end(tmp_path: Path) -> None:
             study.close()
         server.should_exit = True
         thread.join(timeout=10)
-    assert outcomes[True] == Counter({"endpoint failure": 12})
+    assert outcomes[True] == Counter({"endpoint failure": 3})
     assert outcomes[False]["scored"] == 0
-    # Some prompts do not fit its context either; every call has its outcome.
-    assert outcomes[False]["truncated"] + outcomes[False]["unparseable"] > 0
-    assert outcomes[False].total() == 12
+    assert outcomes[False]["truncated"] + outcomes[False]["unparseable"] == 3
+    assert outcomes[False].total() == 3
