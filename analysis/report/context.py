@@ -11,7 +11,7 @@ from analysis.frequencies import RaterTotal, rater_totals
 from analysis.report.blocks import Standing
 from analysis.report.numbers import count
 from analysis.report.shaping import BoolArray, FloatArray, ShapedRatings
-from analysis.report_data import Named, ReportData, ReportItem
+from analysis.report_data import ReportData, ReportItem
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,3 @@ class ReportContext:
 
 def _blank(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, float) and bool(np.isnan(value)))
-
-
-def label_of(options: tuple[Named, ...], value: str) -> str:
-    """Label of an option; the value itself when it is not declared."""
-    return next((o.label for o in options if o.id == value), value)

@@ -7,11 +7,11 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from models.shipped import FOLDER as SHIPPED_FOLDER
 from study.errors import ModelError
 from study.protocol.schema import System
 
 SHIPPED_PREFIX = "shipped:"
-SHIPPED_FOLDER = Path(__file__).resolve().parents[1] / "shipped"
 INSTALL_COMMAND = 'pip install "evenhand[models]"'
 
 
