@@ -11,8 +11,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.agreement import point_indices
+from analysis.agreement import agreement_weights, point_indices
 from analysis.agreement_krippendorff import METRICS, alphas, krippendorff_alpha
+from analysis.agreement_pairwise import light_kappa
 from analysis.results import Estimate
 from analysis.validation import (
     FloatArray,
@@ -27,6 +28,7 @@ RESAMPLED = ("items", "raters", "both")
 
 # Replicates held in memory at once when raters are drawn: bounds the (block, units, points) array.
 _BLOCK_CELLS = 4_000_000
+_TINY = 1e-12
 
 
 def bootstrap_alpha(
@@ -145,6 +147,77 @@ def _pairs_of_raters(counts: FloatArray, squares: FloatArray) -> FloatArray:
     pairs = counts[..., :, None] * counts[..., None, :]
     pairs[..., np.arange(q), np.arange(q)] -= squares
     return np.asarray(pairs * _per_pair(counts, squares)[..., None, None])
+
+
+def bootstrap_light_kappa(
+    ratings: ArrayLike,
+    points: Sequence[float],
+    *,
+    weights: str = "unweighted",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Light's kappa with a percentile interval from drawing units again.
+
+    What each pair of raters has in common and each one's margins are sums over units, so the
+    replicates are matrix products. The same draws as `bootstrap_agreement` makes for units.
+
+    Parameters
+    ----------
+    ratings : array-like, shape (units, raters)
+        Missing as nan; every pair of raters takes the units that both rated.
+    points : sequence of float
+    weights : {"unweighted", "linear", "quadratic", "ordinal"}
+    replicates, level, seed
+        As in `bootstrap_alpha`.
+
+    Returns
+    -------
+    Estimate
+        The estimate of `light_kappa`; pairs whose kappa is undefined in a replicate are left out
+        of its mean.
+    """
+    confidence_level(level)
+    _enough(replicates)
+    point = light_kappa(ratings, points, weights=weights)
+    if point.estimate is None:
+        return point
+    scale = scale_points(points)
+    table = ratings_matrix(ratings, scale)
+    rng = np.random.default_rng(seed)
+    cells = table.shape[1] ** 2 * scale.size
+    values = []
+    for block in _blocks(replicates, max(cells, table.shape[0]), "both"):
+        drawn = _drawn(table.shape[0], block, rng)
+        values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
+    return _with_percentiles(point, np.concatenate(values), "items", level, seed)
+
+
+def _light_of(
+    table: FloatArray, scale: FloatArray, weights: FloatArray, drawn: FloatArray
+) -> FloatArray:
+    """Mean kappa over pairs of raters for each row of ``drawn``; nan where no pair has one."""
+    index = point_indices(table, scale)
+    given = (index >= 0).astype(np.float64)
+    one, two = np.triu_indices(table.shape[1], 1)
+    credit = weights[index[:, one], index[:, two]] * given[:, one] * given[:, two]
+    points = (index[:, :, None] == np.arange(scale.size)).astype(np.float64)
+    units, pairs = credit.shape
+    first = (points[:, one] * given[:, two, None]).reshape(units, -1)
+    second = (points[:, two] * given[:, one, None]).reshape(units, -1)
+    n = drawn @ (given[:, one] * given[:, two])
+    size = np.maximum(n, 1.0)
+    observed = (drawn @ credit) / size
+    shape = (drawn.shape[0], pairs, scale.size)
+    rows, columns = (drawn @ first).reshape(shape), (drawn @ second).reshape(shape)
+    chance = np.einsum("bpk,kl,bpl->bp", rows, weights, columns, optimize=True) / size**2
+    defined = (1.0 - chance > _TINY) & (n >= 2)
+    kappa = np.divide(observed - chance, 1.0 - chance, out=np.zeros_like(chance), where=defined)
+    known = defined.sum(axis=1)
+    return np.asarray(
+        np.divide(kappa.sum(axis=1), known, out=np.full(known.shape, np.nan), where=known > 0)
+    )
 
 
 def bootstrap_agreement(

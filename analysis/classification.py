@@ -9,9 +9,10 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.agreement_pairwise import cohen_kappa
+from analysis.percentile_interval import with_percentiles
 from analysis.proportions import wilson_share
 from analysis.results import Estimate, undefined
-from analysis.validation import confidence_level
+from analysis.validation import FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
 
 
@@ -51,8 +52,8 @@ class AnnotationScores:
     accuracy, kappa : Estimate
     classes : tuple of ClassScores
         In the order of ``labels``.
-    macro_f1 : Estimate
-        Mean over the classes that occur in either column.
+    macro_precision, macro_recall, macro_f1 : Estimate
+        Mean over the classes for which it is defined.
     weighted_f1 : Estimate
         Mean over the classes weighted by support.
     """
@@ -62,6 +63,8 @@ class AnnotationScores:
     accuracy: Estimate
     kappa: Estimate
     classes: tuple[ClassScores, ...]
+    macro_precision: Estimate
+    macro_recall: Estimate
     macro_f1: Estimate
     weighted_f1: Estimate
 
@@ -72,8 +75,14 @@ def annotation_scores(
     labels: Sequence[str],
     *,
     level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
 ) -> AnnotationScores:
     """Score an annotation of units with nominal classes.
+
+    Shares (accuracy, precision, recall) have Wilson's interval. F1 and the means over classes have
+    a percentile interval from drawing units again, which for a cross-table is a multinomial draw of
+    its cells.
 
     Parameters
     ----------
@@ -82,6 +91,9 @@ def annotation_scores(
     labels : sequence of str
         All classes that could be given, two or more, used or not.
     level : float
+    replicates : int
+        At least 2.
+    seed : int
 
     Returns
     -------
@@ -117,16 +129,20 @@ def annotation_scores(
     accuracy = wilson_share(
         int(np.trace(table)), n, statistic="accuracy", level=level, n_missing=n_missing, unit="item"
     )
-    classes = tuple(_class(name, table, k, level, n_missing) for k, name in enumerate(names))
-    macro, weighted = _means(classes, n, n_missing)
+    drawn = _drawn(table, replicates, seed)
+    found = _scores(table[None])
+    draws = _scores(drawn)
+    classes = tuple(
+        _class(name, table, k, level, n_missing, draws["f1"]) for k, name in enumerate(names)
+    )
+    means = _means(found, draws, n, n_missing, level)
     return AnnotationScores(
         tuple(names),
         tuple(tuple(int(c) for c in row) for row in table),
         accuracy,
         cohen_kappa(first, second, list(range(q)), level=level),
         classes,
-        macro,
-        weighted,
+        *means,
     )
 
 
@@ -146,20 +162,68 @@ def _codes(
     return codes
 
 
-def _class(name: str, table: np.ndarray, k: int, level: float, n_missing: int) -> ClassScores:
+def _drawn(table: IntArray, replicates: int, seed: int) -> IntArray:
+    """Cross-tables of units drawn again, shape (replicates, classes, classes)."""
+    if replicates < 2:
+        raise AnalysisError(f"replicates: {replicates}; expected at least 2")
+    n, q = int(table.sum()), table.shape[0]
+    if n == 0:
+        return np.zeros((replicates, q, q), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    cells = rng.multinomial(n, table.ravel() / n, size=replicates)
+    return np.asarray(cells.reshape(replicates, q, q))
+
+
+def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Part over whole; nan where there is no whole."""
+    empty = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    return np.asarray(np.divide(part, whole, out=empty, where=whole > 0))
+
+
+def _scores(tables: IntArray) -> dict[str, FloatArray]:
+    """Scores of each cross-table: by class, shape (tables, classes), and means, shape (tables, 1)."""
+    hits = np.diagonal(tables, axis1=1, axis2=2).astype(np.float64)
+    had, given = tables.sum(axis=2).astype(np.float64), tables.sum(axis=1).astype(np.float64)
+    precision, recall = _ratio(hits, given), _ratio(hits, had)
+    f1 = _ratio(2 * hits, given + had)
+    weighted = np.nansum(f1 * had, axis=1, keepdims=True)
+    return {
+        "f1": f1,
+        "macro_precision": _mean_over_classes(precision),
+        "macro_recall": _mean_over_classes(recall),
+        "macro_f1": _mean_over_classes(f1),
+        "weighted_f1": _ratio(weighted, had.sum(axis=1, keepdims=True)),
+    }
+
+
+def _mean_over_classes(values: FloatArray) -> FloatArray:
+    known = ~np.isnan(values)
+    sums = np.where(known, values, 0.0).sum(axis=1, keepdims=True)
+    return _ratio(sums, known.sum(axis=1, keepdims=True).astype(np.float64))
+
+
+def _class(
+    name: str,
+    table: IntArray,
+    k: int,
+    level: float,
+    n_missing: int,
+    draws: FloatArray,
+) -> ClassScores:
     hits, given, had = int(table[k, k]), int(table[:, k].sum()), int(table[k].sum())
-    precision = wilson_share(
-        hits, given, statistic="precision", level=level, n_missing=n_missing, unit="item"
-    )
-    recall = wilson_share(
-        hits, had, statistic="recall", level=level, n_missing=n_missing, unit="item"
-    )
+    details = MappingProxyType({"class": name, "hits": hits, "given": given, "had": had})
+    shares = [
+        wilson_share(hits, whole, statistic=what, level=level, n_missing=n_missing, unit="item")
+        for what, whole in (("precision", given), ("recall", had))
+    ]
+    precision, recall = (replace(share, details=details) for share in shares)
     if not given:
         precision = replace(precision, undefined_because=f"{name!r} was never given")
     if not had:
         recall = replace(recall, undefined_because=f"{name!r} never occurs in the reference")
     if given + had == 0:
-        f1 = undefined("f1", f"{name!r} occurs nowhere", n_missing=n_missing, unit="item")
+        why = f"{name!r} occurs nowhere"
+        f1 = replace(undefined("f1", why, n_missing=n_missing, unit="item"), details=details)
     else:
         f1 = Estimate(
             "f1",
@@ -168,25 +232,37 @@ def _class(name: str, table: np.ndarray, k: int, level: float, n_missing: int) -
             n=int(table.sum()),
             n_missing=n_missing,
             unit="item",
-            details=MappingProxyType({"hits": hits, "given": given, "had": had}),
+            details=details,
         )
+        f1 = with_percentiles(f1, draws[:, k], level, "items")
     return ClassScores(name, precision, recall, f1, had)
 
 
-def _means(classes: Sequence[ClassScores], n: int, n_missing: int) -> tuple[Estimate, Estimate]:
-    found = [(c.f1.estimate, c.support) for c in classes if c.f1.estimate is not None]
+_MEANS = ("macro_precision", "macro_recall", "macro_f1", "weighted_f1")
+
+
+def _means(
+    found: dict[str, FloatArray],
+    draws: dict[str, FloatArray],
+    n: int,
+    n_missing: int,
+    level: float,
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     if n == 0:
         because = "no unit has both a reference and an annotation"
-        return (
-            undefined("macro_f1", because, n_missing=n_missing, unit="item"),
-            undefined("weighted_f1", because, n_missing=n_missing, unit="item"),
+        gone = [undefined(name, because, n_missing=n_missing, unit="item") for name in _MEANS]
+        return gone[0], gone[1], gone[2], gone[3]
+    classes = int((~np.isnan(found["f1"])).sum())
+    made = [
+        with_percentiles(
+            Estimate(
+                name, float(found[name][0, 0]), ci_method="none", n=n, n_missing=n_missing,
+                unit="item", details=MappingProxyType({"classes": classes}),
+            ),
+            draws[name][:, 0],
+            level,
+            "items",
         )
-    values, support = np.array([f for f, _ in found]), np.array([s for _, s in found])
-    details = MappingProxyType({"classes": len(found)})
-    macro = Estimate(
-        "macro_f1", float(values.mean()), ci_method="none", n=n, n_missing=n_missing,
-        unit="item", details=details,
-    )  # fmt: skip
-    return macro, replace(
-        macro, statistic="weighted_f1", estimate=float((values * support).sum() / support.sum())
-    )
+        for name in _MEANS
+    ]  # fmt: skip
+    return made[0], made[1], made[2], made[3]

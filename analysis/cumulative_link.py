@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -135,15 +135,15 @@ def fit_cumulative_link(category: Codes, x: Floats, weights: Floats) -> Cumulati
     share = np.bincount(category, weights)
     cumulative = np.cumsum(share)[:-1] / share.sum()
     parameters = np.concatenate([np.log(cumulative / (1 - cumulative)), np.zeros(x.shape[1])])
-    upper, lower = _bound_rows(category, x, share.size)
-    value, score, information = _log_likelihood(parameters, category, upper, lower, weights)
+    upper, lower = bound_rows(category, x, share.size)
+    value, score, information = log_likelihood(parameters, category, upper, lower, weights)
     converged = False
     for _ in range(_MOST_STEPS):
         step = np.linalg.solve(information, score)
         decrement = float(score @ step)
         length = 1.0
         while length > 1e-10:
-            trial = _log_likelihood(parameters + length * step, category, upper, lower, weights)
+            trial = log_likelihood(parameters + length * step, category, upper, lower, weights)
             if trial[0] >= value - 1e-12 * abs(value):
                 break
             length /= 2.0
@@ -159,7 +159,7 @@ def fit_cumulative_link(category: Codes, x: Floats, weights: Floats) -> Cumulati
     return CumulativeLinkFit(parameters[:k], parameters[k:], covariance, value, converged)
 
 
-def _bound_rows(category: Codes, x: Floats, n_points: int) -> tuple[Floats, Floats]:
+def bound_rows(category: Codes, x: Floats, n_points: int) -> tuple[Floats, Floats]:
     """Rows that give each rating's upper and lower bound from the parameters."""
     identity = np.eye(n_points - 1)
     above = np.vstack([identity, np.zeros((1, n_points - 1))])
@@ -170,7 +170,7 @@ def _bound_rows(category: Codes, x: Floats, n_points: int) -> tuple[Floats, Floa
     return upper, lower
 
 
-def _log_likelihood(
+def log_likelihood(
     parameters: Floats, category: Codes, upper: Floats, lower: Floats, weights: Floats
 ) -> tuple[float, Floats, Floats]:
     """Log-likelihood, score and observed information; minus infinity off the ordered thresholds."""
@@ -210,7 +210,8 @@ def fit_clm(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
     ----------
     ratings : CrossedRatings
     ci_level : float
-        Between 0 and 1; the intervals are Wald intervals.
+        Between 0 and 1; the intervals are Wald intervals, and ``details`` of each coefficient hold
+        the profile-likelihood interval (``profile_ci_low``, ``profile_ci_high``).
 
     Returns
     -------
@@ -238,7 +239,14 @@ def fit_clm(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
     k = fit.thresholds.size
     check = proportional_odds_test(ratings)
     return ModelFit(
-        coefficients=odds_estimates(ratings, fit.slopes, errors[k:], "rating", ci_level),
+        coefficients=tuple(
+            with_profile(e, ends)
+            for e, ends in zip(
+                odds_estimates(ratings, fit.slopes, errors[k:], "rating", ci_level),
+                _profiles(ratings, fit, ci_level),
+                strict=True,
+            )
+        ),
         thresholds=threshold_estimates(ratings, fit.thresholds, errors[:k], "rating", ci_level),
         tests=(effect_test(ratings, fit.log_likelihood), check),
         log_likelihood=fit.log_likelihood,
@@ -254,6 +262,21 @@ def fit_clm(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
             {"covariance": fit.covariance.tolist(), "terms": [*_names(ratings), *ratings.terms]}
         ),
     )
+
+
+def _profiles(
+    ratings: CrossedRatings, fit: CumulativeLinkFit, ci_level: float
+) -> tuple[tuple[float | None, float | None], ...]:
+    # That module builds on this one.
+    from analysis.profile_intervals import slope_profiles
+
+    return slope_profiles(level_counts(ratings), fit, level=ci_level)
+
+
+def with_profile(e: Estimate, ends: tuple[float | None, float | None]) -> Estimate:
+    """The estimate with the profile-likelihood interval beside Wald's."""
+    details = {**e.details, "profile_ci_low": ends[0], "profile_ci_high": ends[1]}
+    return replace(e, details=MappingProxyType(details))
 
 
 def _independence(ratings: CrossedRatings) -> tuple[bool, str]:

@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,7 @@ from analysis.cumulative_link import (
     proportional_odds_test,
     threshold_estimates,
     unused_note,
+    with_profile,
 )
 from analysis.laplace_likelihood import LaplaceLikelihood
 from analysis.likelihood_maximum import Maximum, maximise
@@ -130,6 +131,7 @@ def fit_clmm(
     random_slopes: bool = False,
     ci_level: float = 0.95,
     most_ratings: int | None = None,
+    profile: bool = False,
 ) -> ModelFit:
     """Cumulative-link mixed model with crossed random raters and prompts.
 
@@ -143,6 +145,9 @@ def fit_clmm(
         variances, as in R's ``clmm``.
     most_ratings : int, optional
         Leave the model out, and say so, with more ratings than this (its time grows with them).
+    profile : bool
+        Put profile-likelihood intervals (``profile_ci_low``, ``profile_ci_high``) into ``details``
+        of the coefficients; a dozen fits for each.
 
     Returns
     -------
@@ -173,7 +178,15 @@ def fit_clmm(
             f"(last promised rise {fit.maximum.decrement / 2:.2g})"
         )
         return ModelFit(**facts, undefined_because=said)
-    return _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    if not profile:
+        return found
+    # That module builds on this one.
+    from analysis.profile_intervals import laplace_slope_profiles
+
+    ends = laplace_slope_profiles(fit, level=ci_level)
+    pairs = zip(found.coefficients, ends, strict=True)
+    return replace(found, coefficients=tuple(with_profile(e, both) for e, both in pairs))
 
 
 def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:

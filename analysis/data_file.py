@@ -13,7 +13,7 @@ from study.errors import AnalysisError
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV file with a header; empty cells and ``NA`` are missing.
+    """Read a CSV file with a header, or JSON Lines; empty cells and ``NA`` are missing.
 
     Raises
     ------
@@ -21,7 +21,8 @@ def read_table(file: Path) -> pd.DataFrame:
         When there is no such file, or it is not UTF-8 CSV with a header and at least one row.
     """
     try:
-        frame = pd.read_csv(file)
+        lines = file.suffix.lower() in (".jsonl", ".ndjson")
+        frame = _read_lines(file) if lines else pd.read_csv(file)
     except FileNotFoundError:
         raise AnalysisError(f"There is no file {file}. Check the path.") from None
     except UnicodeDecodeError:
@@ -34,6 +35,18 @@ def read_table(file: Path) -> pd.DataFrame:
     if frame.empty:
         raise AnalysisError(f"{file.name} has a header but no rows.")
     return frame
+
+
+def _read_lines(file: Path) -> pd.DataFrame:
+    try:
+        # No types are guessed: an id of digits stays as it is written.
+        return pd.read_json(file, lines=True, dtype=False, precise_float=True)
+    except UnicodeDecodeError:
+        raise
+    except ValueError as error:
+        raise AnalysisError(
+            f"{file.name} is not JSON Lines, one object per line ({' '.join(str(error).split())})."
+        ) from None
 
 
 def parse_points(text: str) -> list[float]:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.report_data import ReportCriterion, ReportJudge
 
 if TYPE_CHECKING:
-    from study.protocol.schema import StandInConditions
+    from study.protocol.judge import StandInConditions
     from study.store.verdicts import StoredVerdict
 
 VERDICT_COLUMNS = (

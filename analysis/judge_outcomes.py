@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ class OutcomeSummary:
     shares : tuple of (str, Estimate)
         Their rates, Wilson with prompts as clusters.
     mean : Estimate
-        Of the scored verdicts; cluster-robust over prompts.
+        Of the scored verdicts; cluster-robust over prompts, see `within_scale`.
     worst, best : Estimate
         Mean if each verdict without a score had the lowest, or the highest, point of the scale.
     """
@@ -122,14 +122,49 @@ def _summary(key: tuple[str, str, str], rows: pd.DataFrame, level: float) -> Out
     )
     scores = np.where(scored, values, np.nan)
     mean = cluster_mean(scores, prompts, statistic="judge_mean", level=level, unit="verdict")
-    return OutcomeSummary(*key, len(rows), counts, shares, mean, worst, best)
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    three = (within_scale(e, low, high) for e in (mean, worst, best))
+    return OutcomeSummary(*key, len(rows), counts, shares, *three)
+
+
+def within_scale(mean: Estimate, low: float, high: float) -> Estimate:
+    """A mean with its t interval remade on the logit of its place on the scale.
+
+    With few clusters the interval of `cluster_mean` can leave the scale. The standard error of
+    logit p, p = (mean - low) / (high - low), is that of p over p (1 - p) (delta method); its limits
+    turned back lie within the scale.
+
+    Parameters
+    ----------
+    mean : Estimate
+        From `cluster_mean`; without an interval it stays as it is.
+    low, high : float
+        Ends of the scale.
+
+    Returns
+    -------
+    Estimate
+    """
+    from scipy import special, stats
+
+    if mean.estimate is None or mean.ci_low is None:
+        return mean
+    share = (mean.estimate - low) / (high - low)
+    error = float(mean.details["standard_error"]) / (high - low) / (share * (1 - share))
+    half = error * float(stats.t.ppf((1 + mean.ci_level) / 2, mean.details["df"]))
+    place = special.logit(share)
+    ends = low + (high - low) * special.expit(np.array([place - half, place + half]))
+    return replace(
+        mean,
+        ci_low=float(ends[0]),
+        ci_high=float(ends[1]),
+        ci_method="cluster-robust, t on the logit",
+    )
 
 
 def _bound(
     statistic: str, filled: FloatArray, prompts: NDArray[Any], n_filled: int, level: float
 ) -> Estimate:
-    from dataclasses import replace
-
     bound = cluster_mean(filled, prompts, statistic=statistic, level=level, unit="verdict")
     details = {**bound.details, "without_score": n_filled}
     return replace(bound, p_value=None, details=MappingProxyType(details))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analysis.alternative_annotator import AlternativeAnnotatorTest, Answer
 from analysis.results import Estimate
-from study.protocol.schema import StandInConditions
+from study.protocol.judge import StandInConditions
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -76,7 +76,11 @@ def fit_linear(y: Floats, x: Floats, terms: list[RandomTerm], *, reml: bool = Tr
 
 
 def fit_lmm(
-    ratings: CrossedRatings, *, random_slopes: bool = False, ci_level: float = 0.95
+    ratings: CrossedRatings,
+    *,
+    random_slopes: bool = False,
+    ci_level: float = 0.95,
+    profile: bool = False,
 ) -> ModelFit:
     """Linear mixed model with crossed random raters and prompts, as ``lme4::lmer`` fits it.
 
@@ -88,6 +92,9 @@ def fit_lmm(
         the rater's intercept).
     ci_level : float
         Between 0 and 1; t intervals with Satterthwaite's degrees of freedom.
+    profile : bool
+        Give the variances profile-likelihood intervals, as R's ``confint`` of an ``lmer`` fit does;
+        seconds of work.
 
     Returns
     -------
@@ -113,7 +120,41 @@ def fit_lmm(
             "error or the likelihood has no clear maximum"
         )
         return ModelFit(**facts, undefined_because=said)
-    return _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    if not profile:
+        return found
+    return replace(found, variances=_profiled(ratings, fit, found.variances, ci_level))
+
+
+def _profiled(
+    ratings: CrossedRatings, fit: LinearFit, variances: tuple[Estimate, ...], ci_level: float
+) -> tuple[Estimate, ...]:
+    """Variances with intervals; covariances and what is undefined stay as they are."""
+    from analysis.profile_intervals import METHOD_ML, VarianceProfile
+
+    x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
+    terms = list(fit.likelihood.terms)
+    profile = VarianceProfile(ratings.value, x, terms, fit.maximum.parameters, fit.sigma)
+    made = []
+    for e in variances:
+        if e.estimate is None or not e.statistic.endswith("_variance"):
+            made.append(e)
+            continue
+        term = e.statistic.removesuffix("_variance").removesuffix("_slope")
+        level = e.details.get("level")
+        row = ratings.levels.index(str(level)) if level else 0
+        low, high = profile.interval(term, row, level=ci_level)
+        made.append(
+            replace(
+                e,
+                ci_low=None if low is None else low**2,
+                ci_high=None if high is None else high**2,
+                ci_level=ci_level,
+                ci_method=METHOD_ML,
+                details=MappingProxyType({**e.details, "std_dev_low": low, "std_dev_high": high}),
+            )
+        )
+    return tuple(made)
 
 
 def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def fit_all(
     points: Sequence[float] | None = None,
     ci_level: float = 0.95,
     most_ratings_for_clmm: int | None = 200_000,
+    profile: bool = False,
 ) -> RatingModels:
     """Fit every model to a long data frame of ratings (one row a rating).
 
@@ -140,6 +141,9 @@ def fit_all(
     most_ratings_for_clmm : int or None
         With more ratings than this the cumulative-link mixed models are left out, which is said
         (the one with random slopes already above a quarter of it); None fits them always.
+    profile : bool
+        Profile-likelihood intervals for the variances of the linear mixed models and the effects of
+        the cumulative-link mixed model with random intercepts; seconds of work.
 
     Returns
     -------
@@ -167,15 +171,17 @@ def fit_all(
         points=points,
     )
     with one_thread():
-        return _fit_all(ratings, ci_level, most_ratings_for_clmm)
+        return _fit_all(ratings, ci_level, most_ratings_for_clmm, profile)
 
 
-def _fit_all(ratings: CrossedRatings, ci_level: float, most: int | None) -> RatingModels:
+def _fit_all(
+    ratings: CrossedRatings, ci_level: float, most: int | None, profile: bool
+) -> RatingModels:
     most_slopes = None if most is None else most // 4
-    clmm = fit_clmm(ratings, ci_level=ci_level, most_ratings=most)
+    clmm = fit_clmm(ratings, ci_level=ci_level, most_ratings=most, profile=profile)
     clmm_slope = fit_clmm(ratings, random_slopes=True, ci_level=ci_level, most_ratings=most_slopes)
-    lmer = fit_lmm(ratings, ci_level=ci_level)
-    lmer_slope = fit_lmm(ratings, random_slopes=True, ci_level=ci_level)
+    lmer = fit_lmm(ratings, ci_level=ci_level, profile=profile)
+    lmer_slope = fit_lmm(ratings, random_slopes=True, ci_level=ci_level, profile=profile)
     return RatingModels(
         paired_t=fit_paired_t(ratings, ci_level=ci_level),
         gee=fit_gee(ratings, ci_level=ci_level),

@@ -12,6 +12,7 @@ from analysis.compare import normality
 from analysis.compare_ranks import fisher_z_interval
 from analysis.effect_sizes import EXACT, Summary, standardised, t_estimate
 from analysis.results import Assumption, Estimate, undefined
+from analysis.signed_rank import signed_rank_test, signed_ranks
 from analysis.validation import (
     FloatArray,
     complete_pairs,
@@ -21,7 +22,6 @@ from analysis.validation import (
 from study.errors import AnalysisError
 
 INTERVALS = ("percentile", "bca")
-_EXACT_BELOW = 50
 _FEW = "a difference needs at least two complete pairs; there are {n}"
 _STILL = "all differences are equal, so there is no variance to test with"
 
@@ -37,7 +37,8 @@ class PairedContrast:
     t_test : Estimate
         Mean difference, t interval and test.
     wilcoxon : Estimate
-        V: the rank sum of positive differences, zeros ranked and dropped (Pratt).
+        V: the rank sum of positive differences, zeros ranked and dropped (Pratt); see
+        `analysis.signed_rank.signed_rank_test`.
     d_z, hedges_d_z : Estimate
         Mean difference over the standard deviation of the differences; the second with Hedges'
         correction for small samples.
@@ -116,7 +117,7 @@ def paired_contrast(
     return PairedContrast(
         groups,
         _paired_t(difference, level, n_missing, unit),
-        _wilcoxon(difference, n_missing, unit),
+        signed_rank_test(difference, n_missing=n_missing, unit=unit),
         _d_z("d_z", difference, level, n_missing, unit, corrected=False),
         _d_z("hedges_d_z", difference, level, n_missing, unit, corrected=True),
         _d_av(a, b, level, n_missing, unit),
@@ -153,53 +154,6 @@ def _paired_t(difference: FloatArray, level: float, n_missing: int, unit: str) -
         return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
     error = float(difference.std(ddof=1) / np.sqrt(n))
     return t_estimate(name, float(difference.mean()), error, n - 1, level, n, n_missing, unit)
-
-
-def _signed_ranks(difference: FloatArray) -> tuple[float, float, FloatArray]:
-    """Rank sums of the positive and the negative differences, and all ranks (Pratt)."""
-    from scipy import stats
-
-    ranks = stats.rankdata(np.abs(difference))
-    up, down = float(ranks[difference > 0].sum()), float(ranks[difference < 0].sum())
-    return up, down, np.asarray(ranks)
-
-
-def _wilcoxon(difference: FloatArray, n_missing: int, unit: str) -> Estimate:
-    """Signed rank test: exact without zeros and ties below 50 pairs, else normal."""
-    from scipy import stats
-
-    name, n = "wilcoxon_v", int(difference.size)
-    if n == 0 or not difference.any():
-        because = "no pair differs" if n else _FEW.format(n=0)
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    up, down, ranks = _signed_ranks(difference)
-    moved = ranks[difference != 0]
-    error = float(np.sqrt((moved**2).sum()) / 2)
-    distance = abs(up - down) / 2
-    normal = float(2 * stats.norm.sf(distance / error))
-    zeros = n - int(moved.size)
-    tied = bool(np.unique(moved).size < moved.size)
-    details: dict[str, float | str] = {
-        "z": (up - down) / 2 / error,
-        "zeros": zeros,
-        "p_value_normal": normal,
-        "p_value_normal_continuity": float(
-            min(1.0, 2 * stats.norm.sf(max(distance - 0.5, 0) / error))
-        ),
-    }
-    exact = n < _EXACT_BELOW and not zeros and not tied
-    details["p_value_method"] = "exact" if exact else "normal, corrected for zeros and ties"
-    p_value = float(stats.wilcoxon(difference, method="exact").pvalue) if exact else normal
-    return Estimate(
-        name,
-        up,
-        ci_method="none: a test statistic; see the rank-biserial correlation",
-        p_value=p_value,
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType(details),
-    )
 
 
 def _d_z(
@@ -249,7 +203,7 @@ def _rank_biserial(difference: FloatArray, level: float, n_missing: int, unit: s
     if not moved.size:
         because = "no pair differs" if n else _FEW.format(n=0)
         return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    up, down, _ = _signed_ranks(moved)
+    up, down, _ = signed_ranks(moved)
     r, m = (up - down) / (up + down), float(moved.size)
     error = float(np.sqrt((2 * m**3 + 3 * m**2 + m) / 6) / ((m**2 + m) / 2))
     limits = fisher_z_interval(r, error, level)

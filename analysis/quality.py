@@ -246,6 +246,47 @@ def position_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     return _mean_over_raters("position_slope", np.array(slopes), without, level)
 
 
+def place_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
+    """Does an item's place on the page change its ratings? Mean slope per place over raters.
+
+    Only where items stand in another order on every page can place and item be told apart. Ratings
+    and places are taken as differences from their item's mean; each rater's differences are
+    regressed on each other with an intercept, and the slopes are tested against zero with t.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        Columns ``rater``, ``item``, ``place`` (1, 2, ... on the page), ``value``.
+    level : float
+
+    Returns
+    -------
+    Estimate
+        Scale points per place.
+    """
+    confidence_level(level)
+    columns_present(list(ratings.columns), ["rater", "item", "place", "value"], "place effect")
+    known = ratings[ratings["value"].notna() & ratings["place"].notna()]
+    if not len(known):
+        return undefined("place_slope", "no place on the page is recorded", unit="rater")
+    by_item = known.groupby("item", observed=True)
+    if int(by_item["place"].nunique().max()) < 2:
+        because = "every item stands at the same place on all pages, so place and item are one"
+        return undefined("place_slope", because, unit="rater")
+    value = known["value"] - by_item["value"].transform("mean")
+    place = known["place"] - by_item["place"].transform("mean")
+    slopes, without = [], 0
+    for _, rows in known.groupby("rater", sort=False, observed=True).groups.items():
+        x, y = floats(place.loc[rows], "place"), floats(value.loc[rows])
+        x, y = x - x.mean(), y - y.mean()
+        # Without a rating at two places the slope is noise over nothing.
+        if float(x @ x) < 1e-12:
+            without += 1
+            continue
+        slopes.append(float(x @ y / (x @ x)))
+    return _mean_over_raters("place_slope", np.array(slopes), without, level)
+
+
 def _mean_over_raters(name: str, values: Any, n_missing: int, level: float) -> Estimate:
     n = int(values.size)
     if n < 2:

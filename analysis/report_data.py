@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pandas as pd
 
-from study.protocol.schema import AnalysisPlan, StandInConditions
+from study.protocol.analysis_plan import AnalysisPlan
+from study.protocol.judge import StandInConditions
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,14 @@ class ReportItem:
     ----------
     id, label, text, instrument : str
     points : tuple of (int, str)
-        All points of the scale with their anchors, lowest first, used or not.
+        All points of the scale with their anchors, lowest first, used or not; of a numeric item
+        its two ends; of a nominal one its options.
+    kind : str
+        ``points``: ordered points; ``numeric``: any whole number between two ends (a slider);
+        ``nominal``: options without an order; ``pairwise``, ``ranking``, ``spans``: about several
+        responses, or parts of one.
+    labels : tuple of Named
+        Of a ``spans`` item.
     """
 
     id: str
@@ -34,6 +43,30 @@ class ReportItem:
     text: str
     instrument: str
     points: tuple[tuple[int, str], ...]
+    kind: Literal["points", "numeric", "nominal", "pairwise", "ranking", "spans"] = "points"
+    labels: tuple[Named, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportScore:
+    """A score that an instrument declares over its items.
+
+    Parameters
+    ----------
+    id, label, instrument : str
+    items : tuple of str
+        Items on points or numeric ones, a high answer favourable.
+    combine : {"sum", "mean"}
+    range : tuple of float or None
+        What the lowest and highest possible answers become; None leaves the sum or mean as it is.
+    """
+
+    id: str
+    label: str
+    instrument: str
+    items: tuple[str, ...]
+    combine: Literal["sum", "mean"]
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +126,22 @@ class ReportJudge:
 
 
 @dataclass(frozen=True)
+class ReportAttention:
+    """Answers to the attention checks, which are no study items.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        One row per answer, columns ``rater``, ``item`` (the check's id) and ``value`` (float).
+    expected : mapping
+        Check -> the points that pass.
+    """
+
+    answers: pd.DataFrame
+    expected: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything that a report is made from.
 
@@ -107,13 +156,15 @@ class ReportData:
         nan when unknown).
     raters : DataFrame
         One row per enrolled rater, columns ``rater``, ``group``, ``status``, ``simulated`` (bool),
-        and one per demographic question.
+        one per demographic question, and ``language`` in a study in several.
     responses : DataFrame
         One row per response: ``prompt``, ``topic``, ``system``, ``text``, ``completion_tokens``,
-        ``latency_s``.
+        ``latency_s``; where known ``first_token_s``, ``peak_memory_bytes`` and ``reference`` (a reply
+        to the prompt that a person wrote).
     systems, groups, topics : tuple of Named
         In protocol order; ``systems`` by blind code while ``unblinded`` is False.
     items : tuple of ReportItem
+        Items on points and numeric ones; ``ratings`` holds their answers.
     demographics : tuple of ReportDemographic
     plan : AnalysisPlan
         The locked plan; its systems are given by the same codes as in ``systems``.
@@ -129,6 +180,38 @@ class ReportData:
         Seed of the allocation.
     judge : ReportJudge or None
         None without a judge.
+    attention : ReportAttention or None
+        None without attention checks in the protocol.
+    language : str
+        ISO 639-1, of prompts and responses.
+    languages : tuple of str
+        ISO 639-1, in which raters may answer; empty for a study in one language.
+    scores : tuple of ReportScore
+        Scores that the instruments declare.
+    choices : tuple of ReportItem
+        Nominal items.
+    choice_ratings : DataFrame
+        Answers to the nominal items, with the columns of ``ratings``.
+    compared : tuple of ReportItem
+        Items whose answers stand in ``comparisons``, ``rankings`` and ``spans``.
+    comparisons : DataFrame
+        One row per answer that compares two responses: ``rater``, ``group``, ``simulated``,
+        ``position``, ``prompt``, ``topic``, ``item``, ``place_a`` and ``place_b`` (the systems at A
+        and B), ``value`` (1 for A, 2 for B, 0 for a tie), ``chosen`` (a system or ``"tie"``) and
+        ``seconds``.
+    rankings : DataFrame
+        One row per response that somebody put into an order: the same first columns, ``system``,
+        ``place`` (on the page, from 1) and ``rank`` (mid-rank, 1 is best).
+    spans : DataFrame
+        One row per marked part: the same first columns, ``system``, ``start``, ``end`` and
+        ``length`` of the response in characters, ``label`` (empty: nothing to mark).
+    compared_answers : DataFrame
+        Planned answers to the items of ``compared``, one row each, with ``item`` and
+        ``missing_reason`` (empty when there is an answer).
+    conversations : DataFrame
+        One row per planned conversation: the same first columns without ``item``, ``system``,
+        ``ended_by`` (empty: not ended), ``seconds``, ``rater_turns``, ``rater_words`` and counts of
+        replies by what became of them (``replies_...``).
     """
 
     title: str
@@ -152,3 +235,20 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     judge: ReportJudge | None = None
+    attention: ReportAttention | None = None
+    language: str = "en"
+    scores: tuple[ReportScore, ...] = ()
+    choices: tuple[ReportItem, ...] = ()
+    choice_ratings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    compared: tuple[ReportItem, ...] = ()
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rankings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    spans: pd.DataFrame = field(default_factory=pd.DataFrame)
+    compared_answers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    conversations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    languages: tuple[str, ...] = ()
+
+    @property
+    def all_items(self) -> tuple[ReportItem, ...]:
+        """Every item whose answers the report holds."""
+        return (*self.items, *self.choices, *self.compared)

@@ -25,6 +25,9 @@ from analysis.crossed_effects import (
 )
 from analysis.ratings_frame import Floats
 
+# Entries of Lambda beyond this leave nothing of the means but rounding.
+_FARTHEST = 1e4
+
 
 @dataclass(frozen=True)
 class LinearState:
@@ -128,7 +131,7 @@ class LinearMixedLikelihood:
 
     def __call__(self, parameters: Floats) -> tuple[float, Floats]:
         """Profiled log-likelihood and gradient; minus infinity when no residual is left."""
-        if not np.max(np.abs(parameters)) < 1e4:
+        if not np.max(np.abs(parameters)) < _FARTHEST:
             return -np.inf, np.zeros(parameters.size)
         state = self.state(parameters)
         if state.penalized <= self.negligible:
@@ -139,8 +142,13 @@ class LinearMixedLikelihood:
         return -0.5 * float(deviance), -0.5 * self._gradient(state, variance)
 
     def at_sigma(self, parameters: Floats) -> tuple[float, Floats]:
-        """Log-likelihood and gradient of (entries of Lambda, sigma), sigma not profiled."""
+        """Log-likelihood and gradient of (entries of Lambda, sigma), sigma not profiled.
+
+        Minus infinity where a search has gone so far that rounding leaves nothing of the means.
+        """
         sigma = float(parameters[-1])
+        if not (np.max(np.abs(parameters[:-1]), initial=0.0) < _FARTHEST and 1e-20 < sigma < 1e20):
+            return -np.inf, np.zeros(parameters.size)
         state = self.state(parameters[:-1])
         degrees = self.degrees
         deviance = state.penalized / sigma**2 + degrees * np.log(2 * np.pi * sigma**2)

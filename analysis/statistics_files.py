@@ -64,7 +64,9 @@ def wide_ratings(ratings: pd.DataFrame, items: Sequence[ItemLabels]) -> pd.DataF
     ids = [item.id for item in items]
     values, reasons = variable_names(ids), variable_names(ids, "_missing")
     place = ["rater", "position"]
-    frame = ratings.drop_duplicates(place)[_KEYS].set_index(place)
+    # Where a page shows several responses, the systems by place.
+    keys = [*_KEYS, "shown"] if "shown" in ratings else _KEYS
+    frame = ratings.drop_duplicates(place)[keys].set_index(place)
     numbers = ratings.assign(value=pd.to_numeric(ratings["value"]).astype("float64"))
     answered = numbers.pivot(index=place, columns="item", values="value")
     absent = numbers.pivot(index=place, columns="item", values="missing_reason")

@@ -18,6 +18,9 @@ from analysis.results import Assumption, Estimate
 from analysis.validation import columns_present
 from study.errors import AnalysisError
 
+# The bootstrap of Light's kappa holds every pair of raters for every unit.
+MOST_RATERS_REDRAWN = 100
+MOST_RATINGS_REDRAWN = 20_000
 WEIGHTS = ("unweighted", "linear", "quadratic", "ordinal")
 
 
@@ -54,7 +57,6 @@ def agreement_of(
     from analysis import agreement, agreement_icc
     from analysis.agreement_bootstrap import bootstrap_alpha
     from analysis.agreement_krippendorff import krippendorff_alpha
-    from analysis.agreement_pairwise import light_kappa
 
     table = _table_of_numbers(frame)
     options: dict[str, Any] = {"level": level}
@@ -70,7 +72,7 @@ def agreement_of(
                 agreement.brennan_prediger,
             )
         ]
-        estimates.append(light_kappa(table, points, weights=weights))
+        estimates.append(_light(table, points, weights, options, seed))
     metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
     estimates += [krippendorff_alpha(table, points, metric=m, **options) for m in metrics]
     blocks = [
@@ -95,6 +97,18 @@ def agreement_of(
         blocks.append(ResultBlock(title, _estimates_in(forms), {"missing": missing}))
     blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
     return blocks
+
+
+def _light(
+    table: Any, points: Sequence[float], weights: str, options: dict[str, Any], seed: int
+) -> Estimate:
+    """Light's kappa with its bootstrap interval; without it where every pair takes too much memory."""
+    from analysis.agreement_bootstrap import bootstrap_light_kappa
+    from analysis.agreement_pairwise import light_kappa
+
+    if table.shape[1] > MOST_RATERS_REDRAWN or table.size > MOST_RATINGS_REDRAWN:
+        return light_kappa(table, points, weights=weights)
+    return bootstrap_light_kappa(table, points, weights=weights, seed=seed, **options)
 
 
 def _two_raters(table: Any, points: Sequence[float], level: float) -> ResultBlock:
@@ -242,6 +256,7 @@ def reliability_of(
     from analysis import reliability_omega as omega
     from analysis.polychoric import polychoric
     from analysis.reliability import scale_reliability
+    from analysis.reliability_bootstrap import bootstrap_omega
 
     table = _table_of_numbers(frame)
     _on_scale(table, frame, points)
@@ -250,7 +265,7 @@ def reliability_of(
     )
     estimates = (
         *_estimates_in(result),
-        omega.omega_minres(table),
+        bootstrap_omega(table, level=level),
         omega.omega_ml(table),
         omega.omega_ml(table, standardised=True),
         omega.omega_ordinal(table, points),
@@ -276,6 +291,7 @@ def mixed_of(
     prompt: str,
     points: Sequence[float] | None,
     level: float = 0.95,
+    profile: bool = False,
 ) -> list[ResultBlock]:
     """Mixed, ordinal and marginal models of ratings with crossed raters and prompts."""
     from analysis.models_of_ratings import fit_all
@@ -289,6 +305,7 @@ def mixed_of(
         prompt=prompt,
         points=points,
         ci_level=level,
+        profile=profile,
     )
     overall = fitted.to_dict()
     overall.pop("models")

@@ -16,7 +16,8 @@ from typing import Literal
 from typing import Protocol as TypingProtocol
 from urllib.parse import urlsplit
 
-from study.protocol.schema import Protocol, System
+from study.protocol.schema import Protocol
+from study.protocol.systems import System
 
 EXCERPT_MARGIN = 40
 

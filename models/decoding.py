@@ -122,6 +122,8 @@ class Generated:
     stop_reason : str
         ``stop_token``, ``stop_string``, ``length``, ``time`` or ``context`` (the model's context
         was full).
+    peak_memory_bytes : int or None
+        Most resident memory that the model's process has held so far; None where it is not known.
     """
 
     text: str
@@ -131,6 +133,7 @@ class Generated:
     latency_s: float
     first_token_s: float
     stop_reason: StopReason
+    peak_memory_bytes: int | None = None
 
 
 def penalize_repetition(logits: Logits, seen: Sequence[int], penalty: float) -> Logits:
@@ -174,27 +177,30 @@ def token_probabilities(
         Sums to 1; zero where a token was cut off.
     """
     scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / temperature
-    weights: NDArray[np.float64] = np.exp(scaled - scaled.max())
-    if top_k == 0 and top_p >= 1.0:
-        whole: NDArray[np.float64] = weights / weights.sum()
-        return whole
-    # Ordered by the logits: weights of nearly equal logits may round to the same number.
-    whole_mass = weights.sum()
+    shifted: NDArray[np.float64] = scaled - scaled.max()
     if top_k:
+        # The exponential of a whole vocabulary costs as much as all the rest.
         order = _most_likely(logits, top_k)[:top_k]
-        whole_mass = weights[order].sum()
+        kept = np.exp(shifted[order])
+        kept /= kept.sum()
     else:
+        weights: NDArray[np.float64] = np.exp(shifted)
+        whole_mass = weights.sum()
+        if top_p >= 1.0:
+            whole: NDArray[np.float64] = weights / whole_mass
+            return whole
+        # Ordered by the logits: weights of nearly equal logits may round to the same number.
         order = _most_likely(logits, _ENOUGH_FOR_TOP_P)
         if weights[order].sum() < top_p * whole_mass:
             order = _most_likely(logits, len(weights))
-    kept = weights[order] / whole_mass
+        kept = weights[order] / whole_mass
     if top_p < 1.0:
         # A token stays while the mass before it is still below p.
         before = np.cumsum(kept) - kept
         keep = before < top_p
         keep[0] = True
         order, kept = order[keep], kept[keep]
-    probabilities = np.zeros_like(weights)
+    probabilities = np.zeros_like(shifted)
     probabilities[order] = kept / kept.sum()
     return probabilities
 
@@ -247,7 +253,8 @@ def choose_token(
     draw = generator.random() * cumulated[-1]
     chosen = int(np.searchsorted(cumulated, draw, side="right"))
     # Rounding can put the draw on the very end, past the last token that has any probability.
-    return min(chosen, int(np.flatnonzero(probabilities)[-1]))
+    past_the_end = chosen == len(probabilities) or probabilities[chosen] == 0
+    return int(np.flatnonzero(probabilities)[-1]) if past_the_end else chosen
 
 
 class TextStream:

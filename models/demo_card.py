@@ -1,4 +1,4 @@
-"""Refreshes the tables of the demo model's card from its files: ``python -m models.demo_card``."""
+"""Refreshes the tables of the demo model's card and of docs/training.md: ``python -m models.demo_card``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from models.offline_export import file_sha256
 from models.shipped import FOLDER
+
+TRAINING_PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
 
 def shipped_files(folder: Path = FOLDER) -> list[Path]:
@@ -42,18 +44,40 @@ def loss_table(folder: Path = FOLDER) -> str:
     return "\n".join(lines)
 
 
-def refresh_card(folder: Path = FOLDER) -> None:
-    """Write the tables between the card's ``<!-- NAME -->`` and ``<!-- end NAME -->`` marks."""
-    card = folder / "README.md"
-    text = card.read_text(encoding="utf-8")
-    for name, table in (("files", file_table(folder)), ("losses", loss_table(folder))):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
-            partial(_between, table),
-            text,
-            flags=re.DOTALL,
+def variant_table(folder: Path = FOLDER) -> str:
+    """Markdown table of the training variants' held-out losses."""
+    record = json.loads((folder / "variants.json").read_text(encoding="utf-8"))
+    lines = [
+        "| model | held-out replies | steps | seconds | loss | loss as 8da4w | difference |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in record["rows"]:
+        loss, quantized = row["loss"], row["quantized_loss"]
+        trained = f"{row['steps']} | {row['seconds']}" if row["steps"] else " | "
+        lines.append(
+            f"| {row['variant']} | {row['held_out']} | {trained} | {loss:.4f} | {quantized:.4f} "
+            f"| {quantized - loss:+.4f} |"
         )
-    card.write_text(text, encoding="utf-8")
+    return "\n".join(lines)
+
+
+def refresh_card(folder: Path = FOLDER) -> None:
+    """Write the tables between the pages' ``<!-- NAME -->`` and ``<!-- end NAME -->`` marks."""
+    tables = {
+        "files": file_table(folder),
+        "losses": loss_table(folder),
+        "variants": variant_table(folder),
+    }
+    for page in (folder / "README.md", TRAINING_PAGE):
+        text = page.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            text = re.sub(
+                rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
+                partial(_between, table),
+                text,
+                flags=re.DOTALL,
+            )
+        page.write_text(text, encoding="utf-8")
 
 
 def _between(table: str, found: re.Match[str]) -> str:

@@ -1,23 +1,33 @@
-"""Trains the shipped demo model, base and tuned, from scratch: ``python -m models.demo_training``.
+"""Makes the shipped demo model, base and tuned, by the recipe code: ``python -m models.demo_training``.
 
-On one machine the same command with the same number of threads gives the same file hashes: seeds,
-threads and the order of the data are fixed. Between machines the hashes may differ, because the
-matrix kernels are chosen by the processor and add in another order; the held-out losses then agree
-to about two decimals. The tokenizer files are the same everywhere.
+Both are trainings of all weights by the recipe emosapp with other numbers: the base from random
+weights on whole dialogues with plain replies, the tuned model from the base on supportive replies.
+
+On one machine the same command with the same number of threads gives the same weights: seeds,
+threads and the order of the data are fixed. Between machines they may differ, because the matrix
+kernels are chosen by the processor and add in another order; the held-out losses then agree to
+about two decimals. The tokenizer files are the same everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from models.demo_corpus import Dialogue, Style, draw_dialogues
+from models.demo_corpus import Style, draw_dialogues
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.training.conversation_data import read_conversations
+from models.training.data_preparation import DataFiles, prepare_data
+from models.training.measuring import stored_loss
+from models.training.recipes import training_settings
+from models.training.running import CHECKPOINT, TrainingJob, train
+
+if TYPE_CHECKING:
+    from models.training.trainer import Step
 
 CHECKPOINT_NOTE = """---
 license: apache-2.0
@@ -26,9 +36,10 @@ A demo model of evenhand, for trying the toolkit only; see the model card in the
 """
 
 HELD_OUT_SEED = 900_001
-IGNORED = -100
+RECIPE = "emosapp"
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 
-Progress = Callable[[str, int, int, float], None]
+Progress = Callable[[str, "Step"], None]
 
 
 @dataclass(frozen=True)
@@ -55,58 +66,50 @@ class DemoRecipe:
 
 
 @dataclass(frozen=True)
-class Example:
-    """One dialogue as tokens; ``labels`` are -100 where the loss does not look."""
+class DemoStage:
+    """One of the two trainings."""
 
-    tokens: tuple[int, ...]
-    labels: tuple[int, ...]
+    name: str
+    style: Style
+    steps: int
+    rate: float
+    learn: str
 
 
-def encode(dialogue: Dialogue, tokenizer: Any, *, replies_only: bool) -> Example:
-    """Tokens and labels of a dialogue in the chat format."""
-    encoded = tokenizer.apply_chat_template(
-        list(dialogue.messages), return_dict=True, return_assistant_tokens_mask=True
+def stages(recipe: DemoRecipe) -> tuple[DemoStage, DemoStage]:
+    """The base learns messages and replies as running text, the tuned one only to reply."""
+    return (
+        DemoStage("demo-base", "plain", recipe.base_steps, recipe.base_rate, "everything"),
+        DemoStage("demo-tuned", "supportive", recipe.tuned_steps, recipe.tuned_rate, "replies"),
     )
-    tokens = list(encoded["input_ids"])
-    if not replies_only:
-        return Example(tuple(tokens), tuple(tokens))
-    mask = encoded["assistant_masks"]
-    labels = (t if m else IGNORED for t, m in zip(tokens, mask, strict=True))
-    return Example(tuple(tokens), tuple(labels))
 
 
-def batches(examples: Sequence[Example], size: int, rng: random.Random) -> Iterator[list[Example]]:
-    """Shuffled batches of examples of similar length, so that little is padding."""
-    order = list(range(len(examples)))
-    rng.shuffle(order)
-    stretch = size * 20
-    ready = []
-    for start in range(0, len(order), stretch):
-        part = sorted(order[start : start + stretch], key=lambda i: len(examples[i].tokens))
-        ready += [part[at : at + size] for at in range(0, len(part), size)]
-    rng.shuffle(ready)
-    for batch in ready:
-        yield [examples[i] for i in batch]
+def write_dialogues(style: Style, count: int, seed: int, path: Path) -> Path:
+    """Write drawn dialogues in ShareGPT form, one a line, with their topic."""
+    with path.open("w", encoding="utf-8") as file:
+        for dialogue in draw_dialogues(style, count, seed):
+            turns = [
+                {"from": _SPEAKERS[message["role"]], "value": message["content"]}
+                for message in dialogue.messages
+            ]
+            file.write(json.dumps({"topic": dialogue.topic, "conversations": turns}) + "\n")
+    return path
 
 
-def as_tensors(batch: Sequence[Example], pad: int) -> tuple[Any, Any]:
-    """Right-padded tokens and labels, shape (batch, longest); causal attention needs no mask."""
-    import torch
-
-    longest = max(len(example.tokens) for example in batch)
-    tokens = torch.full((len(batch), longest), pad, dtype=torch.long)
-    labels = torch.full((len(batch), longest), IGNORED, dtype=torch.long)
-    for row, example in enumerate(batch):
-        tokens[row, : len(example.tokens)] = torch.tensor(example.tokens)
-        labels[row, : len(example.labels)] = torch.tensor(example.labels)
-    return tokens, labels
-
-
-def new_model(recipe: DemoRecipe, tokenizer: Any) -> Any:
-    """A LlamaForCausalLM with random weights drawn from the recipe's seed."""
+def write_untrained(recipe: DemoRecipe, data: Sequence[Path], folder: Path) -> Path:
+    """Write a checkpoint with random weights drawn from the recipe's seed, and its tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    texts = (
+        message["content"]
+        for path in data
+        for conversation in read_conversations(path).conversations
+        for message in conversation.messages
+    )
+    tokenizer = train_tokenizer(
+        texts, vocab_size=recipe.vocab_size, context_length=recipe.context_length
+    )
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -121,65 +124,33 @@ def new_model(recipe: DemoRecipe, tokenizer: Any) -> Any:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return LlamaForCausalLM(config)
+    model: Any = LlamaForCausalLM(config).to(torch.float16)
+    model.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+    return folder
 
 
-def train_stage(
-    model: Any,
-    examples: Sequence[Example],
-    *,
-    name: str,
-    steps: int,
-    rate: float,
-    recipe: DemoRecipe,
-    progress: Progress,
-) -> None:
-    """Run ``steps`` of AdamW with linear warm-up and cosine decay to a tenth of the rate."""
-    import math
-
-    import torch
-
-    pad = model.config.pad_token_id
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay
-    )
-
-    def scale(step: int) -> float:
-        warm = min(1.0, (step + 1) / recipe.warmup_steps)
-        return warm * (0.55 + 0.45 * math.cos(math.pi * step / steps))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
-    rng = random.Random(f"{recipe.seed} {name}")  # noqa: S311 - the order must repeat
-    model.train()
-    step = 0
-    while step < steps:
-        for batch in batches(examples, recipe.batch_size, rng):
-            tokens, labels = as_tensors(batch, pad)
-            loss = model(input_ids=tokens, labels=labels).loss
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            progress(name, step, steps, float(loss.detach()))
-            if step == steps:
-                break
-
-
-def held_out_loss(model: Any, examples: Sequence[Example], pad: int) -> float:
-    """Mean cross-entropy in nats per reply token over the examples."""
-    import torch
-
-    model.eval()
-    total, count = 0.0, 0
-    with torch.no_grad():
-        for start in range(0, len(examples), 50):
-            tokens, labels = as_tensors(examples[start : start + 50], pad)
-            looked_at = int((labels[:, 1:] != IGNORED).sum())
-            total += float(model(input_ids=tokens, labels=labels).loss) * looked_at
-            count += looked_at
-    return total / count
+def demo_changes(recipe: DemoRecipe, *, steps: int, rate: float, learn: str) -> dict[str, Any]:
+    """The recipe's settings that are others for the demo model."""
+    return {
+        "learning_rate": rate,
+        "schedule": "cosine",
+        "warmup_steps": recipe.warmup_steps,
+        "batch_size": recipe.batch_size,
+        "epochs": 1,
+        "max_steps": steps,
+        "max_tokens": recipe.context_length,
+        "weight_decay": recipe.weight_decay,
+        "beta2": 0.95,
+        "learn": learn,
+        # The grammar has no names, and a roughened message can look like one.
+        "clean_names": False,
+        "group_by_length": True,
+        "evaluate_every": 200,
+        "save_every": 200,
+        "threads": recipe.threads,
+        "seed": recipe.seed,
+    }
 
 
 def train_demo_model(
@@ -187,63 +158,39 @@ def train_demo_model(
 ) -> dict[str, dict[str, float]]:
     """Train and write ``demo-base`` and ``demo-tuned`` under ``output``.
 
+    The data, the training cards and loss curves are left in ``output/work``.
+
     Returns
     -------
     dict
         Held-out loss in nats per reply token: by model, on plain and on supportive replies.
     """
-    import torch
-
-    torch.set_num_threads(recipe.threads)
-    torch.use_deterministic_algorithms(True)
-    size = recipe.batch_size
-    sizes: dict[Style, int] = {
-        "plain": size * recipe.base_steps,
-        "supportive": size * recipe.tuned_steps,
-    }
-    drawn = {style: draw_dialogues(style, n, recipe.seed) for style, n in sizes.items()}
-    texts = (m["content"] for part in drawn.values() for d in part for m in d.messages)
-    tokenizer = train_tokenizer(
-        texts, vocab_size=recipe.vocab_size, context_length=recipe.context_length
-    )
-    held_out = {
-        style: [
-            encode(d, tokenizer, replies_only=True)
-            for d in draw_dialogues(style, recipe.held_out, HELD_OUT_SEED)
-        ]
-        for style in sizes
-    }
-    model = new_model(recipe, tokenizer)
+    work = output / "work"
+    work.mkdir(parents=True)
+    data, held_out = {}, {}
+    for stage in stages(recipe):
+        size = recipe.batch_size * stage.steps
+        file = work / f"{stage.style}.jsonl"
+        data[stage.style] = write_dialogues(stage.style, size, recipe.seed, file)
+        file = work / f"held-out-{stage.style}.jsonl"
+        held_out[stage.style] = write_dialogues(stage.style, recipe.held_out, HELD_OUT_SEED, file)
+    checkpoint = write_untrained(recipe, list(data.values()), work / "untrained")
     losses: dict[str, dict[str, float]] = {}
-    stages: tuple[tuple[str, Style, int, float], ...] = (
-        ("demo-base", "plain", recipe.base_steps, recipe.base_rate),
-        ("demo-tuned", "supportive", recipe.tuned_steps, recipe.tuned_rate),
-    )
-    for name, style, steps, rate in stages:
-        # The base learns messages and replies as running text, the tuned one only to reply.
-        examples = [encode(d, tokenizer, replies_only=style == "supportive") for d in drawn[style]]
-        train_stage(
-            model, examples, name=name, steps=steps, rate=rate, recipe=recipe, progress=progress
+    for stage in stages(recipe):
+        changes = demo_changes(recipe, steps=stage.steps, rate=stage.rate, learn=stage.learn)
+        settings = training_settings(RECIPE, {"method": "full"} | changes)
+        files = DataFiles((data[stage.style],), (held_out[stage.style],))
+        job = TrainingJob(
+            checkpoint, prepare_data(files, settings), work / stage.name, RECIPE, settings
         )
-        losses[name] = {
-            str(s): round(held_out_loss(model, part, tokenizer.pad_token_id), 4)
-            for s, part in held_out.items()
+        train(job, progress=lambda step, name=stage.name: progress(name, step))  # type: ignore[misc]
+        checkpoint = (work / stage.name / CHECKPOINT).rename(output / stage.name)
+        (checkpoint / "README.md").write_text(CHECKPOINT_NOTE, encoding="utf-8")
+        losses[stage.name] = {
+            style: round(stored_loss(checkpoint, read_conversations(path).conversations), 4)
+            for style, path in held_out.items()
         }
-        save_checkpoint(model, tokenizer, output / name)
     return losses
-
-
-def save_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a Hugging Face checkpoint with 16-bit weights; the model itself stays as it is."""
-    import copy
-
-    import torch
-
-    halved = copy.deepcopy(model).to(torch.float16)
-    halved.config.dtype = torch.float16
-    halved.save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
-    (folder / "README.md").write_text(CHECKPOINT_NOTE, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -262,12 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = DemoRecipe(**options)
     with Bar() as bar:
         tasks = {
-            "demo-base": bar.add_task("demo-base", total=recipe.base_steps),
-            "demo-tuned": bar.add_task("demo-tuned", total=recipe.tuned_steps),
+            stage.name: bar.add_task(stage.name, total=stage.steps) for stage in stages(recipe)
         }
 
-        def show(name: str, step: int, steps: int, loss: float) -> None:
-            bar.update(tasks[name], completed=step, description=f"{name} loss {loss:.3f}")
+        def show(name: str, step: Step) -> None:
+            loss = "" if step.loss is None else f" loss {step.loss:.3f}"
+            bar.update(tasks[name], completed=step.done, description=f"{name}{loss}")
 
         losses = train_demo_model(output, recipe, show)
     record = {"recipe": asdict(recipe), "held_out_loss_nats_per_reply_token": losses}

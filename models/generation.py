@@ -1,21 +1,17 @@
-"""Writing the responses of a study: every prompt by every system, with provenance, resumable."""
+"""Writing one response: what a system is asked, and what is recorded of how it answered."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from models.backends import Backend, Message, open_backend, settings_of
+from models.backends import Backend, Message, settings_of
 from models.cleaning import clean_response
 from models.decoding import DecodingSettings, Generated
-from study.errors import GenerationError, ModelError
-from study.protocol.schema import Prompt, Protocol, System
-
-# A system that fails this often in a row is broken, and the rest of its prompts would only wait.
-FAILURES_IN_A_ROW = 3
+from study.errors import GenerationError
+from study.protocol.schema import Prompt
+from study.protocol.systems import System
 
 
 @dataclass(frozen=True)
@@ -34,154 +30,6 @@ class GeneratedResponse:
     system_id: str
     text: str
     provenance: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class GenerationStep:
-    """Where the generation is.
-
-    Attributes
-    ----------
-    state : str
-        ``loading`` (a system, no prompt yet), ``writing``, ``saved`` or ``failed``.
-    done, total : int
-        Responses that exist, of all that the protocol asks for.
-    system_id, prompt_id : str
-        ``prompt_id`` is empty while loading.
-    """
-
-    state: Literal["loading", "writing", "saved", "failed"]
-    done: int
-    total: int
-    system_id: str
-    prompt_id: str = ""
-
-
-@dataclass(frozen=True)
-class GenerationSummary:
-    """What one run did: numbers of responses by system id."""
-
-    written: dict[str, int]
-    skipped: dict[str, int]
-
-    @property
-    def total_written(self) -> int:
-        """Responses written in this run."""
-        return sum(self.written.values())
-
-    @property
-    def total_skipped(self) -> int:
-        """Responses that were there before."""
-        return sum(self.skipped.values())
-
-
-@dataclass
-class _Run:
-    """The state of one run."""
-
-    protocol: Protocol
-    existing: set[tuple[str, str]]
-    study_folder: Path
-    save: Callable[[GeneratedResponse], None]
-    progress: Callable[[GenerationStep], None] | None
-    failures: list[str] = field(default_factory=list)
-    done: int = 0
-
-    def tell(
-        self,
-        state: Literal["loading", "writing", "saved", "failed"],
-        system_id: str,
-        prompt_id: str = "",
-    ) -> None:
-        if self.progress is not None:
-            total = len(self.protocol.prompts) * len(self.protocol.systems)
-            self.progress(GenerationStep(state, self.done, total, system_id, prompt_id))
-
-
-def generate_responses(
-    protocol: Protocol,
-    *,
-    existing: Iterable[tuple[str, str]],
-    study_folder: Path,
-    save: Callable[[GeneratedResponse], None],
-    progress: Callable[[GenerationStep], None] | None = None,
-) -> GenerationSummary:
-    """Write every response that the study lacks, one system after the other.
-
-    Parameters
-    ----------
-    protocol : Protocol
-    existing : iterable of (prompt_id, system_id)
-        Responses that are there; they are not written again.
-    study_folder : Path
-        Where relative model paths start.
-    save : callable
-        Stores one response; called as soon as the response is there. What it raises ends the run.
-    progress : callable or None
-        Told of every step.
-
-    Raises
-    ------
-    GenerationError
-        When responses failed: one error that names each, after all others were saved.
-    """
-    run = _Run(protocol, set(existing), study_folder, save, progress)
-    declared = {(p.id, s.id) for s in protocol.systems for p in protocol.prompts}
-    run.done = len(declared & run.existing)
-    written, skipped = {}, {}
-    for system in protocol.systems:
-        prompts = [p for p in protocol.prompts if (p.id, system.id) not in run.existing]
-        skipped[system.id] = len(protocol.prompts) - len(prompts)
-        written[system.id] = _run_system(run, system, prompts) if prompts else 0
-    if run.failures:
-        lines = "\n".join(f"  - {failure}" for failure in run.failures)
-        raise GenerationError(
-            f"{len(declared) - run.done} of {len(declared)} responses are missing; "
-            f"{sum(written.values())} new ones are saved. Failed:\n{lines}\n"
-            f"Mend this and run 'evenhand generate' again: it writes only what is missing."
-        )
-    return GenerationSummary(written=written, skipped=skipped)
-
-
-def _run_system(run: _Run, system: System, prompts: list[Prompt]) -> int:
-    """Write one system's responses; returns how many."""
-    run.tell("loading", system.id)
-    try:
-        backend = open_backend(system, study_folder=run.study_folder)
-    except ModelError as error:
-        run.failures.append(f"system {system.id}, all {len(prompts)} prompts: {error}")
-        run.tell("failed", system.id)
-        return 0
-    try:
-        return _write_all(run, system, backend, prompts)
-    finally:
-        backend.close()
-
-
-def _write_all(run: _Run, system: System, backend: Backend, prompts: list[Prompt]) -> int:
-    written = in_a_row = 0
-    for number, prompt in enumerate(prompts):
-        run.tell("writing", system.id, prompt.id)
-        try:
-            response = write_response(system, backend, prompt)
-        except ModelError as error:
-            run.failures.append(f"system {system.id}, prompt {prompt.id}: {error}")
-            run.tell("failed", system.id, prompt.id)
-            in_a_row += 1
-            left = len(prompts) - number - 1
-            if in_a_row >= FAILURES_IN_A_ROW and left:
-                run.failures.append(
-                    f"system {system.id}: the other {left} prompts were not tried after "
-                    f"{in_a_row} failures in a row"
-                )
-                break
-            continue
-        run.save(response)
-        written += 1
-        in_a_row = 0
-        run.done += 1
-        run.tell("saved", system.id, prompt.id)
-    return written
 
 
 def write_response(system: System, backend: Backend, prompt: Prompt) -> GeneratedResponse:
@@ -247,6 +95,7 @@ def _provenance(
         "completion_tokens": generated.completion_tokens if counted else None,
         "latency_s": round(generated.latency_s, 6),
         "first_token_s": round(generated.first_token_s, 6),
+        "peak_memory_bytes": generated.peak_memory_bytes,
         "stop_reason": generated.stop_reason,
     }
 

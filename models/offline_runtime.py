@@ -24,12 +24,14 @@ from models.offline_export import (
     tokenizer_folder,
 )
 from models.offline_process import start_process
-from models.offline_worker import Failed, Piece, Ready, Request
+from models.offline_worker import Failed, Piece, Ready, Request, Stop
 from study.errors import GenerationError, ModelError
 
 # A file of 1 GB loads in about 5 s; ten minutes mean that the machine is stuck.
 _LOAD_LIMIT_S = 600.0
 _GRACE_S = 60.0
+# A worker that writes comes to its next piece of text sooner than this, in seconds.
+_STOP_LIMIT_S = 20.0
 
 # ExecuTorch's file: a flatbuffer with the identifier ET12, then its own header with the lengths.
 _IDENTIFIER = slice(4, 8)
@@ -82,6 +84,14 @@ def _damaged(pte: Path, reason: str) -> str:
         f"The offline model file {pte} is damaged: {reason}. Copy it again or run "
         f"`evenhand quantize`."
     )
+
+
+class _ReaderGoneError(Exception):
+    """Whoever read the reply broke it off, and the worker left it: both are at the same place."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class OfflineRuntime:
@@ -220,8 +230,11 @@ class OfflineRuntime:
                 self._pipe.send(request)
                 while isinstance(answer := self._receive(limit), Piece):
                     if on_text is not None:
-                        on_text(answer.text)
+                        self._pass_on(answer.text, on_text)
                 finished = True
+            except _ReaderGoneError as gone:
+                finished = True
+                raise gone.reason from None
             finally:
                 # A reply that nobody reads to its end would be taken for the next one's.
                 if not finished:
@@ -237,6 +250,25 @@ class OfflineRuntime:
                 )
             raise ModelError(answer.message)
         return answer
+
+    def _pass_on(self, text: str, on_text: Callable[[str], None]) -> None:
+        try:
+            on_text(text)
+        except Exception as error:
+            if self._stop_reply():
+                raise _ReaderGoneError(error) from error
+            raise
+
+    def _stop_reply(self) -> bool:
+        """Have the worker leave the reply in hand; it keeps the model loaded. False: it did not."""
+        if self._pipe is None:
+            return False
+        with contextlib.suppress(OSError):
+            self._pipe.send(Stop())
+            while isinstance(answer := self._receive(_STOP_LIMIT_S), Piece):
+                pass
+            return answer is not None
+        return False
 
     def _worker_ended(self) -> str:
         return (

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from models.decoding import DecodingSettings, Logits, decode_reply
+from models.offline_program import load_program
 from study.errors import ModelError
 
 Message = dict[str, str]
@@ -54,19 +55,29 @@ class Request:
     scored: tuple[int, ...] = ()
 
 
-class LoadedModel:
-    """An ExecuTorch program and its tokenizer."""
+@dataclass(frozen=True)
+class Stop:
+    """Nobody waits for the rest of the reply in hand."""
 
-    def __init__(self, pte: str, tokenizer_dir: str) -> None:
-        # Both imports register operators; without them loading the method fails with 0x14.
-        import executorch.extension.llm.custom_ops.custom_ops
-        import executorch.kernels.quantized  # noqa: F401
+
+@dataclass(frozen=True)
+class Stopped:
+    """The reply in hand was stopped, as asked."""
+
+
+class _StoppedError(Exception):
+    """Leaves the decoding loop when a stop was asked for."""
+
+
+class LoadedModel:
+    """An ExecuTorch program and its tokenizer; ``threads`` None leaves the number to ExecuTorch."""
+
+    def __init__(self, pte: str, tokenizer_dir: str, *, threads: int | None = None) -> None:
         import torch
-        from executorch.runtime import Runtime
 
         torch.set_num_threads(1)
         self._torch = torch
-        self._program = Runtime.get().load_program(pte)
+        self._program = load_program(pte, threads=threads)
         self._forward = self._program.load_method("forward")
         self.context_length = int(self._constant("get_max_context_len")[0])
         self.vocab_size = int(self._constant("get_vocab_size")[0])
@@ -76,11 +87,11 @@ class LoadedModel:
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir, local_files_only=True)
 
     def _constant(self, name: str) -> Sequence[Any]:
-        return list(self._program.load_method(name).execute([]))
+        return list(self._program.load_method(name)([]))
 
     def forward(self, tokens: Sequence[int], position: int) -> Logits:
         """Logits after the last of ``tokens``, the first of which stands at ``position``."""
-        outputs = self._forward.execute(
+        outputs = self._forward(
             (
                 self._torch.tensor([list(tokens)], dtype=self._torch.long),
                 self._torch.tensor([position], dtype=self._torch.long),
@@ -114,11 +125,15 @@ def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
     pipe.send(Ready(model.context_length, model.vocab_size, model.stop_tokens))
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            request: Request | None = pipe.recv()
+            request: Request | Stop | None = pipe.recv()
             if request is None:
                 return
+            if isinstance(request, Stop):
+                continue  # it came when its reply was written to the end already
             try:
                 pipe.send(_answer(model, request, pipe))
+            except _StoppedError:
+                pipe.send(Stopped())
             except ModelError as error:
                 pipe.send(Failed(str(error)))
             except (RuntimeError, MemoryError) as error:
@@ -135,6 +150,12 @@ def _answer(model: LoadedModel, request: Request, pipe: Connection) -> Any:
         return np.stack(rows)
     if request.settings is None:
         raise ModelError("A request to the offline model needs decoding settings.")
+
+    def pass_on(text: str) -> None:
+        if pipe.poll() and isinstance(pipe.recv(), Stop):
+            raise _StoppedError
+        pipe.send(Piece(text))
+
     return decode_reply(
         prompt_tokens(model.tokenizer, request.messages),
         model.forward,
@@ -142,5 +163,5 @@ def _answer(model: LoadedModel, request: Request, pipe: Connection) -> Any:
         request.settings,
         stop_tokens=model.stop_tokens,
         context_length=model.context_length,
-        on_text=(lambda text: pipe.send(Piece(text))) if request.stream else None,
+        on_text=pass_on if request.stream else None,
     )

@@ -1,25 +1,27 @@
-"""A system behind an OpenAI-compatible chat address.
+"""Systems behind an OpenAI-compatible chat address.
 
-``/v1/chat/completions`` (streamed or not), ``/v1/models`` and ``/healthz``. One reply is written
-at a time, because a model on this machine gains nothing from two at once; the others wait in one
-queue of bounded length, and when it is full a client is told when to come back.
+``/v1/chat/completions`` (streamed or not), ``/v1/models`` and ``/healthz``. Each system writes one
+reply at a time, because a model on this machine gains nothing from two at once; the others wait in
+its queue of bounded length, and when it is full a client is told when to come back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.backends.interface import Backend
 from models.decoding import DecodingSettings, Generated
 from models.serving.replies import ReplyEnvelope, error_body
 from models.serving.reply_queue import Piece, QueueFullError, ReplyQueue
-from models.serving.requests import RefusedRequest, read_request
+from models.serving.requests import RefusedRequest, asked_model, read_request
 from models.serving.sockets import listening_socket
 from study.errors import EvenhandError, GenerationError, ModelError
 
@@ -30,46 +32,60 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 1_000_000
 
+_Event = TypeVar("_Event", bound=Piece | Generated)
 
-def create_app(
-    backend: Backend,
-    *,
-    model_name: str,
-    queue_size: int = 8,
-    defaults: DecodingSettings | None = None,
-    system_prompt: str = "",
-    close_backend: bool = False,
-) -> Starlette:
-    """The ASGI application for one backend.
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One system at the address.
 
     Parameters
     ----------
+    name : str
+        The name that clients ask for.
     backend : Backend
         Loaded.
-    model_name : str
-        The name that clients ask for.
-    queue_size : int
-        Requests that may wait beside the one being answered.
-    defaults : DecodingSettings or None
+    defaults : DecodingSettings
         Used for what a request leaves open.
     system_prompt : str
         Put first when a conversation brings no system message.
-    close_backend : bool
-        Close the backend when the application shuts down; else the caller does.
+    """
+
+    name: str
+    backend: Backend
+    defaults: DecodingSettings = field(default_factory=DecodingSettings)
+    system_prompt: str = ""
+
+
+def create_app(
+    models: Sequence[ServedModel], *, queue_size: int = 8, close_backends: bool = False
+) -> Starlette:
+    """The ASGI application for one or more systems.
+
+    Parameters
+    ----------
+    models : sequence of ServedModel
+        With different names.
+    queue_size : int
+        Requests that may wait, for each system, beside the one being answered.
+    close_backends : bool
+        Close the backends when the application shuts down; else the caller does.
     """
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    queue = ReplyQueue(backend, queue_size)
-    server = _ChatServer(queue, model_name, defaults or DecodingSettings(), system_prompt)
+    queues = {model.name: ReplyQueue(model.backend, queue_size) for model in models}
+    server = _ChatServer({model.name: model for model in models}, queues)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
         yield
-        queue.close()
-        if close_backend:
-            backend.close()
+        for queue in queues.values():
+            queue.close()
+        if close_backends:
+            for model in models:
+                model.backend.close()
 
     return Starlette(
         routes=[
@@ -84,17 +100,14 @@ def create_app(
 
 
 def serve(
-    backend: Backend,
+    models: Sequence[ServedModel],
     *,
-    model_name: str,
     host: str = "127.0.0.1",
     port: int = 8000,
     queue_size: int = 8,
-    defaults: DecodingSettings | None = None,
-    system_prompt: str = "",
     started: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted, then close the backend.
+    """Serve until interrupted, then close the backends.
 
     Parameters
     ----------
@@ -102,7 +115,7 @@ def serve(
         Port 0 takes a free one.
     started : callable or None
         Told the base address (ending in ``/v1``) once connections are accepted.
-    backend, model_name, queue_size, defaults, system_prompt
+    models, queue_size
         See :func:`create_app`.
 
     Raises
@@ -113,14 +126,7 @@ def serve(
     try:
         import uvicorn
 
-        app = create_app(
-            backend,
-            model_name=model_name,
-            queue_size=queue_size,
-            defaults=defaults,
-            system_prompt=system_prompt,
-            close_backend=True,
-        )
+        app = create_app(models, queue_size=queue_size, close_backends=True)
     except ImportError as error:
         raise ModelError(
             f"serve-model needs the package {error.name!r}. "
@@ -139,17 +145,9 @@ def serve(
 class _ChatServer:
     """The addresses' answers."""
 
-    def __init__(
-        self,
-        queue: ReplyQueue,
-        model_name: str,
-        defaults: DecodingSettings,
-        system_prompt: str,
-    ) -> None:
-        self._queue = queue
-        self._model_name = model_name
-        self._defaults = defaults
-        self._system_prompt = system_prompt
+    def __init__(self, models: dict[str, ServedModel], queues: dict[str, ReplyQueue]) -> None:
+        self._models = models
+        self._queues = queues
         self._created = int(time.time())
 
     async def chat(self, request: Request) -> Response:
@@ -172,16 +170,19 @@ class _ChatServer:
     async def _answer(self, request: Request) -> Response:
         from starlette.responses import JSONResponse, Response, StreamingResponse
 
-        chat = read_request(
-            await _body(request), self._model_name, self._defaults, self._system_prompt
-        )
-        replies = self._queue.reply(chat)
+        body = await _body(request)
+        model = self._models[asked_model(body, list(self._models))]
+        chat = read_request(body, model.defaults, model.system_prompt)
+        replies = self._queues[model.name].reply(chat)
         # A status can only be sent before the first text, so that is waited for.
         first = await _unless_gone(request, anext(replies))
         if first is None:
             return Response(status_code=499)
         envelope = ReplyEnvelope(
-            f"chatcmpl-{secrets.token_hex(12)}", self._model_name, int(time.time())
+            f"chatcmpl-{secrets.token_hex(12)}",
+            model.name,
+            int(time.time()),
+            _fingerprint(model.backend.provenance()),
         )
         if chat.stream:
             return StreamingResponse(
@@ -189,41 +190,53 @@ class _ChatServer:
                 media_type="text/event-stream",
                 headers={"Cache-Control": "no-cache"},
             )
-        return JSONResponse(envelope.completion(await _whole(first, replies)))
+        whole = await _unless_gone(request, _whole(first, replies))
+        if whole is None:
+            return Response(status_code=499)
+        return JSONResponse(envelope.completion(whole))
 
     async def models(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
         del request
-        return JSONResponse({"object": "list", "data": [self._entry()]})
+        return JSONResponse(
+            {"object": "list", "data": [self._entry(model) for model in self._models.values()]}
+        )
 
     async def model(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
         name = request.path_params["name"]
-        if name != self._model_name:
+        if name not in self._models:
             return _error(404, f"There is no model {name!r} here.", "model_not_found", "model")
-        return JSONResponse(self._entry())
+        # What is needed to make a reply again, beside the settings, which each request brings.
+        model = self._models[name]
+        made_by = {"provenance": model.backend.provenance(), "system_prompt": model.system_prompt}
+        return JSONResponse(self._entry(model) | made_by)
 
     async def health(self, request: Request) -> Response:
         from starlette.responses import JSONResponse
 
         del request
-        return JSONResponse({"status": "ok", "model": self._model_name, "taken": self._queue.taken})
+        taken = sum(queue.taken for queue in self._queues.values())
+        return JSONResponse({"status": "ok", "model": ", ".join(self._models), "taken": taken})
 
-    def _entry(self) -> dict[str, Any]:
+    def _entry(self, model: ServedModel) -> dict[str, Any]:
         return {
-            "id": self._model_name,
+            "id": model.name,
             "object": "model",
             "created": self._created,
             "owned_by": "evenhand",
         }
 
 
-async def _unless_gone(
-    request: Request, event: Awaitable[Piece | Generated]
-) -> Piece | Generated | None:
-    """The first event of a reply, or None when the client goes away before it."""
+def _fingerprint(provenance: dict[str, Any]) -> str:
+    text = json.dumps(provenance, sort_keys=True, default=str)
+    return f"fp_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+async def _unless_gone(request: Request, event: Awaitable[_Event]) -> _Event | None:
+    """What is awaited, or None when the client goes away before it."""
     first = asyncio.ensure_future(event)
     gone = asyncio.ensure_future(_client_gone(request))
     try:

@@ -110,14 +110,35 @@ def shuffled(key: bytes, purpose: str, names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: _derive(key, "order", purpose, name))
 
 
+def receipt_code(key: bytes, rater_id: str) -> str:
+    """What a rater gets for complete answers, for example ``"7QK2M-4XV9A"``; 50 bits."""
+    text = _readable(_derive(key, "receipt", rater_id), 10)
+    return f"{text[:5]}-{text[5:]}"
+
+
+def chat_model_name(key: bytes, system_id: str) -> str:
+    """The name under which a system answers at the study's chat address; it names no system."""
+    return f"m-{_derive(key, 'chat-model', system_id).hex()[:12]}"
+
+
+def seed(key: bytes, *purpose: str | int) -> int:
+    """A seed from 0 to 2**31 - 1 that the key and the purpose fix."""
+    return int.from_bytes(_derive(key, "seed", *purpose)[:4], "big") >> 1
+
+
 def normal_code(typed: str) -> str:
     """A participant code as it is stored, from how a person typed it.
 
     Spaces and hyphens do not matter, nor does case; I and L are read as 1, O as 0.
     """
-    letters = "".join(typed.upper().replace("-", "").split())
-    letters = letters.replace("I", "1").replace("L", "1").replace("O", "0")
+    letters = normal_letters(typed)
     return f"{letters[:4]}-{letters[4:]}"
+
+
+def normal_letters(typed: str) -> str:
+    """The letters of a code that a person typed, without what is easily mistaken."""
+    letters = "".join(typed.upper().replace("-", "").split())
+    return letters.replace("I", "1").replace("L", "1").replace("O", "0")
 
 
 def system_codes(key: bytes, system_ids: Sequence[str]) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """Design: who rates which response, in which order.
 
-Every rater rates every response once. The order is a row of a Williams square [1]_ over all
-prompt-by-system conditions, so that over a full cycle of rows each condition stands in each
-position equally often, and each condition follows each other one equally often. The conditions
-are numbered so that the system cycles within the square's own zigzag: in any first part of any row
-the numbers of responses of two systems differ by at most one, so a rater who drops out leaves the
-systems balanced.
+Every rater rates every response once; where a page shows several responses to a prompt, every pair
+of systems, or all of them. The order is a row of a Williams square [1]_ over all pages, so that over
+a full cycle of rows each page stands in each position equally often, and each page follows each
+other one equally often. The pages are numbered so that the system (or pair of systems) cycles within
+the square's own zigzag: in any first part of any row the numbers of pages of two systems differ by
+at most one, so a rater who drops out leaves the systems balanced.
+
+The places of the responses on a page (A, B, ...) follow the rows of a second, small Williams square
+that moves on by one from rater to rater and from prompt to prompt. So, within each rater and within
+each page over raters, each system stands at each place equally often, but for a remainder; over a
+full cycle, at each position as well.
 
 .. [1] E. J. Williams (1949), Experimental designs balanced for the estimation of residual effects
    of treatments. Australian Journal of Scientific Research A, 2, 149-168.
@@ -18,16 +23,17 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from study.protocol.schema import Protocol
 
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """One prompt answered by one system."""
+    """One page: a prompt with the systems whose responses it shows, by place."""
 
     prompt: str
-    system: str
+    systems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Allocation:
     @property
     def sha256(self) -> str:
         """Hash of the whole allocation, as fixed by ``lock``."""
-        plain = [[[c.prompt, c.system] for c in row] for row in self.rows]
+        plain = [[[c.prompt, *c.systems] for c in row] for row in self.rows]
         return hashlib.sha256(json.dumps(plain, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -85,10 +91,29 @@ def allocate(protocol: Protocol) -> Allocation:
     systems = [system.id for system in protocol.systems]
     generator.shuffle(prompts)
     generator.shuffle(systems)
-    conditions = [Condition(prompt, system) for prompt in prompts for system in systems]
+    sets = sets_of_systems(protocol.design.shows, systems)
+    conditions = [(i, j) for i in range(len(prompts)) for j in range(len(sets))]
     square = williams_square(len(conditions))
-    rows = _alternate_first_system(square, len(systems), generator)
-    return Allocation(tuple(tuple(conditions[i] for i in row) for row in rows))
+    order = _alternate_first_system(square, len(sets), generator)
+    places = williams_square(len(sets[0]))
+    rows = []
+    for cycle in range(len(places)):
+        for r, row in enumerate(order):
+            pages = []
+            for i, j in (conditions[n] for n in row):
+                turn = places[(r + i + j + cycle) % len(places)]
+                pages.append(Condition(prompts[i], tuple(sets[j][place] for place in turn)))
+            rows.append(tuple(pages))
+    return Allocation(tuple(rows))
+
+
+def sets_of_systems(shows: str, systems: Sequence[str]) -> list[tuple[str, ...]]:
+    """Which systems appear together on a page: each alone, every pair, or all of them."""
+    if shows == "pair":
+        return list(combinations(systems, 2))
+    if shows == "all":
+        return [tuple(systems)]
+    return [(system,) for system in systems]
 
 
 def _alternate_first_system(
@@ -111,7 +136,7 @@ def _alternate_first_system(
 class Workload:
     """What a design asks of one rater."""
 
-    responses: int
+    pages: int
     answers: int
     minutes: float
 
@@ -129,15 +154,16 @@ def workload(
     seconds_per_item : float
         A planning value; measured times are in the report.
     """
-    responses = len(protocol.prompts) * len(protocol.systems)
-    answers = responses * len(protocol.items)
+    sets = sets_of_systems(protocol.design.shows, [system.id for system in protocol.systems])
+    pages = len(protocol.prompts) * len(sets)
+    answers = pages * len(protocol.items)
     prompt_words = sum(len(prompt.text.split()) for prompt in protocol.prompts)
     # A token is about three quarters of an English word; the limit is the most that can come.
-    response_words = (
-        0.75
-        * len(protocol.prompts)
-        * sum(system.decoding.max_new_tokens for system in protocol.systems)
-    )
-    words = prompt_words * len(protocol.systems) + response_words
-    minutes = words / words_per_minute + answers * seconds_per_item / 60
-    return Workload(responses, answers, minutes)
+    longest = {system.id: 0.75 * system.decoding.max_new_tokens for system in protocol.systems}
+    response_words = len(protocol.prompts) * sum(longest[s] for shown in sets for s in shown)
+    words = prompt_words * len(sets) + response_words
+    reading = words / words_per_minute
+    if protocol.chat is not None:
+        reading = pages * protocol.chat.minutes
+    minutes = reading + answers * seconds_per_item / 60
+    return Workload(pages, answers, minutes)

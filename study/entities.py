@@ -23,6 +23,7 @@ class RaterStatus(StrEnum):
 
     ENROLLED = "enrolled"
     DECLINED = "declined"
+    SCREENED_OUT = "screened_out"
     CONSENTED = "consented"
     READY = "ready"
     RATING = "rating"
@@ -57,6 +58,8 @@ class Rater:
     enrolled_at: dt.datetime
     consented_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
+    language: str | None = None
+    screened_out_because: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ class BlindedAssignment:
         Number of assignments of this rater.
     label : str
         Blind label, for example ``"K7Q2"``.
-    prompt_text, response_text : str
+    prompt_text : str
+    response_texts : tuple of str
+        By place: the first is shown as A where there are several.
     """
 
     id: str
@@ -89,7 +94,65 @@ class BlindedAssignment:
     total: int
     label: str
     prompt_text: str
-    response_text: str
+    response_texts: tuple[str, ...]
+
+
+class TurnOutcome(StrEnum):
+    """How a reply in a conversation ended."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped by the rater"
+    CUT_OFF = "cut off"
+    FAILED = "failed"
+
+
+class ConversationEnd(StrEnum):
+    """Why a conversation ended."""
+
+    RATER = "rater"
+    TURN_BUDGET = "turn budget"
+    TIME_BUDGET = "time budget"
+    SYSTEM_SILENT = "system stopped answering"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a conversation.
+
+    Parameters
+    ----------
+    number : int
+        1-based, over the messages of both sides.
+    role : str
+        ``"rater"`` or ``"system"``.
+    text : str
+        Of a system: what the rater was shown, or all that came before it broke off.
+    outcome : TurnOutcome or None
+        None while a reply is being written.
+    started_at, finished_at : datetime.datetime or None
+    pace_missed : bool
+        The reply came too late for the declared pace.
+    """
+
+    number: int
+    role: str
+    text: str
+    outcome: TurnOutcome | None
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    pace_missed: bool
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A rater's conversation with a system that it does not name."""
+
+    assignment_id: str
+    prompt_id: str
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    ended_by: ConversationEnd | None
+    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
@@ -106,9 +169,9 @@ class Event:
 
 @dataclass(frozen=True)
 class AssignmentRecord:
-    """One assignment as the store holds it, with the system that wrote the response.
+    """One assignment as the store holds it, with the systems that wrote what it shows, by place.
 
-    Not for pages: it names the system.
+    Not for pages: it names the systems.
     """
 
     id: str
@@ -116,7 +179,7 @@ class AssignmentRecord:
     position: int
     label: str
     prompt_id: str
-    system_id: str
+    system_ids: tuple[str, ...]
     shown_at: str | None
     submitted_at: str | None
     seconds: float | None

@@ -6,13 +6,16 @@ Before unblinding, systems appear under their blind codes.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study import blinding
-from study.entities import MissingReason, Rater, RaterStatus
-from study.protocol.item_kinds import anchors
-from study.store import events, locking, raters, ratings, responses
+from study import blinding, completion
+from study.entities import MissingReason, Rater, RaterStatus, Rating
+from study.protocol import Item
+from study.protocol.item_kinds import anchors, chosen_system
+from study.protocol.rankings import ranking_of_systems
+from study.store import check_answers, events, locking, panels, raters, ratings, responses
 from study.store.study import Study
 
 
@@ -44,23 +47,36 @@ def protocol_text(study: Study) -> str:
     names = system_names(study)
     plain = study.protocol.model_dump(mode="json", exclude={"judge"})
     plain["systems"] = [{"id": name.id, "title": name.title} for name in names.values()]
-    for side in ("system", "against"):
-        plain["analysis"]["primary"][side] = names[plain["analysis"]["primary"][side]].id
+    primary = plain["analysis"]["primary"]
+    for side in ("system", "against") if primary else ():
+        primary[side] = names[primary[side]].id
+    hidden = {"systems", "prompts", "analysis", "judge"}
+    others = [code for code in study.protocol.languages if code != study.protocol.language]
+    if others:
+        plain["in_other_languages"] = {
+            code: study.protocol.in_language(code).model_dump(mode="json", exclude=hidden)
+            for code in others
+        }
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def rating_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per planned answer of every enrolled rater; a missing answer has its reason."""
+    """One row per planned answer of every enrolled rater; a missing answer has its reason.
+
+    Where a page shows several responses, ``system`` is empty, ``shown`` holds the systems by place
+    (``A|B``: the first stood at place A), and ``chosen`` what a comparison says in systems.
+    """
     names = system_names(study)
     topics = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
     by_id = {rater.id: rater for rater in raters.read_raters(study)}
     saved = {(r.assignment_id, r.item_id): r for r in ratings.read_ratings(study)}
-    items = [item.id for item in study.protocol.items]
+    several = study.protocol.design.shows in ("pair", "all")
     rows = []
     for assignment in ratings.read_assignments(study):
         rater = by_id[assignment.rater_id]
-        for item in items:
-            rating = saved.get((assignment.id, item))
+        shown = [names[system].id for system in assignment.system_ids]
+        for item in study.protocol.items:
+            rating = saved.get((assignment.id, item.id))
             reason = rating.missing_reason if rating else _why_absent(rater)
             rows.append(
                 {
@@ -70,16 +86,28 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
                     "position": assignment.position,
                     "prompt": assignment.prompt_id,
                     "topic": topics[assignment.prompt_id],
-                    "system": names[assignment.system_id].id,
-                    "item": item,
+                    "system": "" if several else shown[0],
+                    **({"shown": "|".join(shown)} if several else {}),
+                    "item": item.id,
                     "value": rating.value if rating else None,
                     "missing_reason": reason or "",
                     "seconds": assignment.seconds,
                     "text": (rating.text or "") if rating else "",
                     "place": rating.place if rating else None,
+                    **(_chosen(item, shown, rating) if several else {}),
                 }
             )
     return rows
+
+
+def _chosen(item: Item, shown: Sequence[str], rating: Rating | None) -> dict[str, str]:
+    """What a comparison says, in systems: the better one or tie, or an order such as B>A=C."""
+    said = ""
+    if rating is not None and item.kind == "pairwise" and rating.value is not None:
+        said = chosen_system(rating.value, shown)
+    if rating is not None and item.kind == "ranking" and rating.text is not None:
+        said = ranking_of_systems(rating.text, shown)
+    return {"chosen": said}
 
 
 def _why_absent(rater: Rater) -> str:
@@ -98,12 +126,55 @@ def rater_rows(study: Study) -> list[dict[str, Any]]:
             "group": rater.group,
             "status": rater.status.value,
             "simulated": rater.simulated,
+            "language": rater.language or study.protocol.language,
+            "screened_out_because": rater.screened_out_because or "",
             "responses_rated": done[rater.id][0],
             "responses_planned": done[rater.id][1],
             **{question: rater.demographics.get(question) for question in questions},
         }
         for rater in raters.read_raters(study)
     ]
+
+
+def check_rows(study: Study) -> list[dict[str, Any]]:
+    """One row per answer to a check of comprehension or attention; they are no ratings."""
+    by_id = {rater.id: rater for rater in raters.read_raters(study)}
+    return [
+        {
+            "rater": by_id[answer.rater_id].code,
+            "group": by_id[answer.rater_id].group,
+            "simulated": by_id[answer.rater_id].simulated,
+            "kind": answer.kind,
+            "check": answer.check_id,
+            "attempt": answer.attempt,
+            "value": answer.value,
+            "passed": answer.passed,
+            "saved_at": answer.saved_at,
+        }
+        for answer in check_answers.read_check_answers(study)
+    ]
+
+
+def panel_rows(study: Study) -> list[dict[str, Any]]:
+    """One row per participant of a panel, with the id by which the panel knows the person.
+
+    For the coordinator alone: no other export holds that id.
+    """
+    by_id = {rater.id: rater for rater in raters.read_raters(study)}
+    return [
+        {
+            "participant": participant,
+            "rater": by_id[identity].code,
+            "status": by_id[identity].status.value,
+            "finished_at": by_id[identity].finished_at,
+            "receipt": completion.receipt(study, by_id[identity]) or "",
+        }
+        for identity, participant in panels.participants(study).items()
+    ]
+
+
+# What of a response's provenance tells what it cost to write; it tells systems apart.
+_EFFORT = ("latency_s", "first_token_s", "peak_memory_bytes", "peak_memory_missing")
 
 
 def response_rows(study: Study) -> list[dict[str, Any]]:
@@ -121,7 +192,7 @@ def response_rows(study: Study) -> list[dict[str, Any]]:
                 "text": response.text,
                 "completion_tokens": response.provenance.get("completion_tokens"),
                 # How long it took tells a script, a small and a large model apart.
-                "latency_s": response.provenance.get("latency_s") if unblinded else None,
+                **{name: response.provenance.get(name) if unblinded else None for name in _EFFORT},
                 **({"provenance": dict(response.provenance)} if unblinded else {}),
             }
         )
@@ -132,12 +203,9 @@ def codebook_rows(study: Study) -> list[dict[str, Any]]:
     """One row per value that an item or a demographic question can take."""
     rows: list[dict[str, Any]] = []
     for instrument in study.protocol.instruments:
-        for item in instrument.items:
+        for item in instrument.asked:
             values: list[tuple[int | str, str]] = list(anchors(item, instrument.scale).items())
-            if item.kind == "text":
-                values = [("", "free text, in the column text")]
-            if item.kind == "slider":
-                values.append(("", "any whole number between them"))
+            values += [("", said) for said in _codebook_remarks(item)]
             rows += [
                 {"variable": item.id, "text": item.text, "value": value, "label": label}
                 for value, label in values
@@ -159,6 +227,30 @@ def codebook_rows(study: Study) -> list[dict[str, Any]]:
         for r in MissingReason
     ]
     return rows
+
+
+def _codebook_remarks(item: Item) -> Iterator[str]:
+    """What a codebook says of an item beside the labels of its values."""
+    if item.kind == "text":
+        yield "free text, in the column text"
+    if item.kind == "slider":
+        yield "any whole number between them"
+    if item.kind == "pairwise":
+        yield (
+            "A and B are the places on the page; the columns shown and chosen hold the systems there"
+        )
+    if item.kind == "ranking":
+        yield (
+            "an order of the places on the page in the column text, best first, such as B>A=C; the "
+            "columns shown and chosen hold the systems there"
+        )
+    if item.kind == "spans":
+        yield (
+            "a JSON list in the column text: start and end count characters of the response from 0, "
+            "the end is the first character after the part; [] is nothing to mark"
+        )
+        for label in item.labels:
+            yield f"label {label.id}: {label.label}"
 
 
 def log_rows(study: Study) -> list[dict[str, Any]]:

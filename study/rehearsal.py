@@ -7,15 +7,18 @@ marked as simulated in the database from their first step on.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study import participation
+from study import participation, rehearsed_conversation, session_checks
+from study.conversation import ReplySource
 from study.entities import BlindedAssignment, MissingReason, Rater, RaterStatus
 from study.errors import StoreError
-from study.participation import Step
+from study.participation import Place, Step
 from study.protocol import Answer, DemographicField, Item, Protocol, Scale
-from study.protocol.item_kinds import anchors
+from study.protocol.item_kinds import FIRST_BETTER, SECOND_BETTER, TIE, anchors
+from study.protocol.rankings import place_letter, write_ranking
+from study.protocol.spans import Span, sentences, write_spans
 from study.store import raters, ratings
 from study.store.study import Study
 
@@ -26,6 +29,7 @@ class Rehearsed:
 
     raters: int
     answers: int
+    screened_out: int = 0
 
 
 def rehearse(
@@ -33,7 +37,9 @@ def rehearse(
     seed: int,
     number: int | None = None,
     *,
-    on_rater: Callable[[], None] | None = None,
+    careless: float = 0.0,
+    replies: ReplySource | None = None,
+    on_rater: Callable[[int], None] | None = None,
 ) -> Rehearsed:
     """Let simulated raters complete the study.
 
@@ -43,6 +49,12 @@ def rehearse(
         New simulated raters in all, spread over the groups as planned. Without it, every enrolled
         rater who has not started becomes a simulated one, and simulated raters whom an earlier run
         left in the middle go on.
+    careless : float
+        Chance of each simulated rater (0 to 1) to answer the protocol's checks at random.
+    replies : ReplySource, optional
+        What answers for the systems; needed in a study of conversations.
+    on_rater : callable, optional
+        Told how many raters are done: 0 before the first one, then after each.
 
     Raises
     ------
@@ -67,12 +79,18 @@ def rehearse(
             "simulated raters: evenhand rehearse -n 12"
         )
     answers = 0
-    systems = _assigned_systems(study)
-    for rater in simulated:
-        answers += _complete(study, rater, seed, systems)
-        if on_rater:
-            on_rater()
-    return Rehearsed(len(simulated), answers)
+    systems = {record.id: record.system_ids for record in ratings.read_assignments(study)}
+    tell = on_rater or (lambda _: None)
+    tell(0)
+    for done, rater in enumerate(simulated, start=1):
+        answers += _complete(study, rater, seed, systems, careless, replies)
+        tell(done)
+    ids = {rater.id for rater in simulated}
+    screened_out = sum(
+        rater.id in ids and rater.status is RaterStatus.SCREENED_OUT
+        for rater in raters.read_raters(study)
+    )
+    return Rehearsed(len(simulated), answers, screened_out)
 
 
 def shares(protocol: Protocol, number: int) -> dict[str, int]:
@@ -98,24 +116,36 @@ def _enrol_simulated(study: Study, number: int) -> list[Rater]:
 
 def _waiting(study: Study) -> list[Rater]:
     raters.mark_simulated(study)
-    done = (RaterStatus.FINISHED, RaterStatus.WITHDRAWN, RaterStatus.DECLINED)
+    done = (
+        RaterStatus.FINISHED,
+        RaterStatus.WITHDRAWN,
+        RaterStatus.DECLINED,
+        RaterStatus.SCREENED_OUT,
+    )
     return [r for r in raters.read_raters(study) if r.simulated and r.status not in done]
 
 
-def _assigned_systems(study: Study) -> dict[str, str]:
-    return {record.id: record.system_id for record in ratings.read_assignments(study)}
-
-
-def _complete(study: Study, rater: Rater, seed: int, systems: dict[str, str]) -> int:
+def _complete(
+    study: Study,
+    rater: Rater,
+    seed: int,
+    systems: Mapping[str, tuple[str, ...]],
+    careless: float,
+    replies: ReplySource | None,
+) -> int:
     """Take one simulated rater from the link to the end; gives the number of answers."""
     # Each step draws from a generator of its own, so that a rater who was left in the middle goes on
     # with the answers of an unbroken run.
     name = f"{seed}/{rater.group}/{rater.slot}"
     leniency = _draws(name).gauss(0, 0.7)
     token = raters.link_secret(study, rater)
+    attentive = _draws(f"{name}/careless").random() >= careless
     answers = 0
-    while (place := participation.find_place(study, token)).step is not Step.FINISHED:
-        if place.step is Step.CONSENT:
+    while (place := participation.find_place(study, token)).step not in _ENDS:
+        if place.step is Step.LANGUAGE:
+            language = _draws(f"{name}/language").choice(study.protocol.languages)
+            raters.choose_language(study, rater, language)
+        elif place.step is Step.CONSENT:
             participation.consent(study, rater)
         elif place.step is Step.DEMOGRAPHICS:
             draws = _draws(f"{name}/demographics")
@@ -125,15 +155,48 @@ def _complete(study: Study, rater: Rater, seed: int, systems: dict[str, str]) ->
             }
             participation.save_demographics(study, rater, chosen)
         elif place.step is Step.INSTRUCTIONS:
-            participation.finish_practice(study, rater)
+            participation.finish_practice(study, rater, place.practice)
+        elif place.step in (Step.COMPREHENSION, Step.ATTENTION):
+            _answer_checks(
+                study,
+                place,
+                None if attentive else _draws(f"{name}/{place.step}/{place.attempt}/{place.rated}"),
+            )
+        elif place.step is Step.BREAK:
+            participation.end_break(study, rater, place.rated)
+        elif place.step is Step.CONVERSATION and place.assignment is not None:
+            if replies is None:
+                raise StoreError(
+                    "In a study of conversations a rehearsal needs something that answers. Run it as "
+                    "`evenhand rehearse`."
+                )
+            draws = _draws(f"{name}/talk/{place.assignment.position}")
+            rehearsed_conversation.hold(study, rater, place.assignment.id, draws, replies)
         elif place.assignment is not None:
-            system = systems[place.assignment.id]
             draws = _draws(f"{name}/{place.assignment.position}")
-            given = _answers(study.protocol, place.assignment, system, leniency, draws)
+            shown = systems[place.assignment.id]
+            given = _answers(study.protocol, place.assignment, shown, leniency, draws)
             ratings.mark_shown(study, place.assignment.id)
             participation.submit(study, rater, place.assignment.id, given)
             answers += len(given)
     return answers
+
+
+_ENDS = (Step.FINISHED, Step.SCREENED_OUT)
+
+
+def _answer_checks(study: Study, place: Place, careless: random.Random | None) -> None:
+    """Answer the checks of a place rightly or, by a careless rater, at random."""
+    if place.check is not None:
+        values = study.protocol.scale_of_check(place.check).values
+        value = careless.choice(values) if careless else place.check.answer
+        session_checks.answer_attention(study, place.rater, place.check, value)
+        return
+    chosen = {
+        question.id: careless.choice(question.options).value if careless else question.answer
+        for question in session_checks.questions(study)
+    }
+    session_checks.answer_comprehension(study, place.rater, place.attempt, chosen)
 
 
 def _draws(name: str) -> random.Random:
@@ -157,28 +220,62 @@ def _demographic(question: DemographicField, generator: random.Random, slot: int
 def _answers(
     protocol: Protocol,
     assignment: BlindedAssignment,
-    system: str,
+    systems: tuple[str, ...],
     leniency: float,
     generator: random.Random,
 ) -> dict[str, Answer]:
     """Points from a latent normal variable: rater + system + response + item + noise."""
     order = [s.id for s in protocol.systems]
-    system_effect = 0.8 * (len(order) - 1 - order.index(system)) / max(1, len(order) - 1)
-    response_effect = random.Random(f"{assignment.response_text}").gauss(0, 0.3)  # noqa: S311
+    effects = [
+        0.8 * (len(order) - 1 - order.index(system)) / max(1, len(order) - 1)
+        + random.Random(text).gauss(0, 0.3)  # noqa: S311 (a simulation)
+        for system, text in zip(systems, assignment.response_texts, strict=True)
+    ]
     answers: dict[str, Answer] = {}
     for item in protocol.items:
         item_effect = random.Random(item.id).gauss(0, 0.3)  # noqa: S311 (a simulation)
-        latent = leniency + system_effect + response_effect + item_effect + generator.gauss(0, 0.8)
-        answers[item.id] = _answer(item, protocol.scale_of(item.id), latent, generator)
+        seen = [leniency + effect + item_effect + generator.gauss(0, 0.8) for effect in effects]
+        left_out = _left_out(item, generator)
+        if left_out is not None:
+            answers[item.id] = left_out
+        elif item.kind in ("pairwise", "ranking"):
+            answers[item.id] = _comparison(item, seen)
+        elif item.kind == "spans":
+            answers[item.id] = _marked(item, assignment.response_texts[0], generator)
+        else:
+            answers[item.id] = _answer(item, protocol.scale_of(item.id), seen[0], generator)
     return answers
 
 
-def _answer(item: Item, scale: Scale, latent: float, generator: random.Random) -> Answer:
+def _left_out(item: Item, generator: random.Random) -> MissingReason | None:
     # Only items that allow it draw here: the others' answers do not depend on this.
     if item.may_be_not_applicable and generator.random() < 0.05:
         return MissingReason.NOT_APPLICABLE
     if item.optional and generator.random() < 0.3:
         return MissingReason.SKIPPED
+    return None
+
+
+def _comparison(item: Item, seen: Sequence[float]) -> int | str:
+    """A tie where the difference is too small to be seen; else what is seen as better."""
+    if item.kind == "pairwise":
+        if abs(seen[0] - seen[1]) < 0.3:
+            return TIE
+        return FIRST_BETTER if seen[0] > seen[1] else SECOND_BETTER
+    heights: list[float] = [round(height / 0.3) if item.ties else height for height in seen]
+    return write_ranking({place_letter(i): -h for i, h in enumerate(heights, start=1)})
+
+
+def _marked(item: Item, text: str, generator: random.Random) -> str:
+    """About one sentence in four, each with one of the labels."""
+    return write_spans(
+        Span(start, end, generator.choice(item.labels).id)
+        for start, end in sentences(text)
+        if generator.random() < 0.25
+    )
+
+
+def _answer(item: Item, scale: Scale, latent: float, generator: random.Random) -> Answer:
     if item.kind == "text":
         return f"Simulated remark {generator.randint(1, 999)}."
     if item.kind in ("yes-no-unsure", "choice"):

@@ -22,11 +22,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
 from study.blinding import is_coordinator_token
-from study.errors import EvenhandError, LinkError
+from study.completion import redirect_address
+from study.errors import EvenhandError, LinkError, StoreError
 from study.store.locking import read_lock
-from study.store.raters import find_by_token
+from study.store.panels import take_place
+from study.store.raters import choose_language, find_by_token
 from survey_app import documents
+from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
 from survey_app.identity import COORDINATOR_VIEW, VIEW
+from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
 from survey_app.routing import show_failure
 from survey_app.settings import (
@@ -35,8 +39,9 @@ from survey_app.settings import (
     RATER_COOKIE,
     apply_streamlit_options,
 )
-from survey_app.study_in_force import close_study, study_in_force
+from survey_app.study_in_force import close_study, conversations_in_force, study_in_force
 
+_log = logging.getLogger("survey_app")
 _SCRIPT = Path(__file__).parent / "main.py"
 
 
@@ -53,8 +58,12 @@ def create_app() -> App:
     mask_secrets_in_logs()
     routes = [
         Route("/", _shell),
+        *ChatAddresses(conversations_in_force()).routes(),
         Route("/healthz", _health),
         Route("/j/{token}", _join),
+        Route("/panel", _join_from_panel),
+        Route("/leave", _leave),
+        Route("/language/{code}", _choose_language),
         Route("/coordinator/{token}", _open_coordinator_page),
         Route("/evenhand/{name}", _browser_file),
     ]
@@ -65,15 +74,22 @@ def _load_pages() -> None:
     # pandas' first use costs 0.6 s and 86 MB: not in a rater's first page.
     import pandas  # noqa: F401
 
-    documents.shell(study_in_force().protocol.language)
+    protocol = study_in_force().protocol
+    for language in protocol.languages or (protocol.language,):
+        documents.shell(language)
 
 
 def _words() -> Messages:
     return load_messages(study_in_force().protocol.language)
 
 
-def _shell(_: Request) -> Response:
-    page = documents.shell(study_in_force().protocol.language)
+def _shell(request: Request) -> Response:
+    coordinator = request.query_params.get(VIEW) == COORDINATOR_VIEW
+    if not coordinator and is_talking(request):
+        return RedirectResponse(PAGE, status_code=303)
+    study, token = study_in_force(), request.cookies.get(RATER_COOKIE)
+    language = None if coordinator or not token else language_of(study, token)
+    page = documents.shell(language or study.protocol.language)
     return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
 
@@ -95,6 +111,50 @@ def _join(request: Request) -> Response:
     except EvenhandError:
         return _notice("failure.title", "failure.page", 503)
     return _with_cookie(request, "/", RATER_COOKIE, token)
+
+
+def _join_from_panel(request: Request) -> Response:
+    """Give a panel's participant a place of this study: always the same one."""
+    study = study_in_force()
+    panel = study.protocol.completion.panel
+    if panel is None:
+        return _notice("link.not_found_title", "link.not_found", 404)
+    try:
+        token = take_place(study, request.query_params.get(panel.participant_parameter, ""))
+    except LinkError:
+        return _notice("panel.title", "panel.no_id", 400)
+    except StoreError as error:
+        _log.error("%s", error)
+        return _notice("panel.title", "panel.no_place", 503)
+    return _with_cookie(request, "/", RATER_COOKIE, token)
+
+
+def _choose_language(request: Request) -> Response:
+    """Keep the language that was tapped; the page is loaded anew, in it and in its direction."""
+    study = study_in_force()
+    try:
+        rater = find_by_token(study, request.cookies.get(RATER_COOKIE, ""))
+        choose_language(study, rater, request.path_params["code"])
+    except LinkError:
+        return _notice("link.missing_title", "link.missing", 404)
+    except EvenhandError as error:
+        _log.error("%s", error)
+        return _notice("link.not_found_title", "link.not_found", 404)
+    return RedirectResponse("/", status_code=303)
+
+
+def _leave(request: Request) -> Response:
+    """Send who has come to an end where the locked protocol says; no request can name an address."""
+    study = study_in_force()
+    try:
+        rater = find_by_token(study, request.cookies.get(RATER_COOKIE, ""))
+        target = redirect_address(study, rater)
+    except LinkError:
+        return _notice("link.missing_title", "link.missing", 404)
+    except EvenhandError as error:
+        _log.error("%s", error)
+        return _notice("failure.title", "failure.page", 503)
+    return RedirectResponse(target or "/", status_code=303)
 
 
 def _open_coordinator_page(request: Request) -> Response:
@@ -123,7 +183,12 @@ def _notice(title: str, text: str, status: int) -> Response:
     return HTMLResponse(documents.notice(words, words(title), words(text)), status_code=status)
 
 
-_BROWSER_FILES = {"survey.css": "text/css", "survey.js": "text/javascript"}
+_BROWSER_FILES = {
+    "survey.css": "text/css",
+    "survey.js": "text/javascript",
+    "chat.css": "text/css",
+    "chat.js": "text/javascript",
+}
 
 
 def _browser_file(request: Request) -> Response:
@@ -138,7 +203,7 @@ def _browser_file(request: Request) -> Response:
 
 
 _ALLOWED_PATH = re.compile(
-    r"/|/healthz|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/static/.+|/favicon\.png|/manifest\.json"
+    r"/|/chat(/(events|turn|again|stop|end))?|/healthz|/panel|/leave|/language/[a-z]{2}|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/static/.+|/favicon\.png|/manifest\.json"
     r"|/_stcore/(health|host-config|stream)"
 )
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
@@ -191,7 +256,7 @@ def _security_headers(scope: MutableMapping[str, Any]) -> list[tuple[bytes, byte
         (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
         (b"x-robots-tag", b"noindex, nofollow"),
     ]
-    if scope["path"].startswith(("/j/", "/coordinator/")):
+    if scope["path"].startswith(("/j/", "/coordinator/", "/panel", "/leave", "/language/")):
         headers.append((b"cache-control", b"no-store"))
     return headers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from study import participation
-from survey_app import elements
+from survey_app import elements, languages
 from survey_app.safe_text import to_label
 from survey_app.visit import Visit, pressed
 
@@ -36,6 +36,7 @@ def draw(visit: Visit) -> None:
     agree, decline = _keys(visit)
     with st.container(key="reading"):
         elements.heading(consent.title, "consent")
+        languages.offer_others(visit)
         elements.text(consent.text)
         elements.remark(visit.words("consent.code", code=visit.place.rater.code))
         agrees = st.button(to_label(consent.agree), key=agree, type="primary", width="stretch")

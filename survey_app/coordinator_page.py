@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import segno
 import streamlit as st
 
+from study.blinding import system_codes
 from study.entities import Rater, RaterStatus
+from study.store.conversations import troubles
 from study.store.locking import read_lock
 from study.store.raters import link_secret, progress, read_raters
 from study.store.study import Study
@@ -46,17 +48,20 @@ def _draw_present_state(study: Study, words: Messages) -> None:
     status = Counter(rater.status for rater in raters)
     done = sum(rated[r.id][0] for r in raters)
     total = sum(rated[r.id][1] for r in raters if r.status not in _GONE)
+    talks = study.protocol.design.shows == "conversation"
+    answered = "coordinator.answered_talks" if talks else "coordinator.answered"
     figures = {
         "coordinator.enrolled": str(len(raters)),
         "coordinator.at_work": str(sum(status[s] for s in _AT_WORK)),
         "coordinator.finished": str(status[RaterStatus.FINISHED]),
-        "coordinator.answered": words("coordinator.of", done=done, total=total),
+        answered: words("coordinator.of", done=done, total=total),
     }
     cells = "".join(
         f"<div><dt>{html.escape(words(key))}</dt><dd>{html.escape(value)}</dd></div>"
         for key, value in figures.items()
     )
     st.html(f'<dl class="evenhand-figures">{cells}</dl>')
+    _draw_troubles(study, words, now)
     elements.subheading(words("coordinator.who"))
     if raters:
         st.html(_table(study, raters, rated, words, now))
@@ -65,7 +70,29 @@ def _draw_present_state(study: Study, words: Messages) -> None:
     elements.remark(words("coordinator.refreshed", seconds=REFRESH_SECONDS, time=f"{now:%H:%M:%S}"))
 
 
-_GONE = (RaterStatus.WITHDRAWN, RaterStatus.DECLINED)
+_TROUBLE_MINUTES = 10
+
+
+def _draw_troubles(study: Study, words: Messages, now: dt.datetime) -> None:
+    """Say which system, under its blind code, fails or is too slow in conversations."""
+    if study.protocol.design.shows != "conversation":
+        return
+    codes = system_codes(study.key, [system.id for system in study.protocol.systems])
+    since = now - dt.timedelta(minutes=_TROUBLE_MINUTES)
+    for system, seen in sorted(troubles(study, since).items(), key=lambda entry: codes[entry[0]]):
+        told: dict[str, str | int] = {
+            "code": codes[system],
+            "total": seen["replies"],
+            "minutes": _TROUBLE_MINUTES,
+        }
+        if seen["failed"]:
+            sentence = words("coordinator.chat_failed", number=seen["failed"], **told)
+            elements.note(sentence, "warning")
+        if seen["late"]:
+            elements.note(words("coordinator.chat_late", number=seen["late"], **told))
+
+
+_GONE = (RaterStatus.WITHDRAWN, RaterStatus.DECLINED, RaterStatus.SCREENED_OUT)
 
 
 def _table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 
 import streamlit as st
 
@@ -38,6 +39,11 @@ def note(body: str, kind: str = "info") -> None:
     st.html(f'<p class="evenhand-note evenhand-{kind}" role="{role}">{html.escape(body)}</p>')
 
 
+def question(body: str) -> None:
+    """What is asked, above widgets that answer it together."""
+    st.html(f'<p class="evenhand-question">{html.escape(body)}</p>')
+
+
 def ends(low: str, high: str) -> None:
     """The words at both ends of a slider, the low one always on the left as the slider's value is."""
     st.html(
@@ -46,9 +52,19 @@ def ends(low: str, high: str) -> None:
     )
 
 
+def link(label: str, target: str) -> None:
+    """A link that looks like a button and leaves the page; ``target`` is an address of this server."""
+    st.html(
+        f'<a class="evenhand-leave" target="_self" href="{html.escape(target)}">'
+        f"{html.escape(label)}</a>"
+    )
+
+
 def open_mark(body: str) -> None:
     """A short line under a question that has no answer yet; it goes when one is chosen."""
-    st.html(f'<p class="evenhand-open">{html.escape(body)}</p>')
+    # The time makes it another element for the browser, which may have hidden the last one.
+    now = time.monotonic_ns()
+    st.html(f'<p class="evenhand-open" data-evenhand-at="{now}">{html.escape(body)}</p>')
 
 
 def notice(title: str, body: str, mark: str) -> None:

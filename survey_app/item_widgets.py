@@ -6,14 +6,17 @@ Plain widgets only: they keep the answers over a lost connection and put a draft
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from study.entities import MissingReason
 from study.protocol import Answer, Item, Scale
-from study.protocol.item_kinds import LONGEST_TEXT, anchors
-from survey_app import elements, safe_text
+from study.protocol.instruments import ReasonItem
+from study.protocol.item_kinds import FIRST_BETTER, SECOND_BETTER, TIE, anchors, longest_text
+from survey_app import elements, ranking_widget, safe_text, span_widget
 from survey_app.messages import Messages
 
 # An option like any other on the page; no value of a scale comes near it.
@@ -21,31 +24,56 @@ _NOT_APPLICABLE = -1_000_000
 _YES_NO_UNSURE = {1: "card.yes", 0: "card.no", 2: "card.unsure"}
 
 
-def draw(item: Item, scale: Scale, key: str, words: Messages) -> Answer | None:
+@dataclass(frozen=True)
+class Question:
+    """An item with its scale and the responses on the page, by place."""
+
+    item: Item
+    scale: Scale
+    responses: Sequence[str]
+
+
+def draw(question: Question, key: str, words: Messages) -> Answer | None:
     """Draw an item's widget; gives its answer, None while there is none."""
-    title = item.text if not item.optional else words("card.optional", question=item.text)
+    item, scale = question.item, question.scale
+    title = _title(item, words)
     label = safe_text.to_label(title)
     if item.kind == "text":
         # The blank placeholder tells the style whether something was typed.
         st.text_area(
             label,
             key=key,
-            max_chars=LONGEST_TEXT,
-            height=120,
+            max_chars=longest_text(item),
+            height=80 if isinstance(item, ReasonItem) else 120,
             placeholder=" ",
             bind="query-params",
         )
+    elif item.kind == "ranking":
+        ranking_widget.draw(item, len(question.responses), title, key, words)
+    elif item.kind == "spans":
+        span_widget.draw(item, question.responses[0], title, key, words)
     elif item.kind == "slider":
         _slider(item, scale, label, key, words)
     elif item.kind == "choice":
         _list(item, scale, label, key, words)
     else:
         _row(item, scale, label, key, words)
-    return known(item, scale, key)
+    return known(question, key)
 
 
-def known(item: Item, scale: Scale, key: str) -> Answer | None:
+def _title(item: Item, words: Messages) -> str:
+    if isinstance(item, ReasonItem):
+        return words("card.reason", label=item.text)
+    return item.text if not item.optional else words("card.optional", question=item.text)
+
+
+def known(question: Question, key: str) -> Answer | None:
     """The answer that this session knows under a widget's key."""
+    item, scale = question.item, question.scale
+    if item.kind == "ranking":
+        return ranking_widget.known(item, len(question.responses), key)
+    if item.kind == "spans":
+        return span_widget.known(item, question.responses[0], key)
     raw = st.session_state.get(key)
     if item.kind == "text":
         return _plain_text(raw) if isinstance(raw, str) else None
@@ -58,6 +86,49 @@ def known(item: Item, scale: Scale, key: str) -> Answer | None:
     return MissingReason.NOT_APPLICABLE if int(raw) == _NOT_APPLICABLE else int(raw)
 
 
+def put(question: Question, key: str, answer: Answer) -> None:
+    """Have an item's widget, drawn afterwards, show an answer, unless it holds something already."""
+    item = question.item
+    if isinstance(answer, MissingReason):
+        if answer is not MissingReason.NOT_APPLICABLE:
+            return
+        key, raw = (_box(key), True) if item.kind == "slider" else (key, _NOT_APPLICABLE)
+        put_raw({key: raw})
+    elif item.kind == "ranking":
+        put_raw(ranking_widget.raw(str(answer), key))
+    elif item.kind == "spans":
+        put_raw(span_widget.raw(item, question.responses[0], str(answer), key))
+    else:
+        put_raw({key: answer})
+
+
+def put_raw(raw: Mapping[str, object]) -> None:
+    """Give widgets their values where neither this session nor a draft in the address has one."""
+    for key, value in raw.items():
+        if key not in st.session_state and key not in st.query_params:
+            st.session_state[key] = value
+
+
+def begun(question: Question, key: str) -> bool:
+    """Whether an item of several widgets holds something that is no whole answer yet."""
+    if question.item.kind == "ranking":
+        return bool(ranking_widget.chosen(len(question.responses), key))
+    if question.item.kind == "spans":
+        return span_widget.begun(question.item, question.responses[0], key)
+    return False
+
+
+def missing(question: Question, key: str) -> str:
+    """Which sentence says what is missing in an item without an answer."""
+    item, responses = question.item, question.responses
+    found = None
+    if item.kind == "ranking":
+        found = ranking_widget.missing(item, len(responses), key)
+    if item.kind == "spans":
+        found = span_widget.missing(item, responses[0], key)
+    return found or ("card.open_text" if item.kind == "text" else "card.open_one")
+
+
 def _plain_text(raw: str) -> str | None:
     """What was typed without control characters, which a database may refuse; None when blank."""
     kept = "".join(c for c in raw if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
@@ -65,6 +136,8 @@ def _plain_text(raw: str) -> str | None:
 
 
 def _labels(item: Item, scale: Scale, words: Messages) -> dict[int, str]:
+    if item.kind == "pairwise":
+        return _places(item, words)
     labels = anchors(item, scale)
     if item.kind == "yes-no-unsure":
         labels = {value: words(_YES_NO_UNSURE[value]) for value in labels}
@@ -72,9 +145,24 @@ def _labels(item: Item, scale: Scale, words: Messages) -> dict[int, str]:
     if item.kind in ("likert", "semantic-differential"):
         # The number of a scale's point is on the page; that of an option is of no use to a rater.
         plain = {value: f"**{value}** {text}".rstrip() for value, text in plain.items()}
-    if item.may_be_not_applicable:
-        plain[_NOT_APPLICABLE] = safe_text.to_label(words("card.not_applicable"))
-    return plain
+    return plain | _not_applicable(item, words)
+
+
+def _places(item: Item, words: Messages) -> dict[int, str]:
+    """A, the tie and B, in the order of the responses on the page."""
+    better = safe_text.to_label(words("card.better", letter="{letter}"))
+    return {
+        FIRST_BETTER: better.replace("{letter}", "**A**"),
+        TIE: f"**=** {safe_text.to_label(words('card.tie'))}",
+        SECOND_BETTER: better.replace("{letter}", "**B**"),
+        **_not_applicable(item, words),
+    }
+
+
+def _not_applicable(item: Item, words: Messages) -> dict[int, str]:
+    if not item.may_be_not_applicable:
+        return {}
+    return {_NOT_APPLICABLE: safe_text.to_label(words("card.not_applicable"))}
 
 
 def _row(item: Item, scale: Scale, label: str, key: str, words: Messages) -> None:
@@ -113,7 +201,7 @@ def _slider(item: Item, scale: Scale, label: str, key: str, words: Messages) -> 
     # One step below the scale means "not touched"; the style hides the thumb there, and the script
     # of the browser moves a thumb that was put there to the scale's own lowest value.
     with st.container(key=f"slider-{key.replace('.', '-')}"):
-        st.slider(label, low - 1, high, low - 1, 1, key=key, bind="query-params")
+        st.slider(label, low - 1, high, None, 1, key=key, bind="query-params")
         elements.ends(*anchors(item, scale).values())
         if item.may_be_not_applicable:
             st.checkbox(

@@ -264,6 +264,7 @@ class _Rater:
             group = element.button_group
             self.items.append((group.id, [option.content for option in group.options]))
         elif kind == "button" and element.button.is_form_submitter:
-            self.button = element.button.id
+            # The first one saves; the one below it goes back.
+            self.button = self.button or element.button.id
         elif kind == "html" and (mark := _PAGE.search(element.html.body)):
             self.page = mark.group(1)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from study.entities import MissingReason
 from study.protocol import Answer, Item, Protocol
+from study.protocol.rankings import place_letter
 from survey_app import elements, item_widgets, safe_text
 from survey_app.messages import Messages
 
@@ -26,12 +27,15 @@ class Card:
         for two responses, the second tap of a double tap would answer the next response.
     order : sequence of Item
         The items as this rater sees them for this response.
+    responses : sequence of str
+        The texts on the page, by place.
     """
 
     name: str
     protocol: Protocol
     words: Messages
     order: Sequence[Item]
+    responses: Sequence[str] = ("",)
 
     @property
     def button(self) -> str:
@@ -42,22 +46,43 @@ class Card:
         """Key of an item's widget. It is seen in the address, where drafts are kept."""
         return f"{self.name[:10]}.{self.protocol.items.index(item) + 1}"
 
-    def show_texts(self, prompt: str, response: str, title: str) -> None:
-        """Show the message and the response."""
+    @property
+    def compares(self) -> bool:
+        """Whether several responses are on the page."""
+        return len(self.responses) > 1
+
+    @property
+    def layout(self) -> str:
+        """Key of the container of texts and questions, which the style knows."""
+        return "comparing" if self.compares else "rating"
+
+    def show_texts(self, prompt: str, title: str) -> None:
+        """Show the message and the response, or the responses side by side under their letters."""
+        titles = [title]
+        region = "card.text_region"
+        if self.compares:
+            letters = (place_letter(i) for i in range(1, len(self.responses) + 1))
+            titles = [self.words("rating.response", label=letter) for letter in letters]
+            region = "card.texts_region"
+        shown = "".join(
+            f'<section class="evenhand-response"><h2>{html.escape(title)}</h2>'
+            f'<div dir="auto">{safe_text.to_html(text)}</div></section>'
+            for title, text in zip(titles, self.responses, strict=True)
+        )
+        if self.compares:
+            shown = f'<div class="evenhand-beside">{shown}</div>'
         st.html(
             f'<div class="evenhand-texts" tabindex="0" role="region" '
-            f'aria-label="{html.escape(self.words("card.text_region"))}">'
+            f'aria-label="{html.escape(self.words(region))}">'
             f'<section class="evenhand-prompt"><h2>{html.escape(self.words("card.message"))}</h2>'
-            f'<div dir="auto">{safe_text.to_html(prompt)}</div></section>'
-            f'<section class="evenhand-response"><h2>{html.escape(title)}</h2>'
-            f'<div dir="auto">{safe_text.to_html(response)}</div></section></div>'
+            f'<div dir="auto">{safe_text.to_html(prompt)}</div></section>{shown}</div>'
         )
 
     def known_answers(self) -> dict[str, Answer]:
         """Item id -> the answer that this session knows; an optional item left open is skipped."""
         return self._with_skipped(
             {
-                item.id: item_widgets.known(item, self.protocol.scale_of(item.id), self.key(item))
+                item.id: item_widgets.known(self._question(item), self.key(item))
                 for item in self.order
             }
         )
@@ -66,34 +91,56 @@ class Card:
         found: dict[str, Answer] = {}
         for item in self.order:
             answer = answers[item.id]
-            if answer is None and item.optional:
+            begun = item_widgets.begun(self._question(item), self.key(item))
+            if answer is None and item.optional and not begun:
                 answer = MissingReason.SKIPPED
             if answer is not None:
                 found[item.id] = answer
         return found
 
-    def ask(self, button: str) -> Submission:
-        """Draw the items and the button; gives what they hold."""
+    def _question(self, item: Item) -> item_widgets.Question:
+        return item_widgets.Question(item, self.protocol.scale_of(item.id), self.responses)
+
+    def open_saved(self, answers: Mapping[str, Answer]) -> None:
+        """Put known answers into widgets that hold nothing yet; a draft in the address stays."""
+        for item in self.order:
+            if item.id in answers:
+                item_widgets.put(self._question(item), self.key(item), answers[item.id])
+
+    def ask(self, button: str, steps: Mapping[int, str] | None = None) -> Submission:
+        """Draw the items and the button; gives what they hold.
+
+        ``steps`` are buttons below it that save nothing, by what they mean to the caller. They are
+        in the form, so that a tap of theirs also sends what the widgets hold.
+        """
         answers: dict[str, Answer | None] = {}
         places: dict[str, Any] = {}
         with st.form(key=f"form-{self.name}", border=False, enter_to_submit=False):
             for item in self.order:
-                scale = self.protocol.scale_of(item.id)
-                answers[item.id] = item_widgets.draw(item, scale, self.key(item), self.words)
+                asked = self._question(item)
+                answers[item.id] = item_widgets.draw(asked, self.key(item), self.words)
                 places[item.id] = st.empty()
             summary = st.empty()
             clicked = st.form_submit_button(
                 safe_text.to_label(button), key=self.button, type="primary", width="stretch"
             )
-        return Submission(clicked, self._with_skipped(answers), places, summary)
+            tapped = [
+                step
+                for step, label in (steps or {}).items()
+                if st.form_submit_button(
+                    safe_text.to_label(label), key=f"go-{self.name}-{step}", width="stretch"
+                )
+            ]
+        step = tapped[0] if tapped else None
+        return Submission(clicked, self._with_skipped(answers), places, summary, step)
 
     def mark_open(self, submission: Submission) -> None:
         """Say which items have no answer yet, at the items and at the button."""
         open_items = self.open_items(submission.answers)
         for item in open_items:
             with submission.places[item.id]:
-                kind = "card.open_text" if item.kind == "text" else "card.open_one"
-                elements.open_mark(self.words(kind))
+                missing = item_widgets.missing(self._question(item), self.key(item))
+                elements.open_mark(self.words(missing))
         with submission.summary:
             elements.note(self.words("card.open", number=len(open_items)), "warning")
 
@@ -104,9 +151,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a drawn card holds; ``places`` and ``summary`` are for sentences below the items."""
+    """What a drawn card holds; ``places`` and ``summary`` are for sentences below the items.
+
+    ``step`` is which of the further buttons was tapped.
+    """
 
     clicked: bool
     answers: Mapping[str, Answer]
     places: Mapping[str, Any]
     summary: Any
+    step: int | None = None

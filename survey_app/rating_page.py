@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import logging
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from study.entities import BlindedAssignment
 from study.errors import RatingError, StoreError
 from study.protocol import Answer
 from study.store.ratings import items_in_order, mark_shown
-from survey_app import elements
+from survey_app import elements, going_back, transcript
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
 
@@ -34,14 +35,19 @@ def _assignment(visit: Visit) -> BlindedAssignment:
     return visit.place.assignment
 
 
-def _card(visit: Visit, assignment_id: str) -> Card:
+def _card(visit: Visit, assignment_id: str, responses: Sequence[str] = ("",)) -> Card:
     order = items_in_order(visit.study, assignment_id)
-    return Card(assignment_id, visit.study.protocol, visit.words, order)
+    return Card(assignment_id, visit.study.protocol, visit.words, order, responses)
+
+
+def _present_card(visit: Visit) -> Card:
+    assignment = _assignment(visit)
+    return _card(visit, assignment.id, assignment.response_texts)
 
 
 def act(visit: Visit) -> Visit:
     """Save the answers that this session knows, before anything is drawn."""
-    card = _card(visit, _assignment(visit).id)
+    card = _present_card(visit)
     notice_late_tap(visit)
     if not pressed(card.button) or card.open_items(card.known_answers()):
         return visit
@@ -64,30 +70,45 @@ def notice_late_tap(visit: Visit) -> None:
 
 def _save(visit: Visit, answers: dict[str, Answer]) -> None:
     assignment = _assignment(visit)
-    if participation.submit(visit.study, visit.place.rater, assignment.id, answers):
-        st.session_state[_SAVED_HERE] = assignment.id
-    else:
+    # First: where the session is written to, Streamlit stops this run if a second tap came meanwhile,
+    # and the next run must know that this session saved these answers.
+    here_before = st.session_state.get(_SAVED_HERE) == assignment.id
+    st.session_state[_SAVED_HERE] = assignment.id
+    saved = participation.submit(visit.study, visit.place.rater, assignment.id, answers)
+    if not saved and not here_before:
         st.session_state[_ALREADY] = True
 
 
 def draw(visit: Visit, *, not_saved: bool = False) -> None:
     """Draw the page; ``not_saved`` when the database did not take the answers."""
     assignment = _assignment(visit)
-    card = _card(visit, assignment.id)
+    card = _present_card(visit)
     st.session_state[_DRAWN] = assignment.id
     with st.container(key="progress"):
-        _show_progress(visit, assignment)
+        place = {"position": assignment.position, "total": assignment.total}
+        kind = "rating.comparison" if card.compares else "rating.progress"
+        kind = kind if visit.place.conversation is None else "chat.progress"
+        show_progress(visit, visit.words(kind, **place), assignment.id)
     show_already_answered(visit)
-    with st.container(key="rating"):
+    with st.container(key=card.layout):
         with st.container(key="texts"):
-            title = visit.words("rating.response", label=assignment.label)
-            card.show_texts(assignment.prompt_text, assignment.response_text, title)
+            if visit.place.conversation is not None:
+                transcript.show(visit.words, assignment, visit.place.conversation)
+            else:
+                title = visit.words("rating.response", label=assignment.label)
+                card.show_texts(assignment.prompt_text, title)
         with st.container(key="questions"):
-            submission = card.ask(visit.words("rating.submit"))
+            card.open_saved(going_back.kept_draft(assignment.id))
+            steps = {-1: visit.words("rating.back")} if going_back.may_go_back(visit) else {}
+            submission = card.ask(visit.words("rating.submit"), steps)
     _note_time(visit, assignment)
     if not_saved:
         with submission.summary:
             elements.note(visit.words("failure.not_saved"), "warning")
+    elif submission.step is not None:
+        going_back.keep_draft(assignment.id, submission.answers)
+        going_back.go_to(visit, assignment.position - 1)
+        st.rerun()
     elif submission.clicked:
         if card.open_items(submission.answers):
             card.mark_open(submission)
@@ -120,14 +141,16 @@ def show_already_answered(visit: Visit) -> None:
         elements.note(visit.words("rating.already"))
 
 
-def _show_progress(visit: Visit, assignment: BlindedAssignment) -> None:
-    words, done, total = visit.words, assignment.position - 1, assignment.total
-    title = words("rating.progress", position=assignment.position, total=total)
-    saved = words("rating.saved", done=done, total=total)
+def show_progress(visit: Visit, title: str, mark: str) -> None:
+    """The page's heading and how many responses are saved; ``mark`` as in ``elements.heading``."""
+    if visit.place.assignment is None:
+        return
+    done, total = visit.place.rated, visit.place.assignment.total
+    saved = visit.words("rating.saved", done=done, total=total)
     tick = '<span aria-hidden="true">✓</span> ' if done else ""
     st.html(
         f'<div class="evenhand-progress"><h1 class="evenhand-title" tabindex="-1" '
-        f'data-evenhand-page="{html.escape(assignment.id)}">{html.escape(title)}</h1>'
+        f'data-evenhand-page="{html.escape(mark)}">{html.escape(title)}</h1>'
         f'<p class="evenhand-saved" role="status">{tick}{html.escape(saved)}</p></div>'
         f'<progress class="evenhand-bar" value="{done}" max="{total}" '
         f'aria-label="{html.escape(saved)}"></progress>'

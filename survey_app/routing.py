@@ -14,15 +14,21 @@ from study.participation import Step, find_place
 from study.store.raters import read_raters
 from study.store.study import Study
 from survey_app import (
+    attention_page,
+    break_page,
+    comprehension_page,
     consent_page,
+    conversation_page,
     coordinator_page,
     demographics_page,
     elements,
     ending_pages,
     identity,
     instructions_page,
-    rating_page,
+    language_page,
+    revision_page,
 )
+from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
 from survey_app.study_in_force import study_in_force
 from survey_app.visit import Visit
@@ -31,19 +37,31 @@ _log = logging.getLogger("survey_app")
 _LAST_VISIT = "last visit"
 
 _ACT: dict[Step, Callable[[Visit], Visit]] = {
+    Step.LANGUAGE: language_page.act,
     Step.CONSENT: consent_page.act,
     Step.DECLINED: ending_pages.act,
     Step.DEMOGRAPHICS: demographics_page.act,
     Step.INSTRUCTIONS: instructions_page.act,
-    Step.RATING: rating_page.act,
+    Step.COMPREHENSION: comprehension_page.act,
+    Step.ATTENTION: attention_page.act,
+    Step.BREAK: break_page.act,
+    Step.SCREENED_OUT: ending_pages.act,
+    Step.CONVERSATION: conversation_page.act,
+    Step.RATING: revision_page.act,
     Step.FINISHED: ending_pages.act,
 }
 _DRAW: dict[Step, Callable[[Visit], None]] = {
+    Step.LANGUAGE: language_page.draw,
     Step.CONSENT: consent_page.draw,
     Step.DECLINED: ending_pages.draw_declined,
     Step.DEMOGRAPHICS: demographics_page.draw,
     Step.INSTRUCTIONS: instructions_page.draw,
-    Step.RATING: rating_page.draw,
+    Step.COMPREHENSION: comprehension_page.draw,
+    Step.ATTENTION: attention_page.draw,
+    Step.BREAK: break_page.draw,
+    Step.SCREENED_OUT: ending_pages.draw_screened_out,
+    Step.CONVERSATION: conversation_page.draw,
+    Step.RATING: revision_page.draw,
     Step.FINISHED: ending_pages.draw_finished,
 }
 
@@ -51,11 +69,15 @@ _DRAW: dict[Step, Callable[[Visit], None]] = {
 def show_page() -> None:
     """Show the page of whoever is there."""
     study = study_in_force()
+    coordinator = identity.asks_for_coordinator()
+    token = None if coordinator else identity.rater_token()
+    if token is not None:
+        study = study.in_language(language_of(study, token))
     words = load_messages(study.protocol.language)
     st.set_page_config(
         page_title=words("page.title"), layout="wide", initial_sidebar_state="collapsed"
     )
-    if identity.asks_for_coordinator():
+    if coordinator:
         if identity.is_coordinator(study):
             _mark_simulated(study, words)
             coordinator_page.draw(study, words)
@@ -64,7 +86,6 @@ def show_page() -> None:
                 words("coordinator.link_title"), words("coordinator.link"), "no-coordinator"
             )
         return
-    token = identity.rater_token()
     if token is None:
         elements.notice(words("link.missing_title"), words("link.missing"), "no-link")
         return
@@ -95,7 +116,7 @@ def _show_last_page(words: Messages, token: str) -> None:
     """Draw the response again that was on the page, so that the answers to it stay there."""
     last: Visit | None = st.session_state.get(_LAST_VISIT)
     if last is not None and last.token == token and last.place.step is Step.RATING:
-        rating_page.draw(last, not_saved=True)
+        revision_page.draw(last, not_saved=True)
     else:
         elements.notice(words("failure.title"), words("failure.page"), "failure")
 

@@ -9,9 +9,10 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from study.errors import EvenhandError
-from survey_app.settings import ADDRESS_VARIABLE, STUDY_VARIABLE
+from survey_app.settings import ADDRESS_VARIABLE, CHAT_ADDRESS_VARIABLE, STUDY_VARIABLE
 
 GRACE_SECONDS = 3
 
@@ -26,6 +27,7 @@ def serve(
     port: int = 8501,
     *,
     address: str | None = None,
+    chat_address: str | None = None,
     when_listening: Callable[[int], None] | None = None,
 ) -> None:
     """Serve a study until Ctrl-C or SIGTERM.
@@ -40,6 +42,8 @@ def serve(
     address : str, optional
         The address under which raters reach the server, for links on the coordinator's page, for
         example ``"https://study.example.org"``.
+    chat_address : str, optional
+        In a study of conversations: where ``evenhand serve-model --all`` answers.
     when_listening : callable, optional
         Called with the port once the study is open and the port is taken.
 
@@ -53,14 +57,23 @@ def serve(
     os.environ[STUDY_VARIABLE] = str(study_folder)
     if address:
         os.environ[ADDRESS_VARIABLE] = address
+    if chat_address:
+        os.environ[CHAT_ADDRESS_VARIABLE] = chat_address
     listening = _listen(host, port)
     try:
         import uvicorn
 
         from survey_app.application import close_study, create_app
+        from survey_app.study_in_force import close_conversations
+
+        class Server(uvicorn.Server):
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                # Open chat pages would otherwise be waited for.
+                close_conversations()
+                super().handle_exit(sig, frame)
 
         logging.getLogger("streamlit").setLevel(logging.ERROR)
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 create_app(),
                 access_log=False,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 
 from study.errors import LockError
+from study.store.conversations import cut_unfinished
 from study.store.locking import lock_faults, read_lock
 from study.store.study import Study, open_study
+from survey_app.chat.live import LiveConversations
+from survey_app.chat.systems import chat_systems
 from survey_app.settings import study_folder
 
 _opening = threading.Lock()
 _study: Study | None = None
+_conversations: LiveConversations | None = None
 
 
 def study_in_force() -> Study:
@@ -36,6 +40,31 @@ def study_in_force() -> Study:
         return _study
 
 
+def conversations_in_force() -> LiveConversations:
+    """The conversations that this process serves; replies that nobody writes any more are cut off.
+
+    Raises
+    ------
+    ModelError
+        When it is not known where the study's systems answer.
+    """
+    global _conversations
+    study = study_in_force()
+    with _opening:
+        if _conversations is None:
+            systems = chat_systems(study)
+            if systems:
+                cut_unfinished(study)
+            _conversations = LiveConversations(study, systems)
+        return _conversations
+
+
+def close_conversations() -> None:
+    """Let the open chat pages go, so that the server can stop at once."""
+    if _conversations is not None:
+        _conversations.close()
+
+
 def _refuse_unless_locked(study: Study) -> None:
     if read_lock(study) is None:
         raise LockError(
@@ -52,8 +81,8 @@ def _refuse_unless_locked(study: Study) -> None:
 
 def close_study() -> None:
     """Close the study, if one is open."""
-    global _study
+    global _study, _conversations
     with _opening:
         if _study is not None:
             _study.close()
-        _study = None
+        _study, _conversations = None, None

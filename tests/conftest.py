@@ -35,6 +35,9 @@ from tests.fixtures_study import (
     store_url,
 )
 
+# Two test workers on two cores: with more threads each, matrix products wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -105,6 +108,7 @@ class SurveyServer:
     port: int
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
     taken: int = 0
 
     @property
@@ -124,6 +128,7 @@ class SurveyServer:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code, str(self.study.folder), str(self.port)],
                 cwd=ROOT,
+                env=os.environ | self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -222,6 +227,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def wait_until_settled(page: Page) -> None:
+    """Until the run of the page is over and nothing of the page before is left."""
+    from playwright.sync_api import expect
+
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=60_000)
+
+
 @dataclasses.dataclass
 class RaterPage:
     """A person at a tablet: what the tests do, they do by touch."""
@@ -238,11 +251,13 @@ class RaterPage:
 
     def items(self) -> list[Locator]:
         self.page.get_by_role("radiogroup").nth(7).wait_for()
+        wait_until_settled(self.page)
         return self.page.get_by_role("radiogroup").all()
 
     def consent(self) -> None:
         self.button("I have read this and I take part").tap()
         self.page.get_by_role("heading", name="About you").wait_for()
+        wait_until_settled(self.page)
 
     def tell_about_self(self) -> None:
         self.page.get_by_text("Woman", exact=True).tap()

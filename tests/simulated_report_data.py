@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem
-from study.protocol.schema import AnalysisPlan
+from study.protocol.analysis_plan import AnalysisPlan
 
 POINTS = ((1, "very poor"), (2, "poor"), (3, "acceptable"), (4, "good"), (5, "very good"))
 ITEMS = (

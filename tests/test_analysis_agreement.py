@@ -18,7 +18,12 @@ from analysis.agreement import (
     gwet_ac,
     percent_agreement,
 )
-from analysis.agreement_bootstrap import bootstrap_agreement, bootstrap_alpha
+from analysis.agreement_bootstrap import (
+    bootstrap_agreement,
+    bootstrap_alpha,
+    bootstrap_light_kappa,
+)
+from analysis.agreement_confusion import pooled_confusion
 from analysis.agreement_icc import icc, kendall_w
 from analysis.agreement_krippendorff import METRICS, krippendorff_alpha
 from analysis.agreement_pairwise import (
@@ -236,3 +241,28 @@ def test_pandas_with_na_is_taken_as_missing() -> None:
 
     frame = pd.DataFrame({"a": pd.array([1, 2, None, 4], "Int64"), "b": [1, 2, 3, 5]})
     assert krippendorff_alpha(frame, POINTS).n == 3
+
+
+def test_pooled_confusion_by_hand_and_with_percent_agreement() -> None:
+    """By hand: units (1, 1, 2), (2, 3), (3); else the diagonal is the share of agreeing pairs."""
+    found = pooled_confusion([[1, 1, 2], [2, 3, np.nan], [3, np.nan, np.nan]], [1, 2, 3])
+    assert found.counts == ((2, 2, 0), (2, 0, 1), (0, 1, 0))
+    assert (found.n, found.n_missing) == (2, 1)
+    table = _ratings(5, 30, 6)
+    pooled = np.asarray(pooled_confusion(table, POINTS).counts)
+    share = percent_agreement(table, POINTS).estimate
+    assert np.trace(pooled) / pooled.sum() == pytest.approx(share)
+    assert pooled.sum() == 30 * 6 * 5
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_light_kappa_bootstrap_equals_the_one_replicate_at_a_time(weights: str) -> None:
+    """Oracle: `bootstrap_agreement` with `light_kappa` makes the same draws."""
+    table = _ratings(8, 25, 5, 0.2)
+    slow = bootstrap_agreement(
+        lambda drawn: light_kappa(drawn, POINTS, weights=weights), table, replicates=60, seed=4
+    )
+    fast = bootstrap_light_kappa(table, POINTS, weights=weights, replicates=60, seed=4)
+    for name in ("estimate", "ci_low", "ci_high"):
+        assert getattr(fast, name) == pytest.approx(getattr(slow, name), abs=1e-10)
+    assert fast.details["standard_error"] == pytest.approx(slow.details["standard_error"])

@@ -69,3 +69,34 @@ def test_unusable_annotations_are_refused(arguments: tuple[list[str], ...], mess
     """The error names the label and its row."""
     with pytest.raises(AnalysisError, match=message):
         annotation_scores(*arguments)
+
+
+def test_macro_means_equal_scikit_learn_and_intervals_a_bootstrap_of_rows() -> None:
+    """precision_recall_fscore_support macro; rows drawn again with scikit-learn's F1, 2,000 times."""
+    from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+    rng = np.random.default_rng(2)
+    truth = rng.choice(LABELS, 150)
+    given = np.where(rng.random(150) < 0.6, truth, rng.choice(LABELS, 150))
+    found = annotation_scores(truth.tolist(), given.tolist(), LABELS, replicates=2000, seed=3)
+    macro = precision_recall_fscore_support(truth, given, average="macro")
+    ours = (found.macro_precision, found.macro_recall, found.macro_f1)
+    assert [e.estimate for e in ours] == pytest.approx(list(macro[:3]))
+    drawn = []
+    for _ in range(2000):
+        rows = rng.integers(0, 150, 150)
+        hits = [(truth[rows] == k) & (given[rows] == k) for k in LABELS]
+        both = [(truth[rows] == k).sum() + (given[rows] == k).sum() for k in LABELS]
+        drawn.append(np.mean([2 * h.sum() / b for h, b in zip(hits, both, strict=True)]))
+    assert f1_score(truth[rows], given[rows], average="macro") == pytest.approx(drawn[-1])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found.macro_f1.ci_low == pytest.approx(low, abs=0.01)
+    assert found.macro_f1.ci_high == pytest.approx(high, abs=0.01)
+
+
+def test_a_perfect_annotation_has_no_interval_and_says_why() -> None:
+    """Every unit drawn again is a hit, so F1 is 1 in every replicate that has the class."""
+    found = annotation_scores(["joy", "fear"] * 5, ["joy", "fear"] * 5, LABELS)
+    assert (found.macro_f1.ci_low, found.macro_f1.ci_high) == (None, None)
+    assert found.macro_f1.ci_method.startswith("none by bootstrap")
+    assert found.accuracy.ci_low == pytest.approx(10 / (10 + 1.959964**2))

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from analysis.alternative_annotator import alternative_annotator_test
-from analysis.judge_outcomes import OUTCOMES, summarise_outcomes
+from analysis.cluster_robust import cluster_mean
+from analysis.judge_outcomes import OUTCOMES, summarise_outcomes, within_scale
 from analysis.judge_probes import PROBES, probe_effects
 from analysis.judge_stand_in import stand_in_answer
 from analysis.results import Estimate, undefined
 from models.judge import probes as judge_probes
 from study.errors import AnalysisError
-from study.protocol.schema import StandInConditions
+from study.protocol.judge import StandInConditions
 from study.store.verdicts import Outcome
 
 
@@ -180,3 +181,11 @@ def test_too_few_raters_cannot_be_answered() -> None:
     found = stand_in_answer(_conditions(), test=few, kappa=KAPPA, bias_by_system=())
     assert found.answer == "cannot be answered"
     assert "at least 3 raters" in found.because
+
+
+def test_interval_of_a_mean_score_stays_within_the_scale() -> None:
+    """Hand: 1, 5, 5 on 1 to 5: p = 2/3, se 1/3; logit .6931 and se 1.5, t(.975, 2) = 4.3027."""
+    mean = within_scale(cluster_mean([1.0, 5, 5]), 1.0, 5.0)
+    ends = [1 + 4 / (1 + np.exp(-(np.log(2) + sign * 4.302653 * 1.5))) for sign in (-1, 1)]
+    assert [mean.ci_low, mean.ci_high] == pytest.approx(ends, abs=1e-5)
+    assert (cluster_mean([1.0, 5, 5]).ci_high or 0) > 5

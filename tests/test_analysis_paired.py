@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -21,13 +23,37 @@ def test_zeros_are_ranked_and_dropped_as_pratt_says() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_wilcoxon_with_ties_and_zeros_equals_scipy_pratt(seed: int) -> None:
-    """scipy.stats.wilcoxon(zero_method="pratt", method="asymptotic")."""
+    """scipy.stats.wilcoxon(zero_method="pratt", method="asymptotic"); 80 pairs are many."""
     from scipy import stats
 
     rng = np.random.default_rng(seed)
-    a, b = rng.integers(1, 6, 30).astype(float), rng.integers(1, 6, 30).astype(float)
+    a, b = rng.integers(1, 6, 80).astype(float), rng.integers(1, 6, 80).astype(float)
     expected = stats.wilcoxon(b - a, zero_method="pratt", method="asymptotic", correction=False)
-    assert paired_contrast(a, b).wilcoxon.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    found = paired_contrast(a, b).wilcoxon
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.details["p_value_method"] == "normal approximation"
+
+
+def test_four_differences_of_one_sign_have_an_exact_p_of_one_eighth() -> None:
+    """Hand: of 2^4 signs two are as extreme, 2 / 16; ties change nothing. One zero: 2 / 8."""
+    tied = paired_contrast([1.0, 2, 3, 4], [2.0, 3, 4, 6]).wilcoxon
+    assert (tied.p_value, tied.details["p_value_method"]) == (0.125, "exact permutation")
+    assert paired_contrast([1.0, 2, 3, 4], [2.0, 3, 4, 4]).wilcoxon.p_value == 0.25
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exact_signed_rank_p_equals_all_signs_counted(seed: int) -> None:
+    """Oracle: all 2^n signs of the ranks that are not of zeros, counted one by one."""
+    from scipy import stats
+
+    difference = np.random.default_rng(seed).integers(-2, 4, 9).astype(float)
+    moved = stats.rankdata(np.abs(difference))[difference != 0]
+    sums = np.array([moved @ signs for signs in product((0, 1), repeat=moved.size)])
+    seen, middle = stats.rankdata(np.abs(difference))[difference > 0].sum(), moved.sum() / 2
+    expected = (np.abs(sums - middle) >= abs(seen - middle) - 1e-9).mean()
+    found = paired_contrast(np.zeros(9), difference).wilcoxon
+    assert found.p_value == pytest.approx(expected, rel=1e-12)
+    assert found.details["zeros"] == (difference == 0).sum()
 
 
 def test_effect_sizes_by_hand() -> None:

@@ -15,6 +15,7 @@ from analysis.reliability import (
     pairwise_covariance,
     scale_reliability,
 )
+from analysis.reliability_bootstrap import bootstrap_omega
 from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
 
 STATS = Path(__file__).parent / "reference" / "stats"
@@ -110,3 +111,22 @@ def test_bootstrap_gives_omega_an_interval_about_the_estimate() -> None:
     one, same = (bootstrap_reliability(omega_minres, table, replicates=60) for _ in range(2))
     assert (one.ci_low or 1) < (one.estimate or 0) < (one.ci_high or 0)
     assert one.ci_low == same.ci_low
+
+
+def test_omega_bootstrap_equals_omega_of_each_draw() -> None:
+    """Oracle: `omega_minres` on the drawn rows themselves, one replicate at a time, with gaps."""
+    rng = np.random.default_rng(7)
+    table = rng.normal(0, 1, (40, 1)) + rng.normal(0, 0.8, (40, 5))
+    table[rng.random(table.shape) < 0.05] = np.nan
+    found = bootstrap_omega(table, replicates=40, seed=11)
+    drawn = np.random.default_rng(11).multinomial(40, np.full(40, 1 / 40), size=40)
+    values = [omega_minres(np.repeat(table, times, axis=0)).estimate for times in drawn]
+    low, high = np.quantile(values, [0.025, 0.975])
+    assert found.estimate == omega_minres(table).estimate
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=1e-6)
+    assert found.ci_method == "percentile bootstrap of people, 40 replicates"
+
+
+def test_omega_bootstrap_of_too_little_says_why() -> None:
+    """Two items give no factor, so there is nothing to draw."""
+    assert "at least three items" in bootstrap_omega(np.ones((5, 2))).undefined_because

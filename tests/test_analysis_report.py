@@ -31,7 +31,7 @@ from analysis.report.r_script import r_text
 from analysis.report.sections.agreement import SEED
 from analysis.report_data import Named, ReportData
 from study.errors import AnalysisError
-from study.protocol.schema import AnalysisPlan
+from study.protocol.analysis_plan import AnalysisPlan
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
@@ -389,6 +389,58 @@ def test_r_repeats_the_primary_contrast(eai: ReportData, tmp_path: Path) -> None
     assert "SIMULATED DATA" in run.stdout
 
 
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R")
+def test_r_repeats_equivalence_families_and_exclusions(eai: ReportData, tmp_path: Path) -> None:
+    """Oracle: R's t.test and p.adjust in the written script, against the report's own tables."""
+    ratings = eai.ratings.copy()
+    ratings.loc[ratings["rater"] == "R007", "value"] = 3.0
+    ratings.loc[ratings["rater"] == "R003", "seconds"] = 0.5
+    gap = ratings.index[(ratings["rater"] == "R005") & (ratings["system"] == "b")][0]
+    ratings.loc[gap, ["value", "missing_reason"]] = [np.nan, "skipped"]
+    data = _with_plan(
+        dataclasses.replace(eai, ratings=ratings),
+        equivalence={"low": -40, "high": 60, "reason": "A tenth of the range."},
+        families=[
+            {"name": "main", "adjustment": "hommel", "tests": ["primary", "gender"]},
+            {"name": "side", "adjustment": "by", "tests": ["major"]},
+        ],
+        exclusions={"minimum_seconds": 2.0, "longest_run": 60, "incomplete": True},
+    )
+    keys = ("contrast", "subgroups", "quality")
+    written = write_report(data, tmp_path, created=DAY, with_r=True, sections=keys)
+    script = written.r_files[0]
+    base = script.read_text("utf-8").split('heading("Mixed models of each item")')[0]
+    script.write_text(base, encoding="utf-8")
+    run = subprocess.run(["Rscript", "report.R"], cwd=script.parent, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "left out: R003 R005 R007" in run.stdout
+    document = build_report(data, created=DAY, sections=keys)
+    before, after = run.stdout.split("## Without the raters left out", 1)
+    tables = (("primary-contrast", before, None), ("exclusions-contrast", after, "without"))
+    for key, text, sample in tables:
+        table = _table(document, key).data
+        table = table if sample is None else table[table["sample"] == sample]
+        mine = table.set_index("statistic")
+        tost = re.search(r"TOST p = (\S+) interval (\S+) (\S+)", text)
+        d_z = re.search(r"d_z = (\S+)", text)
+        assert tost is not None and d_z is not None
+        assert float(tost[1]) == pytest.approx(mine.loc["tost_difference", "p_value"], rel=1e-8)
+        assert float(tost[2]) == pytest.approx(mine.loc["tost_difference", "ci_low"], rel=1e-6)
+        assert float(d_z[1]) == pytest.approx(mine.loc["d_z", "estimate"], rel=1e-8)
+    theirs = {
+        (parts[0].split("/")[0], *sorted(parts[0].split("/")[1:])): parts[1:]
+        for parts in (line.split()[1:] for line in before.splitlines() if line[:8] == "adjusted")
+    }
+    families = _table(document, "families").data
+    labels = {"Man": "man", "Woman": "woman", "STEM": "stem", "Other": "other"}
+    assert len(theirs) == len(families) == 5
+    for row in families.to_dict("records"):
+        by, *rest = row["test"].split("/")
+        raw, adjusted = theirs[(by, *sorted(labels.get(part, part) for part in rest))]
+        assert float(raw) == pytest.approx(row["p_value"], rel=1e-8)
+        assert float(adjusted) == pytest.approx(row["adjusted_p_value"], rel=1e-8)
+
+
 def _with_plan(data: ReportData, **blocks: Any) -> ReportData:
     plan = {**data.plan.model_dump(exclude_none=True), **blocks}
     return dataclasses.replace(data, plan=AnalysisPlan.model_validate(plan))
@@ -473,6 +525,38 @@ def test_declared_exclusions_show_who_and_both_results(eai: ReportData) -> None:
         assert shown.loc[sample, "estimate"] == pytest.approx(test.estimate)
         assert shown.loc[sample, "p_value"] == pytest.approx(test.p_value)
         assert shown.loc[sample, "n"] == test.n == 36 - len(gone)
+    men = eai.raters[eai.raters["gender"] == "man"]["rater"]
+    tests = _table(document, "exclusions-subgroups").data
+    coefficients = _table(document, "exclusions-agreement").data
+    for sample, gone in (("all", ["R005"]), ("without", ["R003", "R005", "R007"])):
+        kept = ratings[~ratings["rater"].isin(gone)]
+        totals = kept[kept["system"] == "b"].groupby("rater")["value"].sum()
+        in_men = totals.index.isin(men)
+        welch = compare_groups(totals[in_men], totals[~in_men]).welch
+        row = tests[
+            (tests["sample"] == sample) & (tests["by"] == "gender") & (tests["system"] == "b")
+        ]
+        assert row["p_value"].iloc[0] == pytest.approx(welch.p_value)
+        stay = ratings if sample == "all" else kept
+        matrix = stay.pivot(index=["item", "system", "prompt"], columns="rater", values="value")
+        ac2 = gwet_ac(matrix.to_numpy(), range(1, 6), weights="quadratic").estimate
+        row = coefficients[
+            (coefficients["sample"] == sample) & (coefficients["statistic"] == "gwet_ac2_quadratic")
+        ]
+        assert row["estimate"].iloc[0] == pytest.approx(ac2)
+
+
+def test_a_plan_without_a_primary_contrast_says_so_and_goes_on(eai: ReportData) -> None:
+    """Oracle: the sentence; exclusions still show subgroup tests and agreement."""
+    plan = {**eai.plan.model_dump(exclude_none=True), "exclusions": {"longest_run": 60}}
+    plan.pop("primary")
+    data = dataclasses.replace(eai, plan=AnalysisPlan.model_validate(plan))
+    keys = ("contrast", "quality", "methods")
+    document = build_report(data, created=DAY, sections=keys)
+    text = _Page(document_html(document)).text
+    assert "The primary contrast is undefined, because the plan names none." in text
+    assert "names no primary contrast" in text
+    assert {"exclusions-subgroups", "exclusions-agreement"} <= {t.key for t in document.tables}
 
 
 def test_time_to_write_is_hidden_until_unblinding(eai: ReportData) -> None:

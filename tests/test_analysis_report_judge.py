@@ -20,7 +20,7 @@ from analysis.report.blocks import Document, Paragraph, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text
 from analysis.report_data import ReportCriterion, ReportData, ReportJudge
-from study.protocol.schema import StandInConditions
+from study.protocol.judge import StandInConditions
 from study.store.responses import read_responses
 from study.store.verdicts import read_verdicts
 from tests.fixtures_judge import make_study

@@ -18,7 +18,7 @@ from models.backends import open_backend, settings_of
 from models.backends.model_files import SHIPPED_FOLDER, sha256_of_file
 from models.decoding import DecodingSettings
 from study.errors import ModelError
-from study.protocol.schema import Decoding, System
+from study.protocol.systems import Decoding, System
 
 MESSAGES = [{"role": "user", "content": "I cannot sleep before the exam."}]
 SENTENCES = [

@@ -9,7 +9,8 @@ import pytest
 from models.backends.scripted import ScriptedBackend
 from models.checks import ResponseFinding, check_responses
 from models.decoding import DecodingSettings
-from study.protocol.schema import Protocol, System
+from study.protocol.schema import Protocol
+from study.protocol.systems import System
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from models.decoding import DecodingSettings, Generated
-from models.demo_card import shipped_files
+from models.demo_card import TRAINING_PAGE, shipped_files, variant_table
 from models.demo_corpus import Dialogue, draw_dialogues, expand, topics
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
 from models.demo_topics import from_grammar, language_faults, on_topic, sentences
-from models.demo_training import DemoRecipe, encode, train_demo_model
+from models.demo_training import DemoRecipe, train_demo_model
 from models.offline_export import file_sha256, read_manifest
 from models.offline_runtime import OfflineRuntime
 from models.shipped import FOLDER, shipped_path
@@ -223,14 +223,6 @@ def test_the_tokenizer_loads_and_gives_every_text_back(tmp_path: Path) -> None:
     )
 
 
-def test_only_replies_are_learned_by_the_tuned_model() -> None:
-    tokenizer = train_tokenizer(["I cannot sleep."], vocab_size=280, context_length=64)
-    messages = ({"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"})
-    example = encode(Dialogue("sleep", "plain", messages), tokenizer, replies_only=True)
-    learned = [t for t in example.labels if t != -100]
-    assert tokenizer.decode(learned) == "yes<|end|>"
-
-
 @pytest.mark.timeout(300)
 def test_training_twice_gives_the_same_files(tmp_path: Path) -> None:
     recipe = DemoRecipe(
@@ -247,9 +239,11 @@ def test_training_twice_gives_the_same_files(tmp_path: Path) -> None:
     )
     for name in ("a", "b"):
         train_demo_model(tmp_path / name, recipe, lambda *_: None)
-    for path in sorted((tmp_path / "a").rglob("*.*")):
-        twin = tmp_path / "b" / path.relative_to(tmp_path / "a")
-        assert file_sha256(path) == file_sha256(twin), path.name
+    for model in ("demo-base", "demo-tuned"):
+        files = sorted((tmp_path / "a" / model).iterdir())
+        assert {path.name for path in files} >= {"model.safetensors", "tokenizer.json"}
+        for path in files:
+            assert file_sha256(path) == file_sha256(tmp_path / "b" / model / path.name), path.name
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +322,13 @@ def test_the_card_states_the_recorded_losses() -> None:
     for model, by_style in losses.items():
         for style, loss in by_style.items():
             assert re.search(rf"{model}.*{style}.*{loss:.3f}", card), (model, style, loss)
+
+
+def test_card_and_training_page_have_the_table_of_the_recorded_variants() -> None:
+    record = json.loads((FOLDER / "variants.json").read_text(encoding="utf-8"))
+    assert len(variant_table().splitlines()) == 2 + len(record["rows"])
+    for page in (FOLDER / "README.md", TRAINING_PAGE):
+        assert variant_table() in page.read_text(encoding="utf-8")
 
 
 def test_an_unknown_shipped_name_is_refused() -> None:

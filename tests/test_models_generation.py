@@ -14,16 +14,11 @@ from typing import Any
 import pytest
 
 from models.backends import open_backend
-from models.generation import (
-    GeneratedResponse,
-    GenerationStep,
-    conversation,
-    generate_responses,
-    seed_of_prompt,
-    write_response,
-)
+from models.generation import GeneratedResponse, conversation, seed_of_prompt, write_response
+from models.generation_run import GenerationStep, generate_responses
 from study.errors import GenerationError, StoreError
-from study.protocol.schema import Decoding, Prompt, Protocol, System
+from study.protocol.schema import Prompt, Protocol
+from study.protocol.systems import Decoding, System
 
 PROMPTS = (
     Prompt(id="exam", topic="study", text="I worry about my exam."),
@@ -125,7 +120,7 @@ def test_the_same_text_in_another_process(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from models.backends import open_backend\n"
         "from models.generation import write_response\n"
-        "from study.protocol.schema import Prompt, System\n"
+        "from study.protocol.schema import Prompt\nfrom study.protocol.systems import System\n"
         "system = System(id='one', title='One', backend='scripted')\n"
         "prompt = Prompt(id='night', topic='sleep', text='I cannot sleep.')\n"
         "print(write_response(system, open_backend(system, study_folder=Path()), prompt).text)\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.calls import retry_after
 from models.judge.running import RunSummary
 from models.judge.scripted_endpoint import FAULTS, ScriptedJudge, serving
+from models.judge.sending import retry_after
 from models.judge.session import open_session
 from study.errors import ModelError
 from study.store.verdicts import LedgerCall, Outcome, StoredVerdict, read_calls, read_verdicts

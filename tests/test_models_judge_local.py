@@ -15,7 +15,7 @@ from models.judge.rubrics import load_rubric
 from models.judge.session import open_session
 from protocols import shipped_protocols
 from study.protocol import load_protocol
-from study.protocol.schema import Judge
+from study.protocol.judge import Judge
 from study.store.responses import read_responses
 from study.store.verdicts import Outcome, read_calls, read_verdicts
 from tests.fixtures_judge import REPLIES, make_study
@@ -244,13 +244,13 @@ def test_the_demo_model_behind_serve_model_end_to_end(tmp_path: Path) -> None:
     import uvicorn
 
     from models.backends import open_backend
-    from models.serve_model import create_app
+    from models.serve_model import ServedModel, create_app
     from models.serving.sockets import listening_socket
-    from study.protocol.schema import System
+    from study.protocol.systems import System
 
     system = System(id="m", title="M", backend="transformers", model="shipped:demo-tuned")
     backend = open_backend(system, study_folder=tmp_path)
-    app = create_app(backend, model_name="m", queue_size=16, close_backend=True)
+    app = create_app([ServedModel("m", backend)], queue_size=16, close_backends=True)
     with listening_socket("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -29,7 +29,7 @@ from models.judge.session import JudgeSession, open_session
 from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError, StoreError
 from study.protocol import load_protocol
-from study.protocol.schema import Judge, JudgeSampling
+from study.protocol.judge import Judge, JudgeSampling
 from study.rehearsal import rehearse
 from study.store import tables
 from study.store.events import chain_faults

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.decoding import DecodingSettings
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
 from models.offline_export import (
     estimated_memory,
@@ -29,6 +31,9 @@ from models.offline_weights import (
 )
 from study.errors import ModelError
 
+MESSAGES = [
+    {"role": "user", "content": text} for text in ("I cannot sleep.", "Thank you.", "Why me?")
+]
 TEXTS = ["I cannot sleep at night.", "Thank you for writing. That sounds hard."]
 
 
@@ -79,7 +84,15 @@ def make_adapter(folder: Path, base: str, width: int = 64) -> Path:
         },
         folder / "adapter_model.safetensors",
     )
-    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": base}
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "target_modules": ["q_proj"],
+        "layers_to_transform": [0],
+        "r": 2,
+        "lora_alpha": 4,
+        "base_model_name_or_path": base,
+    }
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 
@@ -230,12 +243,18 @@ def test_the_licence_line_comes_from_the_card(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.offline_model
 @pytest.mark.timeout(600)
-def test_a_tiny_export_with_an_adapter_agrees_with_transformers(tmp_path: Path) -> None:
-    """Unquantized, so logits and greedy tokens must be those of transformers with the adapter."""
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unquantized, so logits, greedy tokens and greedy replies are those of transformers and PEFT."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    from models.backends.transformers_backend import TransformersBackend
     from models.offline_runtime import OfflineRuntime
+
+    asked = refuse_network(monkeypatch)
 
     folder = make_checkpoint(tmp_path / "tiny", num_hidden_layers=1)
     adapter = make_adapter(tmp_path / "adapter", "tiny")
@@ -265,8 +284,37 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(tmp_path: Path) 
         base = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
         model.load_state_dict(state, strict=False)
         expected = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
+    greedy = DecodingSettings(temperature=0, max_new_tokens=24)
     with OfflineRuntime(output) as runtime:
         found = runtime.token_logits(TOKENS)
+        replies = [runtime.generate([message], greedy).raw_text for message in MESSAGES]
     assert found == pytest.approx(expected, abs=1e-3)
     assert (found.argmax(1) == expected.argmax(1)).all()
     assert abs(base - expected).max() > 0.1
+
+    # PEFT runs the adapter beside the weights; the file has it merged into them.
+    with_peft = TransformersBackend(folder, adapter=adapter)
+    without = TransformersBackend(folder)
+    assert replies == [with_peft.generate([message], greedy).raw_text for message in MESSAGES]
+    assert replies != [without.generate([message], greedy).raw_text for message in MESSAGES]
+    assert all(replies)
+    assert asked == []
+
+
+def refuse_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """No name is looked up and no connection opened from here on; gives what was tried."""
+    asked: list[object] = []
+    connect = socket.socket.connect
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        asked.append((args, kwargs))
+        raise OSError("no network in this test")
+
+    def local_only(this: socket.socket, address: Any) -> None:
+        if this.family != socket.AF_UNIX:
+            refuse(address)
+        connect(this, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+    return asked

@@ -16,7 +16,7 @@ from models.backends import open_backend
 from models.backends.openai_backend import OpenAIBackend
 from models.decoding import DecodingSettings
 from study.errors import GenerationError, ModelError
-from study.protocol.schema import System
+from study.protocol.systems import System
 
 MESSAGES = [{"role": "user", "content": "I worry."}]
 

@@ -15,7 +15,7 @@ from models.backends import scripted_phrases as say
 from models.backends.scripted import ScriptedBackend, recognised_feelings, recognised_topic
 from models.decoding import DecodingSettings
 from study.errors import ModelError
-from study.protocol.schema import System
+from study.protocol.systems import System
 
 
 def reply(text: str, **decoding: object) -> str:

@@ -24,7 +24,7 @@ import uvicorn
 from models.backends.openai_backend import OpenAIBackend
 from models.backends.scripted import ScriptedBackend
 from models.decoding import DecodingSettings, Generated
-from models.serve_model import create_app, serve
+from models.serve_model import ServedModel, create_app, serve
 from models.serving.replies import StrippedStream
 from models.serving.sockets import listening_socket
 from study.errors import GenerationError, ModelError
@@ -69,7 +69,19 @@ class HeldBackend:
 @contextmanager
 def served(backend: Any, **options: Any) -> Iterator[str]:
     """A real server on loopback; gives the base address."""
-    app = create_app(backend, **({"model_name": "floor", "queue_size": 1} | options))
+    model = ServedModel(
+        options.get("model_name", "floor"),
+        backend,
+        options.get("defaults", DecodingSettings()),
+        options.get("system_prompt", ""),
+    )
+    with served_app(create_app([model], queue_size=options.get("queue_size", 1))) as address:
+        yield address
+
+
+@contextmanager
+def served_app(app: Any) -> Iterator[str]:
+    """A real server of an application on loopback; gives the base address."""
     with listening_socket("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -241,7 +253,7 @@ def test_a_client_that_leaves_the_queue_gives_its_place_back(stream: bool) -> No
         wait_until(lambda: raw(address, "GET", "/healthz")[2]["taken"] == 2)
         second.close()
         wait_until(lambda: raw(address, "GET", "/healthz")[2]["taken"] == 1)
-        # The reply in hand cannot be interrupted, so its place stays taken until it is written.
+        # A reply without any text yet cannot be interrupted, so its place stays taken until then.
         first.close()
         time.sleep(0.1)
         assert raw(address, "GET", "/healthz")[2]["taken"] == 1
@@ -320,11 +332,12 @@ def test_an_error_in_mid_stream_reaches_the_client() -> None:
 def test_what_cannot_be_honoured_is_refused(
     change: dict[str, Any], code: int, param: str | None
 ) -> None:
-    from models.serving.requests import RefusedRequest, read_request
+    from models.serving.requests import RefusedRequest, asked_model, read_request
 
     body = {"model": "floor", "messages": WORRY} | change
     with pytest.raises(RefusedRequest) as caught:
-        read_request(body, "floor", DecodingSettings(), "")
+        asked_model(body, ["floor"])
+        read_request(body, DecodingSettings(), "")
     assert (caught.value.status, caught.value.param) == (code, param)
 
 
@@ -346,13 +359,13 @@ def test_malformed_requests_get_a_status_and_not_a_crash() -> None:
 
 SERVE = """
 from models.backends.scripted import ScriptedBackend
-from models.serve_model import serve
+from models.serve_model import ServedModel, serve
 
 class Closing(ScriptedBackend):
     def close(self):
         print("closed", flush=True)
 
-serve(Closing(), model_name="floor", port=0, started=lambda at: print(at, flush=True))
+serve([ServedModel("floor", Closing())], port=0, started=lambda at: print(at, flush=True))
 print("returned", flush=True)
 """
 
@@ -382,17 +395,78 @@ def test_a_taken_or_impossible_port_is_named() -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(ModelError, match=rf"127\.0\.0\.1 port {port}: .*--port"):
-            serve(ScriptedBackend(), model_name="floor", port=port)
+            serve([ServedModel("floor", ScriptedBackend())], port=port)
     with pytest.raises(ModelError, match=r"Cannot listen"):
-        serve(ScriptedBackend(), model_name="floor", port=70_000)
+        serve([ServedModel("floor", ScriptedBackend())], port=70_000)
 
 
 def test_the_application_closes_the_backend_only_where_told() -> None:
     for close in (False, True):
         backend = HeldBackend()
-        with served(backend, close_backend=close):
+        app = create_app([ServedModel("floor", backend)], close_backends=close)
+        with served_app(app):
             assert not backend.closed
         assert backend.closed is close
+
+
+@dataclass
+class EndlessBackend(HeldBackend):
+    """Writes a word every few milliseconds until its reader is gone."""
+
+    words: int = 0
+
+    def generate(
+        self,
+        messages: Sequence[Any],
+        settings: DecodingSettings,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        assert on_text is not None
+        for _ in range(4000):
+            on_text("word ")
+            self.words += 1
+            time.sleep(0.005)
+        raise AssertionError("nobody stopped it within 20 s")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_away_stops_a_begun_reply(stream: bool) -> None:
+    """Oracle: the count of words stands still once the place is free again."""
+    backend = EndlessBackend()
+    with served(backend) as address:
+        host, port = address.removeprefix("http://").removesuffix("/v1").split(":")
+        body = json.dumps({"model": "floor", "messages": WORRY, "stream": stream}).encode()
+        with socket.create_connection((host, int(port))) as line:
+            head = (
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            line.sendall(head.encode() + body)
+            wait_until(lambda: backend.words > 5)
+        wait_until(lambda: raw(address, "GET", "/healthz")[2]["taken"] == 0)
+        written = backend.words
+        time.sleep(0.1)
+        assert backend.words == written < 3000
+
+
+def test_several_systems_at_one_address_each_with_its_own_settings() -> None:
+    """Oracle: the backend asked directly with each system's own seed."""
+    models = [
+        ServedModel(name, ScriptedBackend(), DecodingSettings(seed=seed, temperature=2.0))
+        for name, seed in (("m-1", 3), ("m-2", 8))
+    ]
+    with served_app(create_app(models)) as address, official(address) as client:
+        assert [model.id for model in client.models.list()] == ["m-1", "m-2"]
+        for model in models:
+            reply = client.chat.completions.create(model=model.name, messages=WORRY)  # type: ignore[arg-type]
+            direct = ScriptedBackend().generate(WORRY, model.defaults)
+            assert reply.choices[0].message.content == direct.text
+            assert reply.system_fingerprint is not None
+        entry = raw(address, "GET", "/v1/models/m-2")[2]
+        assert entry["provenance"]["scripted"] is True
+        with pytest.raises(openai.NotFoundError, match="'m-3' is not served here"):
+            client.chat.completions.create(model="m-3", messages=WORRY)  # type: ignore[arg-type]
 
 
 def test_streamed_pieces_are_the_stripped_text() -> None:

@@ -76,7 +76,11 @@ def test_a_study_from_protocol_to_verify(here: Path, capsys: pytest.CaptureFixtu
     raters = json.loads(capsys.readouterr().out)["raters"]
     assert all(re.fullmatch(r"http://127\.0\.0\.1:8501/j/[\w-]{27}", r["link"]) for r in raters)
     ok("rehearse", "--seed", "1", "--json")
-    assert json.loads(capsys.readouterr().out) == {"simulated_raters": 2, "answers": 24}
+    assert json.loads(capsys.readouterr().out) == {
+        "simulated_raters": 2,
+        "answers": 24,
+        "screened_out": 0,
+    }
     ok("withdraw", raters[0]["code"].lower(), "--yes")
     ok("verify", "--json")
     found = json.loads(capsys.readouterr().out.partition("them too.\n")[2])
@@ -180,6 +184,11 @@ MISTAKES = {
     "no such folder": (["export", "-o", "no/such/x.csv"], "no/such/x.csv cannot be"),
     "no such option": (["check", "--nonsense"], "No such option"),
     "no such command": (["nonsense"], "No such command"),
+    "no file for labels": (["export", "--format", "sav"], "needs a file whose name ends in .sav"),
+    "labels of a codebook": (
+        ["export", "--what", "codebook", "--format", "sav", "-o", "c.sav"],
+        "The format sav is for the ratings; found --what codebook",
+    ),
     "no such format": (["export", "--format", "xls"], "is not one of"),
     "not a number": (["enrol", "--group", "student", "-n", "many"], "not a valid integer"),
 }
@@ -221,6 +230,10 @@ def test_a_missing_response_refuses_the_lock_as_a_finding(
     ok("init", "s", "--protocol", "small.yaml")
     assert run(["lock"]) == 1
     assert "evenhand generate" in capsys.readouterr().err
+    for command in (["rehearse", "-n", "2"], ["generate", "--cluster", "nowhere"]):
+        assert run(command) == 2
+        # One sentence, and no bar that would go to nowhere above it.
+        assert len(capsys.readouterr().err.strip().splitlines()[1:]) == 1
 
 
 def test_tampering_is_a_finding(locked_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,18 @@ def test_the_printed_json_holds_rs_number(
     assert result["estimate"] == pytest.approx(oracle, abs=tolerance)
 
 
+def test_light_and_omega_have_bootstrap_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    """Oracle: the methods' names; an interval that holds its estimate."""
+    light = analysed(capsys, "agreement", str(STATS / "A_missing.csv"), "--points", "1-5")
+    omega = analysed(capsys, "reliability", str(STATS / "scale.csv"), "--points", "1-5")
+    for result, method in (
+        (light["light_kappa"], "percentile cluster bootstrap of items, 1000 replicates"),
+        (omega["omega_minres"], "percentile bootstrap of people, 1000 replicates"),
+    ):
+        assert result["ci_low"] < result["estimate"] < result["ci_high"]
+        assert result["ci_method"] == method
+
+
 def test_mixed_gives_clmm_and_lmer_of_r(capsys: pytest.CaptureFixture[str]) -> None:
     """Oracle: mixed.out, clmm modelEAI 0.69971468 and lmer modelEAI 0.39945971."""
     file = str(STATS / "long_missing.csv")
@@ -142,3 +154,76 @@ def test_a_missing_package_is_a_sentence_that_names_the_remedy(
     message = capsys.readouterr().err
     assert 'pip install "evenhand[all]"' in message
     assert "'pandas'" in message
+
+
+def _labels(tmp_path: Path, rows: str) -> str:
+    file = tmp_path / "labels.csv"
+    file.write_text(rows, encoding="utf-8")
+    return str(file)
+
+
+LABELS = """item,reference,anna,ben
+1,joy,joy,joy
+2,fear,fear,joy
+3,anger,anger,anger
+4,joy,joy,
+5,fear,joy,fear
+6,anger,anger,anger
+"""
+
+
+def test_emotion_scores_annotators_against_the_reference_and_each_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: anna by hand; joy 2 of 3 given and 2 of 2 had; kappa of 5 units with scikit-learn."""
+    from sklearn.metrics import cohen_kappa_score
+
+    assert run(["analyse", "emotion", _labels(tmp_path, LABELS), "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    assert [b["title"] for b in blocks] == [
+        "anna against the reference", "ben against the reference", "Agreement between annotators"
+    ]  # fmt: skip
+    anna = {(r["statistic"], r["details"].get("class")): r for r in blocks[0]["results"]}
+    assert anna["accuracy", None]["estimate"] == pytest.approx(5 / 6)
+    assert anna["precision", "joy"]["estimate"] == pytest.approx(2 / 3)
+    assert anna["recall", "joy"]["estimate"] == 1.0
+    assert anna["f1", "joy"]["estimate"] == pytest.approx(4 / 5)
+    assert anna["macro_f1", None]["estimate"] == pytest.approx((4 / 5 + 2 / 3 + 1) / 3)
+    assert blocks[0]["labels"] == ["anger", "fear", "joy"]
+    assert blocks[0]["confusion"] == [[2, 0, 0], [0, 1, 1], [0, 0, 2]]
+    kappa = blocks[2]["results"][0]
+    both = (["joy", "fear", "anger", "joy", "anger"], ["joy", "joy", "anger", "fear", "anger"])
+    assert (kappa["statistic"], kappa["n"], kappa["n_missing"]) == ("cohen_kappa", 5, 1)
+    assert kappa["estimate"] == pytest.approx(cohen_kappa_score(*both))
+
+
+def test_emotion_without_a_reference_scores_the_later_annotator(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: the pairs of three annotators, and the printed table's heading."""
+    rows = "id,a,b,c\n1,joy,joy,fear\n2,fear,fear,fear\n3,joy,fear,joy\n"
+    assert run(["analyse", "emotion", _labels(tmp_path, rows)]) == 0
+    printed = capsys.readouterr().out
+    for title in ("b against a", "c against a", "c against b", "cohen_kappa a b", "f1 joy"):
+        assert title in printed
+    assert "id against" not in printed
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ("item,anna\n1,joy\n2,fear\n", [], "expected at least two with labels"),
+        ("a,b\njoy,joy\njoy,joy\n", [], "One label is named or found (joy)"),
+        ("a,b\njoy,fear\njoy,joy\n", ["--labels", "joy,anger"], "'fear' in row 1 is not a class"),
+        ("a,b\njoy,fear\n", ["--reference", "gold"], "gold"),
+    ],
+)
+def test_unusable_label_files_get_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    rows: str,
+    options: list[str],
+    message: str,
+) -> None:
+    assert run(["analyse", "emotion", _labels(tmp_path, rows), *options]) == 2
+    assert message in capsys.readouterr().err

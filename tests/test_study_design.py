@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols import shipped_protocols
-from study.design import Allocation, Condition, allocate, williams_square, workload
+from study.design import Allocation, allocate, sets_of_systems, williams_square, workload
 from study.protocol import Protocol, load_protocol, parse_protocol
 from tests.fixtures_study import SMALL
 
@@ -56,14 +56,19 @@ def _worst_imbalance(allocation: Allocation, systems: list[str]) -> int:
     for row in allocation.rows:
         seen = dict.fromkeys(systems, 0)
         for condition in row:
-            seen[condition.system] += 1
+            for system in condition.systems:
+                seen[system] += 1
             worst = max(worst, max(seen.values()) - min(seen.values()))
     return worst
 
 
 def _is_complete(allocation: Allocation, protocol: Protocol) -> bool:
-    every = {Condition(p.id, s.id) for p in protocol.prompts for s in protocol.systems}
-    return all(set(row) == every and len(row) == len(every) for row in allocation.rows)
+    sets = sets_of_systems(protocol.design.shows, [s.id for s in protocol.systems])
+    every = {(p.id, frozenset(shown)) for p in protocol.prompts for shown in sets}
+    return all(
+        {(c.prompt, frozenset(c.systems)) for c in row} == every and len(row) == len(every)
+        for row in allocation.rows
+    )
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -85,7 +90,7 @@ def test_balance_holds_for_any_size_and_seed(prompts: int, systems: int, seed: i
     assert _worst_imbalance(allocation, names) <= 1
     assert _is_complete(allocation, protocol)
     # Raters in a row start with each system in turn.
-    first = [row[0].system for row in allocation.rows]
+    first = [row[0].systems[0] for row in allocation.rows]
     assert all(len(set(first[i : i + systems])) == systems for i in range(0, len(first), systems))
     # A full cycle keeps Williams' balance, whatever the order of its rows.
     for position in range(len(allocation.rows[0])):
@@ -129,7 +134,7 @@ def test_workload_of_the_eai_study() -> None:
     """20 responses and 160 answers a rater, as published: 36 raters give 5,760."""
     protocol = load_protocol(shipped_protocols()["eai-2025"])
     load = workload(protocol)
-    assert (load.responses, load.answers) == (20, 160)
+    assert (load.pages, load.answers) == (20, 160)
     assert 36 * load.answers == 5760
     # By hand: 2 x prompt words + 0.75 x 96 tokens x 20 responses, at 220 a minute, + 160 x 6 s.
     words = 2 * sum(len(p.text.split()) for p in protocol.prompts) + 0.75 * 96 * 20

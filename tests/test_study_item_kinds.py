@@ -11,7 +11,7 @@ import pytest
 from study import export
 from study.cli.report_input import report_data
 from study.entities import MissingReason
-from study.errors import ProtocolError, RatingError, StoreError
+from study.errors import ProtocolError, RatingError
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
 from study.store.audit import study_faults
@@ -139,16 +139,20 @@ def test_withdrawing_erases_the_text(study: Study) -> None:
     assert study_faults(study) == []
 
 
-def test_the_report_takes_scales_only_turns_reversed_ones_round_and_says_so(study: Study) -> None:
+def test_the_report_takes_numbers_and_options_turns_reversed_ones_round_and_says_so(
+    study: Study,
+) -> None:
     rated(study)
     data = report_data(study)
-    assert [item.id for item in data.items] == ["warm", "muddled", "tone"]
+    scales, sliders = ["warm", "muddled", "tone"], ["felt-heard", "felt-safe", "felt-free"]
+    assert [item.id for item in data.items] == scales + sliders
+    assert [item.id for item in data.choices] == ["advice", "kind-of-help"]
     muddled = data.ratings[data.ratings["item"] == "muddled"]["value"].dropna()
     assert muddled.tolist() == [6.0]  # 8 - 2
     item = data.items[1]
     assert item.label == "Muddled (reversed)"
     assert item.points[0] == (1, "Very much") and item.points[-1] == (7, "Not at all")
-    for said in ("Advice", "Remark", "Heard", "in the export", "turned round"):
+    for said in ("Remark", "in the export", "turned round"):
         assert said in data.summary
 
 
@@ -187,16 +191,3 @@ def test_fields_that_a_kind_lacks_or_cannot_use(
     file.write_text(text.replace(old, new))
     with pytest.raises(ProtocolError, match=said):
         load_protocol(file)
-
-
-def test_a_study_without_scales_has_no_report_and_is_told_where_its_data_are(
-    tmp_path: Path,
-) -> None:
-    file = every_kind_protocol(tmp_path)
-    text = file.read_text()
-    start, end = text.index("  - id: every-kind"), text.index("  - id: places")
-    file.write_text(text[:start] + text[end:])
-    made = create_study(tmp_path / "study", file)
-    with pytest.raises(StoreError, match="evenhand export"):
-        report_data(made)
-    made.close()

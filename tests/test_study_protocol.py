@@ -90,7 +90,9 @@ def test_resolved_includes_mean_the_same_and_need_no_other_file(name: str) -> No
         ("summary: Two", "\tsummary: Two", "\tsummary", "YAML", "cannot start any token"),
         ("summary: Two", "summary: [Two", "primary", "YAML", "Check indentation"),
         ("design: {seed: 3}", "design: 3", "design: 3", "design", "found 3, expected"),
+        ("practice: {", "practice: null\n  old: {", "practice: null", "instructions.practice", "an example"),
         ("groups:\n", "groups: x\ngroup:\n", "groups: x", "groups", "found 'x', expected"),
+        ("title: A small", "title:\nold: A small", "title:", "title", "the field is empty; expected text"),
         (
             "against: quokka}",
             "against: quokka}\n  top_points: 5",

@@ -20,6 +20,8 @@ NEW = (
     "counselbench-style",
     "emosapp-professionals",
     "emosapp-students",
+    "nile-emotion-annotation",
+    "pairwise-esconv",
     "pets",
     "sus",
     "umux-lite",
@@ -28,15 +30,15 @@ NEW = (
 
 @pytest.mark.parametrize("name", NEW)
 def test_a_simulated_rater_of_each_group_completes_it(name: str, memory_folder: Path) -> None:
-    """Oracle: raters x prompts x systems x items answers, each a row with a value or a reason."""
+    """Oracle: raters x prompts x systems (or pairs of the two) x items answers, each a row."""
     study = create_study(memory_folder / "study", shipped_protocols()[name])
     answer_everything(study)
     lock_study(study)
     protocol = study.protocol
     for group in protocol.groups:
         enrol(study, group.id, 2)
-    responses = len(protocol.prompts) * len(protocol.systems)
-    answers = 2 * len(protocol.groups) * responses * len(protocol.items)
+    shown = 1 if protocol.design.shows == "pair" else len(protocol.systems)
+    answers = 2 * len(protocol.groups) * len(protocol.prompts) * shown * len(protocol.items)
     assert rehearse(study, 3).answers == answers
     rows = rating_rows(study)
     assert len(rows) == answers
@@ -65,6 +67,24 @@ def test_pets_has_ten_sliders_in_random_order_and_says_that_the_wording_is_ours(
     assert (len(instrument.items), instrument.order, instrument.wording) == (10, "random", "own")
     assert {item.kind for item in instrument.items} == {"slider"}
     assert len({item.measures for item in instrument.items}) == 2
+
+
+def test_pairs_in_the_form_of_esconv_have_its_five_criteria_in_our_words() -> None:
+    (instrument,) = load_protocol(shipped_protocols()["pairwise-esconv"]).instruments
+    labels = [item.label.lower() for item in instrument.items]
+    assert labels == ["fluency", "identification", "comforting", "suggestion", "overall"]
+    assert {item.kind for item in instrument.items} == {"pairwise"}
+    assert instrument.wording == "own"
+
+
+def test_emotions_of_replies_are_those_of_the_nile_study_for_two_annotators() -> None:
+    protocol = load_protocol(shipped_protocols()["nile-emotion-annotation"])
+    (item,) = protocol.items
+    assert [option.label for option in item.options] == [
+        "Happy", "Sad", "Anxious", "Angry", "Neutral",
+    ]  # fmt: skip
+    assert sum(group.planned for group in protocol.groups) == 2
+    assert (len(protocol.systems), protocol.analysis.primary) == (1, None)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,11 @@ class TestSchema:
                 found = connection.execute(text("SELECT * FROM rating ORDER BY id")).mappings()
                 kept = [tuple(row[name] for name in RATING_COLUMNS) for row in found]
             assert kept == [("kind", 4, None, None, None), ("clear", None, "skipped", None, None)]
+            with engine.connect() as connection:
+                assert connection.execute(select(tables.assignment.c.response_id)).all() == [("x",)]
+            with engine.begin() as connection, pytest.raises(IntegrityError):
+                # References are followed after the copy of the table as before it.
+                connection.execute(delete(tables.assignment))
             self._exactly_one_of_three(engine)
         finally:
             engine.dispose()

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,6 +34,20 @@ class Traffic:
     bundles: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
     responses: list[Response] = field(default_factory=list)
+    # (time in seconds, name, data) of the server-sent events of each page that was listened to.
+    events: dict[Page, list[tuple[float, str, str]]] = field(default_factory=dict)
+
+    def listen_to_events(self, page: Page) -> None:
+        """Record a page's server-sent events with the browser's own times."""
+        own = self.events.setdefault(page, [])
+
+        def took(message: dict[str, Any]) -> None:
+            own.append((message["timestamp"], message["eventName"], message["data"]))
+            self.parts.append(("server-sent event", message["data"].encode()))
+
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on("Network.eventSourceMessageReceived", took)
 
     def listen(self, context: BrowserContext) -> None:
         context.on("page", self._listen_to_page)
@@ -58,7 +72,8 @@ class Traffic:
             self.parts.append((f"headers of {response.url}", headers.encode()))
             if urlsplit(response.url).path.startswith("/static/"):
                 self.bundles.add(response.url)
-            elif response.status not in (303, 304):
+            # An event stream has no end; its events are recorded as they come.
+            elif response.status not in (303, 304) and "event-stream" not in headers:
                 self.parts.append((f"body of {response.url}", response.body()))
 
     def read_state(self, page: Page) -> None:

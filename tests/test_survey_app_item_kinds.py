@@ -65,6 +65,8 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     server: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
     """Oracle: what was tapped is in the database; what was not touched was asked for by name."""
+    from playwright.sync_api import expect
+
     rater = ready(server)
     tablet = open_tablet(server.link(rater))
     page = tablet.page
@@ -100,14 +102,12 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     tap_slider(tablet, "feel heard", 0.0)
     tap_slider(tablet, "feel safe", 0.5)
     tap_slider(tablet, "feel free", 1.0)
-    page.wait_for_timeout(400)
-    assert page.locator(".evenhand-untouched").count() == 0
+    expect(page.locator(".evenhand-untouched")).to_have_count(0)
     assert page.locator(".evenhand-open:visible").count() == 0
     # A reload keeps the draft, free text and sliders included.
     page.reload()
     page.locator("[data-testid=stSlider]").nth(2).wait_for()
-    page.wait_for_timeout(400)
-    assert page.locator(".evenhand-untouched").count() == 0
+    expect(page.locator(".evenhand-untouched")).to_have_count(0)
     page.get_by_role("button", name="Save and continue").tap()
     page.get_by_text("Saved: 1 of 4").wait_for()
     found = answered(server)
@@ -123,7 +123,7 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
         "felt-free": 100,
     }
     assert rating_faults(server.study) == []
-    assert page.locator(".evenhand-untouched").count() == 3
+    expect(page.locator(".evenhand-untouched")).to_have_count(3)
 
 
 def test_a_slider_by_keyboard_never_falls_back_to_untouched(

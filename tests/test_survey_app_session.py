@@ -19,6 +19,7 @@ import pytest
 from study.entities import Rater, RaterStatus
 from study.store.raters import find_by_code, withdraw
 from study.store.ratings import rating_faults, read_assignments, read_ratings
+from tests.fixtures_chat import Line
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
@@ -292,6 +293,8 @@ def test_kill_minus_nine_right_after_saved_loses_nothing_and_the_page_goes_on(
     screen(tablet, "10-no-connection")
     server.start()
     tablet.page.locator(".evenhand-offline:empty").wait_for(state="attached")
+    # The kill may have come between the heading and the questions of the second response.
+    tablet.page.locator("[role=radio][aria-checked=true]").first.wait_for(state="detached")
     # The first tap after the restart, without a reload: the new server has not drawn this page.
     tablet.answer(points(2))
     tablet.save()
@@ -313,6 +316,36 @@ def test_answers_given_before_a_cut_are_saved_by_the_first_tap_after_it(
     tablet.save()
     tablet.wait_for_saved(1)
     assert saved_answers(server, rater) == {1: points(4)}
+
+
+@pytest.mark.slow
+def test_a_network_cut_of_thirty_seconds_in_the_middle_of_a_page(
+    survey_server: SurveyServer, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """Oracle: what was tapped before the cut is chosen after it, and in the database once."""
+    server = survey_server
+    rater, line = server.new_rater(rating=True), Line(server.port)
+    tablet = open_tablet(server.link(rater).replace(f":{server.port}/", f":{line.port}/"))
+    given = points(2)
+    tablet.wait_for_response(1)
+    for item, point in zip(tablet.items()[:5], given, strict=False):
+        item.get_by_role("radio").nth(point - 1).tap()
+    line.cut()
+    tablet.page.locator(".evenhand-offline", has_text="No connection").wait_for()
+    tablet.page.wait_for_timeout(30_000)
+    line.mend()
+    tablet.page.locator(".evenhand-offline:empty").wait_for(state="attached")
+    items = tablet.items()
+    for item, point in zip(items[:5], given, strict=False):
+        chosen = item.get_by_role("radio").nth(point - 1)
+        assert chosen.get_attribute("aria-checked") == "true"
+    for item, point in zip(items[5:], given[5:], strict=True):
+        item.get_by_role("radio").nth(point - 1).tap()
+    tablet.save()
+    tablet.wait_for_saved(1)
+    assert saved_answers(server, rater) == {1: given}
+    assert rating_faults(server.study) == []
+    line.cut()
 
 
 def test_ctrl_c_stops_the_server_quietly_while_a_page_is_open(

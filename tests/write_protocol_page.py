@@ -98,6 +98,8 @@ def _form(spec: dict[str, Any]) -> str:
         return " or ".join(f"`{value}`" for value in spec["enum"])
     if "const" in spec:
         return f"`{spec['const']}`"
+    if {"type": "object"}.items() <= spec.get("anyOf", [{}])[-1].items():
+        return f"{_form(spec['anyOf'][0])}, or one for each language"
     if "anyOf" in spec:
         return " or ".join(_form(part) for part in spec["anyOf"] if part.get("type") != "null")
     if spec.get("type") == "array":

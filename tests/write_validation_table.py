@@ -11,9 +11,10 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Write the page from the two test modules that hold oracles."""
+    """Write the page from the test modules that hold oracles."""
     text = load("test_analysis_oracles").validation_table()
     text += "\n" + load("test_analysis_models_of_ratings").validation_chapter()
+    text += "\n" + load("test_analysis_profile_intervals").validation_chapter()
     (HERE.parent / "docs" / "validation.md").write_text(text, encoding="utf-8")
 
 

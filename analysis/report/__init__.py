@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analysis.report.blocks import Document
 from analysis.report.context import ReportContext
-from analysis.report.sections import SECTIONS
+from analysis.report.sections import OF_NUMBERS, SECTIONS
 from analysis.report.sections.methods import opening_paragraphs, subtitle
 from analysis.report.shaping import shape_ratings
 from analysis.report_data import ReportData
@@ -64,7 +64,8 @@ def build_report(
             f"the report has no section {strangers[0]!r}; choose from {', '.join(known)}"
         )
     context = ReportContext(data, shape_ratings(data))
-    made = tuple(make(context) for key, make in SECTIONS if key in wanted)
+    without = frozenset() if data.items else OF_NUMBERS
+    made = tuple(make(context) for key, make in SECTIONS if key in wanted and key not in without)
     made = tuple(section for section in made if section.blocks)
     return Document(
         title=data.title,

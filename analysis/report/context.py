@@ -48,7 +48,11 @@ class ReportContext:
     @cached_property
     def rater_totals(self) -> tuple[RaterTotal, ...]:
         """Total of each rater for each system, or why there is none."""
-        return rater_totals(self.data.ratings) if len(self.data.ratings) else ()
+        items, places = self.data.items, self.shaped.total_places
+        ratings = self.data.ratings
+        if len(places) < len(items):
+            ratings = ratings[ratings["item"].isin([items[i].id for i in places])]
+        return rater_totals(ratings) if len(ratings) else ()
 
     @cached_property
     def totals(self) -> FloatArray:
@@ -82,9 +86,11 @@ class ReportContext:
 
     @cached_property
     def scales(self) -> tuple[tuple[tuple[tuple[int, str], ...], tuple[int, ...]], ...]:
-        """Each different scale with the places of the items that are answered on it."""
+        """Each different scale of points with the places of the items that are answered on it."""
         found: dict[tuple[tuple[int, str], ...], list[int]] = {}
         for place, item in enumerate(self.data.items):
+            if item.kind != "points":
+                continue
             found.setdefault(item.points, []).append(place)
         return tuple((points, tuple(places)) for points, places in found.items())
 
@@ -96,6 +102,11 @@ class ReportContext:
         answers = table.set_index("rater")[demographic]
         found = [answers[r] for r in self.shaped.rater_ids]
         return ["" if _blank(a) else str(a) for a in found]
+
+    @cached_property
+    def numeric_places(self) -> tuple[int, ...]:
+        """Places of the items that are answered with any number between two ends."""
+        return tuple(i for i, item in enumerate(self.data.items) if item.kind == "numeric")
 
     def item_matrix(self, item: int, raters: BoolArray) -> FloatArray:
         """Ratings of one item, responses by raters."""

@@ -223,6 +223,70 @@ def draw_agreement_matrix(kappas: np.ma.MaskedArray[Any, Any], names: Sequence[s
     return drawing
 
 
+def draw_confusion(
+    counts: NDArray[np.int64], points: Sequence[str], sides: tuple[str, str]
+) -> Drawing:
+    """Cross-table of two ratings in greys by share of the row; every cell carries its percentage.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (points, points)
+        A row without any rating is left blank and says so.
+    points : sequence of str
+    sides : tuple of str
+        What stands at the rows and at the columns.
+    """
+    n = len(points)
+    drawing = new_drawing(2.6 + 0.72 * n, 1.9 + 0.46 * n)
+    axes = drawing.subplots()
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = np.ma.masked_where(
+        np.broadcast_to(sums == 0, counts.shape), counts / np.maximum(sums, 1)
+    )
+    image = _shade(axes, shares)
+    axes.set_xticks(range(n), list(points), rotation=35, ha="right", fontsize=8)
+    axes.set_yticks(range(n), list(points), fontsize=8)
+    axes.set_ylabel(sides[0])
+    axes.set_xlabel(sides[1])
+    for i, j in np.ndindex(n, n):
+        known = bool(sums[i, 0])
+        ink = "white" if known and float(shares[i, j]) > 0.55 else "black"
+        text = f"{100 * float(shares[i, j]):.0f}" if known else "–"
+        axes.text(
+            j, i, text, ha="center", va="center", fontsize=8, color=ink,
+            fontweight="bold" if i == j else "normal",
+        )  # fmt: skip
+    bar = drawing.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("Share of the row")
+    return drawing
+
+
+def draw_correlations(correlations: NDArray[np.float64], items: Sequence[str]) -> Drawing:
+    """Lower half of a correlation matrix in greys by size; every cell carries its number.
+
+    A negative correlation has a hatch, so that it cannot be taken for a positive one.
+    """
+    n = len(items)
+    drawing = new_drawing(2.9 + 0.52 * n, 1.6 + 0.42 * n)
+    axes = drawing.subplots()
+    hidden = np.triu(np.ones((n, n), dtype=bool))
+    image = _shade(axes, np.ma.masked_where(hidden, np.abs(correlations)))
+    axes.set_xticks(range(n - 1), [item.split()[0] for item in items[:-1]], fontsize=8)
+    axes.set_yticks(range(n), list(items), fontsize=8)
+    for i in range(n):
+        for j in range(i):
+            value = float(correlations[i, j])
+            if value < 0:
+                axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, facecolor="none",
+                                  edgecolor="black", hatch="////", linewidth=0.0)  # fmt: skip
+            ink = "white" if abs(value) > 0.55 else "black"
+            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color=ink)
+    bar = drawing.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("Size of the correlation")
+    return drawing
+
+
 def _shade(axes: Axes, shares: np.ma.MaskedArray[Any, Any]) -> Any:
     """Grey cells from 0 (white) to 1 (black), drawn as shapes: an image would be a hidden file."""
     import matplotlib as mpl

@@ -124,7 +124,7 @@ def judged_scales(context: ReportContext, judge: ReportJudge) -> list[JudgedScal
     found: dict[tuple[str, tuple[float, ...]], list[tuple[int, str, str]]] = {}
     for criterion in judge.criteria:
         place = items.get(criterion.id)
-        if place is None or not criterion.points:
+        if place is None or context.data.items[place].kind != "points" or not criterion.points:
             continue
         points = tuple(float(p) for p in context.points(context.data.items[place]))
         if points == criterion.points:

@@ -30,6 +30,11 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if value >= 10_000 else str(value)
 
 
+def counted(value: int, noun: str) -> str:
+    """A whole number and what it counts: ``1 prompt``, ``2 prompts``."""
+    return f"{count(value)} {noun if value == 1 else noun + 's'}"
+
+
 def percent(part: int, whole: int, digits: int = 2) -> str:
     """``part`` of ``whole`` in percent; a dash when there is no whole."""
     return number(100 * part / whole, digits) if whole else "–"

@@ -73,6 +73,24 @@ class ShapedRatings:
         """Which answers the design asked for."""
         return np.asarray(self.reason >= 0)
 
+    @cached_property
+    def with_ratings(self) -> BoolArray:
+        """Which raters gave at least one rating; the others have only missing ones."""
+        return np.asarray(~np.isnan(self.values).all(axis=(1, 2, 3)))
+
+    @cached_property
+    def with_answers(self) -> BoolArray:
+        """Which raters gave at least one answer of any kind."""
+        data, given = self.data, set()
+        for table in (
+            data.ratings, data.choice_ratings, data.comparisons, data.rankings, data.spans,
+        ):  # fmt: skip
+            if "rater" not in table:
+                continue
+            there = table["missing_reason"].fillna("") == "" if "missing_reason" in table else ...
+            given |= set(table["rater"] if there is ... else table.loc[there, "rater"])
+        return np.array([rater in given for rater in self.rater_ids], dtype=bool)
+
     def in_group(self, group: str | None) -> BoolArray:
         """Which raters belong to a group; all of them for None."""
         if group is None:
@@ -93,11 +111,22 @@ class ShapedRatings:
         return np.asarray(np.divide(sums, n, out=np.full(sums.shape, np.nan), where=n > 0))
 
     @cached_property
+    def total_places(self) -> tuple[int, ...]:
+        """Items that a total adds: those on points, or the numeric ones when there are no others.
+
+        A slider from 0 to 100 beside a scale of five points would make the total its own.
+        """
+        items = self.data.items
+        on_points = tuple(i for i, item in enumerate(items) if item.kind == "points")
+        return on_points or tuple(range(len(items)))
+
+    @cached_property
     def total_range(self) -> tuple[float, float]:
         """Lowest and highest total that a complete rater can give."""
         prompts = len(self.prompt_ids)
-        low = sum(item.points[0][0] for item in self.data.items) * prompts
-        high = sum(item.points[-1][0] for item in self.data.items) * prompts
+        items = [self.data.items[i] for i in self.total_places]
+        low = sum(item.points[0][0] for item in items) * prompts
+        high = sum(item.points[-1][0] for item in items) * prompts
         return low, high
 
     def answers(
@@ -129,6 +158,8 @@ def shape_ratings(data: ReportData) -> ShapedRatings:
     table = data.ratings
     rater_ids = tuple(dict.fromkeys(data.raters["rater"].astype(str)))
     rated = set(table["rater"].unique())
+    for other in (data.choice_ratings, data.comparisons, data.rankings, data.spans):
+        rated |= set(other["rater"].unique()) if "rater" in other else set()
     rater_ids = tuple(r for r in rater_ids if r in rated)
     prompt_ids = tuple(dict.fromkeys(data.responses["prompt"].astype(str)))
     if not prompt_ids:

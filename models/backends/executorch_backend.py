@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from models.backends.interface import Message
 from models.backends.model_files import (
     INSTALL_COMMAND,
     library_versions,
-    sha256_of_file,
-    sha256_of_folder,
+    sha256_of_pte,
 )
+from models.backends.peak_memory import peak_memory_bytes
 from models.decoding import DecodingSettings, Generated
 from study.errors import ModelError
 
@@ -37,15 +38,8 @@ class ExecutorchBackend:
         from models.offline_runtime import OfflineRuntime
 
         self._pte = pte
-        tokenizer = {
-            name: digest
-            for name, digest in sha256_of_folder(tokenizer_folder).items()
-            if Path(name).suffix in {".json", ".jinja", ".txt", ".model"}
-        }
-        self._model_sha256 = sha256_of_file(pte)
-        self._files = {pte.name: self._model_sha256} | {
-            f"{tokenizer_folder.name}/{name}": digest for name, digest in tokenizer.items()
-        }
+        self._files = sha256_of_pte(pte, tokenizer_folder)
+        self._model_sha256 = self._files[pte.name]
         self._runtime = OfflineRuntime(pte, tokenizer_folder)
 
     def provenance(self) -> dict[str, Any]:
@@ -71,7 +65,7 @@ class ExecutorchBackend:
         reply: Generated = self._runtime.generate(
             [dict(message) for message in messages], settings, on_text=on_text
         )
-        return reply
+        return replace(reply, peak_memory_bytes=peak_memory_bytes(self._runtime.worker_pid))
 
     def close(self) -> None:
         """End the runtime's process."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.shipped import FOLDER as SHIPPED_FOLDER
 from study.errors import ModelError
-from study.protocol.schema import System
+from study.protocol.systems import Dialogue, System
 
 SHIPPED_PREFIX = "shipped:"
 INSTALL_COMMAND = 'pip install "evenhand[models]"'
@@ -117,6 +117,26 @@ def locate_checkpoint(system: System, study_folder: Path) -> Path:
     return path
 
 
+def locate_adapter(system: System, study_folder: Path) -> Path | None:
+    """The system's LoRA adapter folder, or None where it declares none.
+
+    Raises
+    ------
+    ModelError
+        When the declared folder is not there.
+    """
+    if not system.adapter:
+        return None
+    path = resolve_path(system.adapter, study_folder)
+    if not (path / "adapter_config.json").is_file():
+        raise ModelError(
+            f"System {system.id!r}: there is no LoRA adapter at {path}; expected a folder with "
+            f"adapter_config.json and adapter_model.safetensors. Put it there or correct 'adapter' "
+            f"in the protocol."
+        )
+    return path
+
+
 def _declared_path(system: System, study_folder: Path) -> Path:
     if not system.model:
         raise ModelError(
@@ -151,6 +171,52 @@ def sha256_of_hashes(hashes: dict[str, str]) -> str:
     """One SHA-256 for a set of files: over the sorted lines ``hash  name``."""
     lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def sha256_of_pte(pte: Path, tokenizer_folder: Path) -> dict[str, str]:
+    """SHA-256 of a ``.pte`` file and of its tokenizer's files, by name."""
+    tokenizer = {
+        name: digest
+        for name, digest in sha256_of_folder(tokenizer_folder).items()
+        if Path(name).suffix in {".json", ".jinja", ".txt", ".model"}
+    }
+    return {pte.name: sha256_of_file(pte)} | {
+        f"{tokenizer_folder.name}/{name}": digest for name, digest in tokenizer.items()
+    }
+
+
+def sha256_of_adapter(adapter: Path) -> dict[str, str]:
+    """SHA-256 of an adapter's two files, by folder and name."""
+    return {
+        f"{adapter.name}/{name}": digest
+        for name, digest in sha256_of_folder(adapter).items()
+        if name.startswith("adapter_")
+    }
+
+
+def files_sha256(system: System, study_folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a declared system reads, by name; empty when it reads none.
+
+    Raises
+    ------
+    ModelError
+        When a file is not there.
+    """
+    files: dict[str, str] = {}
+    match system.runs_on:
+        case "executorch":
+            pte = locate_pte(system, study_folder)
+            files = sha256_of_pte(pte, locate_tokenizer(system, study_folder, pte))
+        case "transformers":
+            files = sha256_of_folder(locate_checkpoint(system, study_folder))
+            adapter = locate_adapter(system, study_folder)
+            if adapter is not None:
+                files |= sha256_of_adapter(adapter)
+    if system.backend == "dialogue":
+        from models.backends.dialogue_backend import dialogue_files
+
+        files |= dialogue_files(system.dialogue or Dialogue(), study_folder)
+    return files
 
 
 def library_versions(*names: str) -> dict[str, str]:

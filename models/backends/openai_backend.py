@@ -110,6 +110,7 @@ class OpenAIBackend:
             "model": self._model,
             "endpoint": f"{parts.scheme}://{parts.hostname}{port}{parts.path}",
             "seed_honoured": "as far as the endpoint does",
+            "peak_memory_missing": "the endpoint does not tell",
             "libraries": library_versions("openai"),
             **self._reported,
         }

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.backends.interface import Backend
 from models.decoding import DecodingSettings
 from study.errors import ModelError
-from study.protocol.schema import System
+from study.protocol.systems import Dialogue, System
 
 
 def settings_of(system: System, *, seed: int | None = None) -> DecodingSettings:
@@ -54,15 +54,38 @@ def open_backend(system: System, *, study_folder: Path) -> Backend:
             pte = locate_pte(system, study_folder)
             return ExecutorchBackend(pte, locate_tokenizer(system, study_folder, pte))
         case "transformers":
-            from models.backends.model_files import locate_checkpoint
+            from models.backends.model_files import locate_adapter, locate_checkpoint
             from models.backends.transformers_backend import TransformersBackend
 
             return TransformersBackend(
                 locate_checkpoint(system, study_folder),
                 precision=system.precision,
+                adapter=locate_adapter(system, study_folder),
             )
         case "openai":
             return _open_endpoint(system)
+        case "dialogue":
+            return _open_dialogue(system, study_folder)
+
+
+def _open_dialogue(system: System, study_folder: Path) -> Backend:
+    from models.backends.dialogue_backend import DialogueBackend
+    from models.backends.model_files import locate_checkpoint
+
+    settings = system.dialogue or Dialogue()
+    # The checkpoint first: a generator that was opened would have to be closed again.
+    checkpoint = locate_checkpoint(
+        system.model_copy(update={"model": settings.embeddings}), study_folder
+    )
+    generator = open_backend(
+        system.model_copy(update={"backend": settings.generator, "dialogue": None}),
+        study_folder=study_folder,
+    )
+    try:
+        return DialogueBackend(generator, settings, checkpoint, study_folder)
+    except BaseException:
+        generator.close()
+        raise
 
 
 def _open_endpoint(system: System) -> Backend:
@@ -101,14 +124,15 @@ def _refuse_foreign_fields(system: System) -> None:
     """A field of another backend would have no effect, so it is a mistake and not a detail."""
     fields = {
         "executorch": {"tokenizer"},
-        "transformers": {"precision"},
+        "transformers": {"precision", "adapter"},
         "openai": {"endpoint", "api_key_variable", "endpoint_accepts"},
+        "dialogue": {"dialogue"},
         "scripted": set(),
     }
     for owner, names in fields.items():
         for name in sorted(names):
             if (
-                owner != system.backend
+                owner not in (system.backend, system.runs_on)
                 and getattr(system, name, None)
                 and (name in system.model_fields_set)
             ):

@@ -37,6 +37,8 @@ _PERSON = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;\n]")
+# The first goes before the second.
+_URGENT = {"crisis": say.CRISIS_PATTERN, "danger": say.DANGER_PATTERN}
 
 
 class ScriptedBackend:
@@ -55,6 +57,7 @@ class ScriptedBackend:
             "model": "reflective listening by rules, no model",
             "files_sha256": files,
             "tokens_are": "words",
+            "peak_memory_missing": "a rule without a process of its own",
             "libraries": library_versions("numpy"),
         }
 
@@ -117,12 +120,17 @@ def reply_sentences(turns: Sequence[str], earlier: str, settings: DecodingSettin
         said = [number for number, text in enumerate(variants) if _fixed_part(text) in earlier]
         return variants[choose_token(logits, said, settings, generator)]
 
-    for pattern, urgent in ((say.CRISIS_PATTERN, _crisis), (say.DANGER_PATTERN, _danger)):
+    for kind, urgent in (("crisis", _crisis), ("danger", _danger)):
         for turn in reversed(turns):
-            found = _search(pattern, turn)
+            found = _search(_URGENT[kind], turn)
             if found is not None:
                 return urgent(pick, _is_own(turn, found.start()))
     return _reflection(turns[-1], pick)
+
+
+def sign_of_danger(turn: str) -> str | None:
+    """``crisis`` (suicide, self-harm) or ``danger`` (harm by others), or None without such words."""
+    return next((kind for kind, pattern in _URGENT.items() if _search(pattern, turn)), None)
 
 
 Pick = Callable[[Sequence[str]], str]

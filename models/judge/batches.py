@@ -8,13 +8,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from models.judge.calls import Answer, certificates, open_client
+from models.judge.calls import Answer
 from models.judge.limits import Budget
 from models.judge.plan import JudgeCall
 from models.judge.readings import call_result
 from models.judge.running import JudgeStep, RunSummary, only_run, pending
+from models.judge.sending import certificates, open_client
 from study.errors import ModelError
-from study.protocol.schema import Judge
+from study.protocol.judge import Judge
 from study.store.study import Study
 from study.store.verdicts import read_calls, record_batch, record_results, record_sent
 

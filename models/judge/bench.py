@@ -17,7 +17,7 @@ from typing import Any
 
 from models.judge.session import JudgeSession
 from study.errors import ModelError
-from study.protocol.schema import Judge
+from study.protocol.judge import Judge
 from study.store.study import Study
 
 GOAL = 0.95

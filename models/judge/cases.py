@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from models.judge.injections import find_injections
 from study.entities import Response
-from study.protocol.schema import JudgeReview
+from study.protocol.judge import JudgeReview
 from study.store.raters import read_raters
 from study.store.ratings import read_assignments, read_ratings
 from study.store.responses import read_responses
@@ -81,9 +81,9 @@ def _professional_answers(study: Study, rules: JudgeReview) -> dict[tuple[str, s
     people = {r.id for r in read_raters(study) if r.group in rules.professional_groups}
     by_place = {(r.prompt_id, r.system_id): r.id for r in read_responses(study)}
     shown = {
-        a.id: by_place[(a.prompt_id, a.system_id)]
+        a.id: by_place[(a.prompt_id, a.system_ids[0])]
         for a in read_assignments(study)
-        if a.rater_id in people
+        if a.rater_id in people and len(a.system_ids) == 1
     }
     answers: dict[tuple[str, str], list[int]] = {}
     for rating in read_ratings(study):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import ModelError
-from study.protocol.schema import JudgePrice
+from study.protocol.judge import JudgePrice
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings
 from models.judge.calls import Answer
 from study.errors import ModelError
-from study.protocol.schema import Judge, System
+from study.protocol.judge import Judge
+from study.protocol.systems import System
 
 CANDIDATES = 20
 _FINISH = {"length": "length", "context": "length", "time": "length"}
@@ -43,7 +45,7 @@ class _ScoringBackend(TransformersBackend):
                 f"The judge's prompt has {len(tokens)} tokens, but this model's context holds "
                 f"{self._context_length}. Use a judge with a longer context."
             )
-        logits = np.asarray(self._forward_from_start()(tokens, 0), dtype=np.float64)
+        logits = np.asarray(self.forward_from_start()(tokens, 0), dtype=np.float64)
         shifted = logits - logits.max()
         logprobs = shifted - np.log(np.exp(shifted).sum())
         chosen = {int(i) for i in np.argsort(-logprobs)[:CANDIDATES]} | self._characters()
@@ -80,7 +82,8 @@ class LocalAsker:
         system = System(id="judge", title="Judge", backend="transformers", model=judge.model)
         self._backend = _ScoringBackend(locate_checkpoint(system, study_folder))
         # One reply at a time: a model on this machine gains nothing from two at once.
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()
+        self._queue = asyncio.Lock()
 
     @property
     def model_sha256(self) -> str:
@@ -90,10 +93,16 @@ class LocalAsker:
     async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
         """Answer one request (see :class:`models.judge.calls.Asker`)."""
         del idempotency_key, tokens
-        async with self._turn:
+        # Waiting callers must not fill the threads that the ledger needs, too.
+        async with self._queue:
+            return await asyncio.to_thread(self.answer, request)
+
+    def answer(self, request: Mapping[str, Any]) -> Answer:
+        """Answer one request in the calling thread."""
+        with self._turn:
             started = time.perf_counter()
             try:
-                body = await asyncio.to_thread(self._complete, request)
+                body = self._complete(request)
             except ModelError as error:
                 failure = {"kind": "model", "message": str(error)}
                 return Answer(None, failure, 1, 0, time.perf_counter() - started)

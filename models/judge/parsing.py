@@ -6,6 +6,7 @@ by a later version of this parser without asking again.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -161,11 +162,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
 
 
-def _one_criterion(value: Any, criterion: Criterion, letters: str, text: str) -> VerdictRecord:
+@functools.lru_cache(maxsize=256)
+def _validator(criterion: Criterion, letters: str) -> Any:
     from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-    validator = Draft202012Validator(criterion_schema(criterion, letters))
-    faults = sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
+    return Draft202012Validator(criterion_schema(criterion, letters))
+
+
+def _one_criterion(value: Any, criterion: Criterion, letters: str, text: str) -> VerdictRecord:
+    faults = sorted(
+        _validator(criterion, letters).iter_errors(value),
+        key=lambda e: [str(p) for p in e.absolute_path],
+    )
     if faults:
         where = ".".join(str(part) for part in faults[0].absolute_path) or "the object"
         problem = f"{where}: {faults[0].message[:160]}"

@@ -16,7 +16,8 @@ from models.judge.prompts import PROMPT_VERSION, Material, write_prompt
 from models.judge.rubrics import Criterion, Rubric
 from study.design import williams_square
 from study.entities import Response
-from study.protocol.schema import Judge, Prompt
+from study.protocol.judge import Judge
+from study.protocol.schema import Prompt
 from study.store.verdicts import PlannedCall
 
 KEY_VERSION = 1

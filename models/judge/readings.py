@@ -15,7 +15,7 @@ from models.judge.parsing import (
 )
 from models.judge.plan import JudgeCall
 from models.judge.rubrics import Criterion
-from study.protocol.schema import Judge
+from study.protocol.judge import Judge
 from study.store.study import Study
 from study.store.verdicts import (
     CallResult,

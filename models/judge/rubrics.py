@@ -14,7 +14,9 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from protocols import FOLDER
 from study.errors import ProtocolError
-from study.protocol.schema import Block, Identifier, Instrument, Item, Protocol, Text
+from study.protocol.block import Block, Identifier, Text
+from study.protocol.instruments import Instrument, Item
+from study.protocol.schema import Protocol
 
 RUBRIC_FOLDER = FOLDER / "rubrics"
 RubricKind = Literal["single", "pairwise", "k-way"]
@@ -205,15 +207,21 @@ def _with_items(document: dict[str, Any], protocol: Protocol, name: str) -> dict
     for entry in fields.get("criteria") or ():
         if isinstance(entry, dict) and "from_item" in entry:
             instrument = _instrument(protocol, str(entry.get("instrument", "")), name)
-            criteria += [
-                _from_item(instrument, item)
-                for item in instrument.items
-                if item.id == entry["from_item"]
-            ]
+            criteria.append(_from_item(instrument, _item(instrument, entry["from_item"], name)))
         else:
             criteria.append(entry)
     fields["criteria"] = criteria
     return fields
+
+
+def _item(instrument: Instrument, item_id: object, rubric: str) -> Item:
+    for item in instrument.items:
+        if item.id == item_id:
+            return item
+    raise ProtocolError(
+        f"The rubric {rubric} takes over the item {item_id!r}, which the instrument {instrument.id!r} "
+        f"lacks. Its items: {', '.join(item.id for item in instrument.items)}."
+    )
 
 
 def _instrument(protocol: Protocol, instrument_id: str, rubric: str) -> Instrument:

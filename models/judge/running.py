@@ -21,7 +21,7 @@ from models.judge.limits import Budget, RateLimits
 from models.judge.plan import JudgeCall
 from models.judge.readings import call_result
 from study.errors import ModelError, StoreError
-from study.protocol.schema import Judge
+from study.protocol.judge import Judge
 from study.store.study import Study
 from study.store.verdicts import CallResult, log_judge_run, read_calls
 
@@ -285,16 +285,14 @@ class _Run:
     async def _ask(self, call: JudgeCall) -> tuple[Answer, bool]:
         """The answer, and whether the endpoint refused the judge as such."""
         round_ = self.left.rounds.get(call.planned.cache_key, 0) + 1
-        try:
-            answer = await self.asker.ask(
-                call.planned.request,
-                idempotency_key=f"{call.planned.cache_key}-{round_}",
-                tokens=call.tokens_at_most,
-            )
-        except ModelError as error:
-            self._end(error)
-            return Answer(None, {"kind": "refused", "message": str(error)}, 1, 0, 0.0), True
-        return answer, False
+        answer = await self.asker.ask(
+            call.planned.request,
+            idempotency_key=f"{call.planned.cache_key}-{round_}",
+            tokens=call.tokens_at_most,
+        )
+        if answer.ends_run:
+            self._end(ModelError(answer.ends_run))
+        return answer, bool(answer.ends_run)
 
     async def _keep(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
 from models.judge.calls import Asker, EndpointAsker, endpoint_name
+from models.judge.declaration import hard_faults, judge_hashes
 from models.judge.limits import RateLimits, cost_of
 from models.judge.plan import JudgeCall, JudgeIdentity, Planner
 from models.judge.readings import SCRIPTED_MODEL
@@ -21,11 +22,17 @@ from models.judge.running import (
     pending,
     run_calls,
 )
-from study.errors import ModelError, ProtocolError
-from study.protocol.schema import Judge, System
+from models.judge.sending import LocalSender
+from study.errors import LockError, ModelError, ProtocolError
+from study.protocol.judge import Judge
+from study.protocol.systems import System
+from study.store.locking import read_lock
 from study.store.responses import read_responses
 from study.store.study import Study
 from study.store.verdicts import read_calls
+
+# Begins the address of a judge that is a checkpoint; the SHA-256 over its files follows.
+LOCAL = "local:"
 
 
 @dataclass(frozen=True)
@@ -118,14 +125,28 @@ class JudgeSession:
         max_cost: float | None = None,
         again: frozenset[str] = frozenset(),
         on_step: Callable[[JudgeStep], None] | None = None,
+        cluster: str = "",
     ) -> RunSummary:
         """Make the calls that are missing (see :func:`models.judge.running.run_calls`).
 
         The protocol's ``max_cost`` holds as well; the smaller one counts.
+
+        Parameters
+        ----------
+        cluster : str
+            Address of a Dask scheduler whose workers send the requests; empty for this process.
         """
         caps = [cap for cap in (max_cost, self.judge.max_cost) if cap is not None]
+        cap = min(caps) if caps else None
+        if cluster:
+            if self.judge.batch:
+                raise ModelError(
+                    "judge.batch is set: the endpoint itself works through the batch, so --cluster has "
+                    "nothing to do. Leave it out."
+                )
+            return asyncio.run(self._run(self.judge, calls, cap, again, on_step, cluster))
         with self._reachable() as judge:
-            return asyncio.run(self._run(judge, calls, min(caps) if caps else None, again, on_step))
+            return asyncio.run(self._run(judge, calls, cap, again, on_step, ""))
 
     async def _run(
         self,
@@ -134,19 +155,14 @@ class JudgeSession:
         cap: float | None,
         again: frozenset[str],
         on_step: Callable[[JudgeStep], None] | None,
+        cluster: str,
     ) -> RunSummary:
         if judge.batch:
             from models.judge.batches import run_batch
 
             return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
         limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
-        asker: Asker
-        if judge.backend == "transformers":
-            from models.judge.local import LocalAsker
-
-            asker = LocalAsker(judge, self.study.folder)
-        else:
-            asker = EndpointAsker(judge, limits)
+        asker = await self._asker(judge, limits, cluster)
         try:
             return await run_calls(
                 self.study,
@@ -160,6 +176,25 @@ class JudgeSession:
             )
         finally:
             await asker.close()
+
+    async def _asker(self, judge: Judge, limits: RateLimits, cluster: str) -> Asker:
+        if cluster:
+            from models.judge.cluster_sender import ClusterSender
+
+            files = self.identity.endpoint.removeprefix(LOCAL) if self._is_local else ""
+            sender = await ClusterSender.connect(
+                cluster, judge, study_folder=self.study.folder, files=files
+            )
+            return EndpointAsker(judge, limits, sender)
+        if self._is_local:
+            from models.judge.local import LocalAsker
+
+            return LocalAsker(judge, self.study.folder)
+        return EndpointAsker(judge, limits, LocalSender(judge))
+
+    @property
+    def _is_local(self) -> bool:
+        return self.judge.backend == "transformers"
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[Judge]:
@@ -189,40 +224,29 @@ def open_session(study: Study) -> JudgeSession:
             "The protocol declares no judge. Add a block 'judge' with backend and rubrics to "
             "study.yaml before the lock."
         )
-    _refuse_contradictions(judge)
+    if faults := hard_faults(judge):
+        raise ProtocolError(faults[0])
     rubrics = load_rubrics(judge.rubrics, study.protocol, study_folder=study.folder)
+    _refuse_other_than_locked(study)
     identity = _identity(judge, study.folder)
     return JudgeSession(
         study, judge.model_copy(update={"model": identity.model}), rubrics, identity
     )
 
 
-def _refuse_contradictions(judge: Judge) -> None:
-    needed = {"openai": ("model", "endpoint"), "transformers": ("model",), "scripted": ()}
-    for name in needed[judge.backend]:
-        if not getattr(judge, name):
-            raise ProtocolError(
-                f"judge.backend is {judge.backend!r}, which needs judge.{name}. Name it in the protocol."
+def _refuse_other_than_locked(study: Study) -> None:
+    present = judge_hashes(study.protocol, study.folder)
+    lock = read_lock(study)
+    for name, digest in present.items():
+        # A study that was locked before the lock held these has none of them.
+        locked = lock.hashes.get(name, digest) if lock else digest
+        if locked != digest:
+            what = "rubrics differ" if name == "judge_rubrics" else "prompts' wording differs"
+            raise LockError(
+                f"The judge's {what} from what was locked (SHA-256 {digest[:12]}..., locked "
+                f"{locked[:12]}...), so its verdicts would not be those that were declared. Put the "
+                "locked rubric files back, or use the evenhand with which the study was locked."
             )
-    foreign = {"openai": (), "transformers": ("endpoint",), "scripted": ("endpoint", "model")}
-    for name in foreign[judge.backend]:
-        if getattr(judge, name):
-            raise ProtocolError(
-                f"judge.{name} is {getattr(judge, name)!r}, but judge.backend {judge.backend!r} does not "
-                "use it. Remove it or change the backend."
-            )
-    if judge.scoring == "probability" and judge.mode == "all-in-one":
-        raise ProtocolError(
-            "judge.scoring is 'probability' and judge.mode is 'all-in-one'; the probabilities of one "
-            "answer belong to one criterion. Set judge.mode to one-criterion."
-        )
-    if judge.batch and judge.backend == "transformers":
-        raise ProtocolError("judge.batch is set, but a model on this machine has no batch API.")
-    if judge.max_cost is not None and judge.price is None:
-        raise ProtocolError(
-            f"judge.max_cost is {judge.max_cost:g}, but judge.price is missing, so nobody can count the "
-            "cost. Declare the price."
-        )
 
 
 def _identity(judge: Judge, study_folder: Path) -> JudgeIdentity:
@@ -235,7 +259,7 @@ def _identity(judge: Judge, study_folder: Path) -> JudgeIdentity:
             system = System(id="judge", title="Judge", backend="transformers", model=judge.model)
             folder = locate_checkpoint(system, study_folder)
             digest = sha256_of_hashes(sha256_of_folder(folder))
-            return JudgeIdentity(judge.model, f"local:{digest}")
+            return JudgeIdentity(judge.model, f"{LOCAL}{digest}")
     raise ModelError(
         f"judge.backend is {judge.backend!r}; expected openai, transformers, scripted."
     )

@@ -45,11 +45,14 @@ class ReplyEnvelope:
     model_name : str
     created : int
         Seconds since 1970.
+    fingerprint : str
+        Stands for the files and libraries that write the reply.
     """
 
     id: str
     model_name: str
     created: int
+    fingerprint: str
 
     def completion(self, generated: Generated) -> dict[str, Any]:
         """The reply as one ``chat.completion``."""
@@ -92,7 +95,13 @@ class ReplyEnvelope:
         return _sse(self._envelope("chat.completion.chunk") | {"choices": [choice]})
 
     def _envelope(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model_name}
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model_name,
+            "system_fingerprint": self.fingerprint,
+        }
 
 
 def error_body(message: str, code: str, param: str | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ class Piece:
     """Some text of a reply that is being written."""
 
     text: str
+
+
+class _ClientGone(Exception):  # noqa: N818 - nothing failed: nobody waits for the rest
+    """Raised inside the backend when the client of the reply in hand went away."""
 
 
 class QueueFullError(Exception):
@@ -55,8 +60,8 @@ class ReplyQueue:
     async def reply(self, request: ChatRequest) -> AsyncIterator[Piece | Generated]:
         """Give the pieces of text as they come, then the whole reply.
 
-        A client that goes away while it waits gives its place back; a reply that has begun is
-        written to its end, which the token limit bounds.
+        A client that goes away while it waits gives its place back; a reply that has begun stops
+        at its next piece of text, so the next client does not wait for words that nobody reads.
 
         Raises
         ------
@@ -71,14 +76,19 @@ class ReplyQueue:
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
 
+        gone = threading.Event()
+
         def put(piece: Piece | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
+        def take(text: str) -> None:
+            if gone.is_set():
+                raise _ClientGone
+            put(Piece(text))
+
         def write() -> Generated:
             try:
-                return self._backend.generate(
-                    request.messages, request.settings, on_text=lambda text: put(Piece(text))
-                )
+                return self._backend.generate(request.messages, request.settings, on_text=take)
             finally:
                 put(None)
 
@@ -92,6 +102,7 @@ class ReplyQueue:
             generated = await asyncio.wrap_future(job)
         finally:
             if generated is None:
+                gone.set()
                 job.cancel()
         self._usual_latency_s += 0.3 * (generated.latency_s - self._usual_latency_s)
         yield generated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,26 +63,39 @@ class ChatRequest:
     include_usage: bool
 
 
+def asked_model(body: Any, served: Sequence[str]) -> str:
+    """The model that a request asks for.
+
+    Raises
+    ------
+    RefusedRequest
+        When it is not JSON's object, or the model is not served.
+    """
+    if not isinstance(body, dict):
+        raise RefusedRequest("Expected a JSON object.")
+    asked = body.get("model")
+    if asked not in served:
+        expected = " or ".join(repr(name) for name in served)
+        raise RefusedRequest(
+            f"The model {asked!r} is not served here; expected {expected}.",
+            status=404,
+            code="model_not_found",
+            param="model",
+        )
+    return str(asked)
+
+
 def read_request(
-    body: Any, model_name: str, defaults: DecodingSettings, system_prompt: str
+    body: dict[str, Any], defaults: DecodingSettings, system_prompt: str
 ) -> ChatRequest:
     """Turn a request's JSON into messages and settings.
 
     Raises
     ------
     RefusedRequest
-        When it is malformed, asks for another model, or for something that cannot be honoured.
+        When it is malformed, or asks for something that cannot be honoured.
     """
-    if not isinstance(body, dict):
-        raise RefusedRequest("Expected a JSON object.")
     fields = {name: value for name, value in body.items() if value is not None}
-    if fields.get("model") != model_name:
-        raise RefusedRequest(
-            f"The model {fields.get('model')!r} is not served here; expected {model_name!r}.",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
     _refuse_unhonoured(fields)
     options = fields.get("stream_options", {})
     return ChatRequest(

@@ -12,6 +12,7 @@ from study.cli.options import json_option, print_json, print_table, say
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
+    from analysis.results import Estimate
     from analysis.table_analyses import ResultBlock
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -208,6 +209,11 @@ def reliability(file: Path, points: str, level: float, as_json: bool) -> None:
 @click.option("--rater", required=True, help="Column with the rater.")
 @click.option("--prompt", required=True, help="Column with the prompt or topic.")
 @click.option("--points", help="All points of the scale; default: those that occur.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Profile-likelihood intervals for variances and ordinal effects too; takes a while.",
+)
 @level_option
 @json_option
 def mixed(
@@ -218,6 +224,7 @@ def mixed(
     rater: str,
     prompt: str,
     points: str | None,
+    profile: bool,
     level: float,
     as_json: bool,
 ) -> None:
@@ -227,6 +234,7 @@ def mixed(
     Examples:
       evenhand analyse mixed long.csv --value y --effect model --reference Phi4 \\
         --rater rater --prompt topic
+      evenhand analyse mixed long.csv --value y --effect model --rater rater --prompt topic --profile
     """
     from analysis.data_file import parse_points, read_table
     from analysis.table_analyses import mixed_of
@@ -240,8 +248,94 @@ def mixed(
         prompt=prompt,
         points=parse_points(points) if points else None,
         level=level,
+        profile=profile,
     )
     show(blocks, "mixed", file, as_json)
+
+
+@analyse.command()
+@file_argument
+@click.option("--response", required=True, help="Column with the responses.")
+@click.option("--reference", help="Column with replies that people wrote, for ROUGE.")
+@click.option("--by", required=True, help="Column with the system.")
+@click.option("--prompt", help="Column with the prompt; without it each row is one of its own.")
+@click.option("--against", help="A system that the others are compared with; needs --prompt.")
+@click.option("--language", default="en", show_default=True, help="Of the texts, ISO 639-1.")
+@level_option
+@seed_option
+@json_option
+def texts(
+    file: Path,
+    response: str,
+    reference: str | None,
+    by: str,
+    prompt: str | None,
+    against: str | None,
+    language: str,
+    level: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Automatic measures of texts: ROUGE, length, readability, speed; CSV or JSON Lines.
+
+    Columns named completion_tokens, latency_s, first_token_s and peak_memory_bytes give tokens, speed
+    and memory. Intervals draw prompts again; a difference needs the same prompts for both systems.
+
+    \b
+    Examples:
+      evenhand analyse texts dialogues.csv --response reply --reference human --by model
+      evenhand analyse texts dialogues.jsonl --response reply --reference human --by model \\
+        --prompt dialogue --against base --json
+    """
+    from analysis.data_file import read_table
+    from analysis.text_analyses import texts_of
+
+    blocks = texts_of(
+        read_table(file),
+        response=response,
+        reference=reference,
+        by=by,
+        prompt=prompt,
+        against=against,
+        language=language,
+        level=level,
+        seed=seed,
+    )
+    show(blocks, "texts", file, as_json)
+
+
+@analyse.command()
+@file_argument
+@click.option(
+    "--reference",
+    help="Column with the reference; default: the column 'reference' where there is one.",
+)
+@click.option(
+    "--labels", help="All labels that could be given: joy,fear,anger; default: those that occur."
+)
+@level_option
+@seed_option
+@json_option
+def emotion(
+    file: Path, reference: str | None, labels: str | None, level: float, seed: int, as_json: bool
+) -> None:
+    """Emotion annotation: accuracy, precision, recall, F1 by class, macro averages, kappa.
+
+    One row per unit, a column per annotator, and one with the reference. Without a reference every
+    annotator is scored against every earlier one. Columns called item, id, unit, text, prompt,
+    response or reply are not annotators.
+
+    \b
+    Examples:
+      evenhand analyse emotion labels.csv
+      evenhand analyse emotion labels.csv --reference gold --labels joy,fear,anger,sadness,neutral
+    """
+    from analysis.annotation_analyses import emotion_of
+    from analysis.data_file import read_table
+
+    named = [label.strip() for label in labels.split(",") if label.strip()] if labels else []
+    blocks = emotion_of(read_table(file), reference=reference, labels=named, level=level, seed=seed)
+    show(blocks, "emotion", file, as_json)
 
 
 def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:
@@ -258,7 +352,7 @@ def _show_estimates(block: ResultBlock) -> None:
     methods = list(dict.fromkeys(e.ci_method for e in block.estimates if e.ci_method))
     rows = [
         (
-            " ".join(filter(None, (e.statistic, str(e.details.get("term", ""))))),
+            _name(e),
             _number(e.estimate) if e.estimate is not None else f"undefined: {e.undefined_because}",
             _number(e.ci_low),
             _number(e.ci_high),
@@ -273,10 +367,32 @@ def _show_estimates(block: ResultBlock) -> None:
     print_table(names, rows, title=block.title)
     for number, method in enumerate(methods, start=1):
         say(f"  interval {number}: {method}")
+    for e in block.estimates:
+        low, high = e.details.get("profile_ci_low"), e.details.get("profile_ci_high")
+        if low is not None or high is not None:
+            say(f"  profile likelihood, {_name(e)}: {_number(low)} to {_number(high)}")
     say("")
 
 
+def _name(e: Estimate) -> str:
+    """The statistic with the term, class or pair that tells it from others of its block."""
+    told = (str(e.details.get(key, "")) for key in ("term", "class", "first", "second"))
+    return " ".join(filter(None, (e.statistic, *told)))
+
+
+def _show_confusion(block: ResultBlock) -> None:
+    counts = block.facts.get("confusion")
+    if counts:
+        labels = block.facts["labels"]
+        print_table(
+            [f"{block.facts['reference']} \\ {block.facts['annotator']}", *labels],
+            [[label, *row] for label, row in zip(labels, counts, strict=True)],
+            title="Confusion table: rows the reference, columns the annotator",
+        )
+
+
 def _show_facts(block: ResultBlock) -> None:
+    _show_confusion(block)
     rows = block.facts.get("frequencies")
     if rows:
         print_table(

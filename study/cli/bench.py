@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +11,78 @@ import click
 
 from study.cli.options import json_option, print_json, print_table, say
 
+Rows = list[dict[str, Any]]
 
-def _analysis(_runs: int) -> list[dict[str, Any]]:
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose for the benchmarks that can be chosen about."""
+
+    runs: int
+    demo_only: bool
+    reuse: Path
+    threads: int
+    tokens: int
+    rounds: int
+
+
+def _analysis(_options: Options) -> dict[str, Rows]:
     from analysis.benchmarks import run_benchmarks
 
-    return run_benchmarks()
+    return {"analysis": run_benchmarks()}
 
 
-def _calibration(runs: int) -> list[dict[str, Any]]:
+def _calibration(options: Options) -> dict[str, Rows]:
     from analysis.calibration import calibrate
 
-    rows = calibrate(runs, on_simulation=lambda name: click.echo(f"  {name}", err=True))
-    return [{**vars(row), "within": row.within} for row in rows]
+    rows = calibrate(options.runs, on_simulation=lambda name: click.echo(f"  {name}", err=True))
+    return {"calibration": [{**vars(row), "within": row.within} for row in rows]}
 
 
-def _report(_runs: int) -> list[dict[str, Any]]:
+def _report(_options: Options) -> dict[str, Rows]:
     from analysis.report_benchmark import bench_report
 
-    return [bench_report()]
+    return {"report": [bench_report()]}
 
 
-def _survey(_runs: int) -> list[dict[str, Any]]:
+def _survey(_options: Options) -> dict[str, Rows]:
     from study.cli.survey_load import bench_survey
 
-    return bench_survey()
+    return {"survey": bench_survey()}
 
 
-def _judge(_runs: int) -> list[dict[str, Any]]:
+def _judge(_options: Options) -> dict[str, Rows]:
     from models.judge.bench import bench_judge
 
-    return list(bench_judge()["rows"])
+    return {"judge": list(bench_judge()["rows"])}
 
 
-def _judge_worth(runs: int) -> list[dict[str, Any]]:
+def _judge_worth(options: Options) -> dict[str, Rows]:
     from analysis.bench_judge_worth import simulate_coverage
 
-    return list(simulate_coverage(min(runs, 2000))["scenarios"])
+    return {"judge-worth": list(simulate_coverage(min(options.runs, 2000))["scenarios"])}
 
 
-KINDS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+def _models(options: Options) -> dict[str, Rows]:
+    from models.bench.offline_models import bench_models
+
+    return bench_models(
+        options.reuse,
+        demo_only=options.demo_only,
+        threads=options.threads,
+        tokens=options.tokens,
+        rounds=options.rounds,
+        tell=lambda line: click.echo(f"  {line}", err=True),
+    )
+
+
+KINDS: dict[str, Callable[[Options], dict[str, Rows]]] = {
     "analysis": _analysis,
     "report": _report,
     "survey": _survey,
     "judge": _judge,
     "judge-worth": _judge_worth,
+    "models": _models,
     "calibration": _calibration,
 }
 
@@ -61,10 +90,47 @@ KINDS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
 @click.command()
 @click.argument("kinds", nargs=-1, type=click.Choice(list(KINDS)))
 @click.option("--runs", default=10_000, show_default=True, help="Draws of each calibration.")
+@click.option(
+    "--demo-only", is_flag=True, help="models: leave out the model of a billion random weights."
+)
+@click.option(
+    "--reuse",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("~/.cache/evenhand"),
+    show_default=True,
+    help="models: where that model lies; made there when it is not, in a quarter of an hour.",
+)
+@click.option(
+    "--threads",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="models: of each runtime.",
+)
+@click.option(
+    "--tokens", default=64, show_default=True, type=click.IntRange(2, 448), help="models: written."
+)
+@click.option(
+    "--rounds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="models: fresh processes of each runtime; the median counts.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="JSON file.")
 @json_option
-def bench(kinds: tuple[str, ...], runs: int, output: Path | None, as_json: bool) -> None:
-    """Run benchmarks; all of them when none is named.
+def bench(
+    kinds: tuple[str, ...],
+    runs: int,
+    demo_only: bool,
+    reuse: Path,
+    threads: int,
+    tokens: int,
+    rounds: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Run benchmarks; all of them when none is named (models then with the demo model only).
 
     Seconds depend on the machine and on what else it does; the ratio to the peer, measured in the same
     run, is what counts.
@@ -74,19 +140,25 @@ def bench(kinds: tuple[str, ...], runs: int, output: Path | None, as_json: bool)
       evenhand bench
       evenhand bench analysis -o bench.json
       evenhand bench calibration --runs 20000
+      evenhand bench models --demo-only
+      evenhand bench models --reuse /var/tmp/bench --rounds 5 --json
     """
     import json
     import os
 
     # Before numpy loads: small matrices lose more by waiting for a second thread than they gain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    results: dict[str, list[dict[str, Any]]] = {}
+    small = demo_only or not kinds
+    options = Options(runs, small, reuse.expanduser(), threads, tokens, rounds)
+    results: dict[str, Rows] = {}
     for kind in kinds or tuple(KINDS):
         if not as_json:
             say(f"Running {kind} ...")
-        results[kind] = KINDS[kind](runs)
+        found = KINDS[kind](options)
+        results |= found
         if not as_json:
-            _show(results[kind])
+            for rows in found.values():
+                _show(rows)
     if output is not None:
         output.write_text(json.dumps(results, indent=2), encoding="utf-8")
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 def lock(
     folder: Path | None, accepted: tuple[str, ...], by: str, restore: bool, as_json: bool
 ) -> None:
-    """Freeze protocol, responses, allocation and analysis plan, and print their hashes.
+    """Freeze protocol, responses, allocation, analysis plan and the judge's rubrics; print their hashes.
 
     Refuses while a response is missing, or while a text gives a system away or needs a person's look.
 
@@ -69,7 +70,9 @@ def lock(
     if as_json:
         print_json({"locked_at": locked.at, "sha256": locked.hashes})
         return
-    say(f"Locked at {locked.at}.")
+    # The log keeps microseconds; people write down seconds.
+    when = dt.datetime.fromisoformat(locked.at).astimezone(dt.UTC)
+    say(f"Locked at {when:%Y-%m-%d %H:%M:%S} UTC.")
     print_table(["what", "SHA-256"], [(k.replace("_", " "), v) for k, v in locked.hashes.items()])
     say("Put these hashes into your preregistration. Next: evenhand enrol --group GROUP -n N")
 
@@ -77,6 +80,7 @@ def lock(
 def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> Lock:
     """Check the responses and lock; a finding that nobody accepted refuses the lock."""
     from models.checks import check_responses
+    from models.judge.declaration import judge_hashes
     from study.store.locking import accept_finding, accepted_findings, lock_study, read_lock
     from study.store.responses import read_responses
 
@@ -107,7 +111,7 @@ def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> 
                 ]
             )
         )
-    return lock_study(study)
+    return lock_study(study, judge_hashes(study.protocol, study.folder))
 
 
 @click.command()
@@ -158,12 +162,17 @@ def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> 
 
     rows = rater_links(study, codes, address)
     sheet = write_link_sheet(study, rows)
+    panel = study.protocol.completion.panel
+    entry = f"{address.rstrip('/')}/panel?{panel.participant_parameter}=" if panel else None
     if as_json:
-        print_json({"sheet": str(sheet), "raters": [vars(row) for row in rows]})
+        told = {"sheet": str(sheet), "raters": [vars(row) for row in rows]}
+        print_json({**told, "panel_address": entry} if entry else told)
         return
     for row in rows:
         say(f"{row.code}  {row.group}  {row.link}")
     say(f"Sheet to print, with QR codes: {sheet}")
+    if entry:
+        say(f"For the panel, with its participant id at the end: {entry}")
 
 
 @click.command()
@@ -180,14 +189,25 @@ def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> 
     envvar="EVENHAND_ADDRESS",
     help="Address under which raters reach the server, such as https://study.example.org.",
 )
+@click.option(
+    "--chat-address",
+    envvar="EVENHAND_CHAT_ADDRESS",
+    help=(
+        "In a study of conversations: where its systems answer, as `evenhand serve-model --all` says. "
+        "A key for it is read from EVENHAND_CHAT_KEY."
+    ),
+)
 @with_study
-def serve(study: Study, host: str, port: int, address: str | None) -> None:
+def serve(
+    study: Study, host: str, port: int, address: str | None, chat_address: str | None
+) -> None:
     """Serve the survey app until Ctrl-C.
 
     \b
     Examples:
       evenhand serve
       evenhand serve --host 0.0.0.0 --port 8501
+      evenhand serve --chat-address http://127.0.0.1:8000/v1
     """
     from study import blinding
 
@@ -196,11 +216,16 @@ def serve(study: Study, host: str, port: int, address: str | None) -> None:
         say(f"Coordinator: {shown}/coordinator/{blinding.coordinator_token(study.key)}")
         say("Raters: the links of `evenhand links`. Stop with Ctrl-C; saved answers stay saved.")
 
-    start_server(study, host, port, address, told)
+    start_server(study, host, port, address, told, chat_address)
 
 
 def start_server(
-    study: Study, host: str, port: int, address: str | None, when_listening: Callable[[int], None]
+    study: Study,
+    host: str,
+    port: int,
+    address: str | None,
+    when_listening: Callable[[int], None],
+    chat_address: str | None = None,
 ) -> None:
     """Run the survey app until it is stopped."""
     try:
@@ -210,15 +235,43 @@ def start_server(
             f"The survey app needs the package {error.name!r}. Install it with "
             'pip install "evenhand[survey]".'
         ) from None
-    run_server(study.folder, host, port, address=address, when_listening=when_listening)
+    run_server(
+        study.folder,
+        host,
+        port,
+        address=address,
+        chat_address=chat_address,
+        when_listening=when_listening,
+    )
 
 
 @click.command()
 @click.option("-n", "number", type=click.IntRange(1), help="New simulated raters in all.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Fixes all answers.")
+@click.option(
+    "--careless",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of simulated raters who answer the protocol's checks at random.",
+)
+@click.option(
+    "--chat-address",
+    help=(
+        "In a study of conversations: let the systems themselves answer there, as `evenhand serve-model "
+        "--all` offers them. Without it, the scripted system answers for all of them."
+    ),
+)
 @json_option
 @with_study
-def rehearse(study: Study, number: int | None, seed: int, as_json: bool) -> None:
+def rehearse(
+    study: Study,
+    number: int | None,
+    seed: int,
+    careless: float,
+    chat_address: str | None,
+    as_json: bool,
+) -> None:
     """Let simulated raters complete the study, the same way as people on the pages.
 
     Without -n, every enrolled rater who has not started becomes a simulated one. Simulated data stay
@@ -228,22 +281,41 @@ def rehearse(study: Study, number: int | None, seed: int, as_json: bool) -> None
     Examples:
       evenhand rehearse --seed 1
       evenhand rehearse -n 12 --seed 1
+      evenhand rehearse -n 12 --careless 0.25
+      evenhand rehearse -n 4 --chat-address http://127.0.0.1:8000/v1
     """
-    done = rehearse_with_progress(study, seed, number)
+    done = rehearse_with_progress(study, seed, number, careless, chat_address)
     if as_json:
-        print_json({"simulated_raters": done.raters, "answers": done.answers})
-    else:
-        say(f"SIMULATED: {done.raters} raters gave {done.answers} answers. Next: evenhand report")
+        told = {"simulated_raters": done.raters, "answers": done.answers}
+        print_json({**told, "screened_out": done.screened_out})
+        return
+    say(f"SIMULATED: {done.raters} raters gave {done.answers} answers. Next: evenhand report")
+    if done.screened_out:
+        say(f"{done.screened_out} of them did not pass the checks.")
 
 
-def rehearse_with_progress(study: Study, seed: int, number: int | None) -> Rehearsed:
+def rehearse_with_progress(
+    study: Study,
+    seed: int,
+    number: int | None,
+    careless: float = 0.0,
+    chat_address: str | None = None,
+) -> Rehearsed:
     """Rehearse, with a progress bar."""
+    from study.cli.rehearsed_replies import reply_source
     from study.rehearsal import rehearse as run_rehearsal
     from study.store.raters import read_raters
 
     total = number or sum(r.status.value == "enrolled" for r in read_raters(study))
-    with progress_bar("Simulated raters", total) as advance:
-        return run_rehearsal(study, seed, number, on_rater=lambda: advance(""))
+    with progress_bar("Simulated raters", total) as tell:
+        return run_rehearsal(
+            study,
+            seed,
+            number,
+            careless=careless,
+            replies=reply_source(study, chat_address),
+            on_rater=lambda done: tell("", done),
+        )
 
 
 @click.command()

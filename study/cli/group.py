@@ -28,17 +28,21 @@ COMMANDS = {
     "links": "study.cli.fieldwork:links",
     "serve": "study.cli.fieldwork:serve",
     "rehearse": "study.cli.fieldwork:rehearse",
+    "reconcile": "study.cli.panel:reconcile",
     "withdraw": "study.cli.fieldwork:withdraw",
+    "judge": "study.cli.judge:judge",
+    "review": "study.cli.review:review",
     "report": "study.cli.results:report",
     "export": "study.cli.results:export",
     "unblind": "study.cli.results:unblind",
     "verify": "study.cli.results:verify",
     "analyse": "study.cli.analyse:analyse",
+    "power": "study.cli.power:power",
+    "train": "study.cli.training:train",
     "quantize": "study.cli.models:quantize",
+    "train-emotion": "study.cli.emotion:train_emotion",
     "serve-model": "study.cli.models:serve_model",
     "bench": "study.cli.bench:bench",
-    "judge": "study.cli.judge:judge",
-    "review": "study.cli.review:review",
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.cli.options import cluster_option, json_option, print_json, print_table, say, with_study
 from study.errors import Finding, StoreError
 from study.store.study import Study
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Put a probe: identical, longer, degraded, swapped, paraphrased, or all.",
 )
+@cluster_option
 @json_option
 @with_study
 def judge(
@@ -50,6 +51,7 @@ def judge(
     reparse: bool,
     again: tuple[str, ...],
     probes: tuple[str, ...],
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Let the LLM judge score the locked responses; goes on where it stopped.
@@ -63,6 +65,7 @@ def judge(
       evenhand judge --yes --max-cost 5
       evenhand judge --replay
       evenhand judge --probe swapped --probe longer
+      evenhand judge --yes --cluster tcp://192.168.1.10:8786
     """
     from models.judge.session import open_session
 
@@ -86,7 +89,7 @@ def judge(
         keys = _keys_to_ask_again(study, calls, again)
         if estimate.calls or keys:
             _confirm(yes, as_json)
-        summary = _run(session, calls, max_cost, keys)
+        summary = _run(session, calls, max_cost, keys, cluster or "")
     _show_results(session, plans, estimate, summary, as_json)
 
 
@@ -166,13 +169,17 @@ def _confirm(yes: bool, as_json: bool) -> None:
 
 
 def _run(
-    session: JudgeSession, calls: Sequence[JudgeCall], max_cost: float | None, again: frozenset[str]
+    session: JudgeSession,
+    calls: Sequence[JudgeCall],
+    max_cost: float | None,
+    again: frozenset[str],
+    cluster: str,
 ) -> RunSummary:
     from models.judge.cases import open_review_cases
 
     try:
         with _progress(session.judge.price.currency if session.judge.price else "") as show:
-            return session.run(calls, max_cost=max_cost, again=again, on_step=show)
+            return session.run(calls, max_cost=max_cost, again=again, on_step=show, cluster=cluster)
     finally:
         open_review_cases(session.study)
 

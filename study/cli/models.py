@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.cli.options import json_option, print_json, print_table, say, share_bar, with_study
 from study.errors import StoreError
 from study.store.study import Study
 
@@ -60,7 +58,7 @@ def quantize(
     """
     from models import offline_export
 
-    with _shares("Quantizing") as told:
+    with share_bar("Quantizing") as told:
         manifest = offline_export.quantize(
             checkpoint,
             output,
@@ -73,7 +71,7 @@ def quantize(
     if check:
         from models.offline_parity import verify
 
-        with _shares("Comparing") as told:
+        with share_bar("Comparing") as told:
             manifest = verify(checkpoint, output, adapter=adapter, progress=told)
     facts = asdict(manifest)
     if as_json:
@@ -88,28 +86,14 @@ def quantize(
         print_table(["parity", "value"], rows)
 
 
-@contextmanager
-def _shares(description: str) -> Iterator[Callable[[str, float], None]]:
-    """A progress bar for work that tells its share done, 0 to 1."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as progress:
-        task = progress.add_task(description, total=1.0)
-
-        def told(message: str, share: float) -> None:
-            progress.update(task, completed=share, description=f"{description}: {message}")
-
-        yield told
-
-
 @click.command("serve-model")
-@click.argument("system")
+@click.argument("system", required=False)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Every system of the study at one address, each under a name that does not give it away.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets others in.")
 @click.option(
     "--port",
@@ -118,30 +102,42 @@ def _shares(description: str) -> Iterator[Callable[[str, float], None]]:
     type=click.IntRange(0, 65535),
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option("--queue", default=8, show_default=True, help="Requests that may wait.")
+@click.option("--queue", default=8, show_default=True, help="Requests that may wait, per system.")
 @with_study
-def serve_model(study: Study, system: str, host: str, port: int, queue: int) -> None:
-    """Serve one system of the study behind an OpenAI-compatible address, until Ctrl-C.
+def serve_model(
+    study: Study, system: str | None, every: bool, host: str, port: int, queue: int
+) -> None:
+    """Serve one system of the study, or all, behind an OpenAI-compatible address, until Ctrl-C.
+
+    With --all, systems that have an endpoint of their own are left out: the survey app asks those
+    there.
 
     \b
     Examples:
       evenhand serve-model tuned-offline --port 8000
+      evenhand serve-model --all --port 8000
     """
     from models.backends import open_backend, settings_of
-    from models.serve_model import serve
+    from models.serve_model import ServedModel, serve
+    from study.blinding import chat_model_name
 
     known = {declared.id: declared for declared in study.protocol.systems}
-    if system not in known:
+    if every == (system is not None):
+        raise StoreError("Name one system, or give --all. Declared: " + ", ".join(known) + ".")
+    if system is not None and system not in known:
         raise StoreError(f"There is no system {system!r}. Declared: {', '.join(known)}.")
-    declared = known[system]
-    backend: Any = open_backend(declared, study_folder=study.folder)
+    chosen = [known[system]] if system else [d for d in known.values() if not d.endpoint]
+    models: list[ServedModel] = []
+    for declared in chosen:
+        backend: Any = open_backend(declared, study_folder=study.folder)
+        name = chat_model_name(study.key, declared.id) if every else declared.id
+        models.append(ServedModel(name, backend, settings_of(declared), declared.system_prompt))
+    who = f"{len(models)} systems, under blind names," if every else system
+    verb = "answer" if every else "answers"
     serve(
-        backend,
-        model_name=system,
+        models,
         host=host,
         port=port,
         queue_size=queue,
-        defaults=settings_of(declared),
-        system_prompt=declared.system_prompt,
-        started=lambda address: say(f"{system} answers at {address}. Stop with Ctrl-C."),
+        started=lambda address: say(f"{who} {verb} at {address}. Stop with Ctrl-C."),
     )

@@ -27,6 +27,13 @@ study_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    envvar="EVENHAND_CLUSTER",
+    help="Work on the machines of this Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT.",
+)
+
 address_option = click.option(
     "--address",
     default=DEFAULT_ADDRESS,
@@ -101,8 +108,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on the error stream; call the given function once per step done."""
+def progress_bar(description: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """A progress bar on the error stream; call the given function with a text and the steps done.
+
+    It is drawn at the first call, so that no empty bar stands before the sentence of a refusal.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -112,16 +122,41 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[str], None]
         TimeRemainingColumn,
     )
 
-    with Progress(
+    progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+    )
+    task = progress.add_task(description, total=total)
+
+    def show(now_doing: str, done: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, description=now_doing or description)
+
+    try:
+        yield show
+    finally:
+        if progress.live.is_started:
+            progress.stop()
+
+
+@contextmanager
+def share_bar(description: str) -> Iterator[Callable[[str, float], None]]:
+    """A progress bar for work that tells its share done, 0 to 1."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
     ) as progress:
-        task = progress.add_task(description, total=total)
+        task = progress.add_task(description, total=1.0)
 
-        def advance(now_doing: str = "") -> None:
-            progress.update(task, advance=1, description=now_doing or description)
+        def told(message: str, share: float) -> None:
+            progress.update(task, completed=share, description=f"{description}: {message}")
 
-        yield advance
+        yield told

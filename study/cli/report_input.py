@@ -6,12 +6,25 @@ from importlib import metadata
 
 import pandas as pd
 
-from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem, ReportJudge
-from study import export
+from analysis.report_data import (
+    Named,
+    ReportAttention,
+    ReportData,
+    ReportDemographic,
+    ReportItem,
+    ReportJudge,
+)
+from study import comparisons, conversation_export, export, session_checks
+from study.cli.report_items import (
+    comparing_items,
+    left_out,
+    nominal_items,
+    numeric_items,
+    report_scores,
+    turn_round,
+)
 from study.errors import StoreError
-from study.protocol import Item, Scale
-from study.protocol.item_kinds import anchors, on_scale
-from study.protocol.schema import AnalysisPlan
+from study.protocol.analysis_plan import AnalysisPlan
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
 from study.store.responses import read_responses
@@ -28,29 +41,35 @@ _PACKAGES = (
     "great_tables",
     "matplotlib",
     "typst",
+    "rouge_score",
+    "textstat",
 )
 
 
 def report_data(study: Study) -> ReportData:
     """Everything that the report is made from, with systems under the names they may have now.
 
-    Only items on a scale go in; the answers to others are in the export.
+    Free text does not go in; the answers are in the export.
 
     Raises
     ------
     StoreError
-        When the study has no item on a scale.
+        When the study has no item whose answers can be counted.
     """
     protocol = study.protocol
-    items = _items(study)
+    items, choices = numeric_items(protocol), nominal_items(protocol)
+    compared = comparing_items(protocol)
+    if not items and not choices and not compared:
+        raise StoreError(
+            f"The protocol {protocol.id} asks for free text only, which no table can hold. Its answers "
+            "are in: evenhand export -o ratings.csv"
+        )
     names = export.system_names(study)
     lock = read_lock(study)
     rating_rows = pd.DataFrame(export.rating_rows(study), columns=_RATING_COLUMNS)
-    rating_rows = rating_rows[rating_rows["item"].isin([item.id for item in items])]
-    rating_rows = rating_rows.reset_index(drop=True)
-    rating_rows["value"] = pd.to_numeric(rating_rows["value"]).astype("float64")
-    _turn_round(study, rating_rows)
-    rating_rows["seconds"] = pd.to_numeric(rating_rows["seconds"]).astype("float64")
+    for column in ("value", "seconds", "place"):
+        rating_rows[column] = pd.to_numeric(rating_rows[column]).astype("float64")
+    turn_round(protocol, rating_rows)
     rater_columns = [
         "rater",
         "group",
@@ -58,15 +77,17 @@ def report_data(study: Study) -> ReportData:
         "simulated",
         *(q.id for q in protocol.demographics),
     ]
+    if protocol.languages and "language" not in rater_columns:
+        rater_columns.append("language")
     return ReportData(
         title=protocol.title,
         protocol_id=protocol.id,
         protocol_version=protocol.version,
         summary=_summary(study),
         citation=protocol.citation,
-        ratings=rating_rows,
+        ratings=_about(items, rating_rows),
         raters=pd.DataFrame(export.rater_rows(study), columns=rater_columns),
-        responses=pd.DataFrame(export.response_rows(study), columns=_RESPONSE_COLUMNS),
+        responses=_responses(study),
         systems=tuple(Named(name.id, name.title) for name in names.values()),
         groups=tuple(Named(group.id, group.title) for group in protocol.groups),
         topics=tuple(Named(topic.id, topic.title) for topic in protocol.topics),
@@ -83,7 +104,24 @@ def report_data(study: Study) -> ReportData:
         versions={package: metadata.version(package) for package in _PACKAGES},
         seed=protocol.design.seed,
         judge=_judge(study, names),
+        attention=_attention(study),
+        language=protocol.language,
+        languages=protocol.languages,
+        scores=report_scores(protocol),
+        choices=choices,
+        choice_ratings=_about(choices, rating_rows),
+        compared=compared,
+        compared_answers=_about(compared, rating_rows),
+        comparisons=pd.DataFrame(comparisons.comparison_rows(study)),
+        rankings=pd.DataFrame(comparisons.ranking_rows(study)),
+        spans=pd.DataFrame(comparisons.span_rows(study)),
+        conversations=pd.DataFrame(conversation_export.conversation_rows(study)),
     )
+
+
+def _about(items: tuple[ReportItem, ...], rows: pd.DataFrame) -> pd.DataFrame:
+    """The answers to these items."""
+    return rows[rows["item"].isin([item.id for item in items])].reset_index(drop=True)
 
 
 _RATING_COLUMNS = [
@@ -97,8 +135,39 @@ _RATING_COLUMNS = [
     "value",
     "missing_reason",
     "seconds",
+    "place",
 ]
-_RESPONSE_COLUMNS = ["prompt", "topic", "system", "text", "completion_tokens", "latency_s"]
+_RESPONSE_COLUMNS = [
+    "prompt",
+    "topic",
+    "system",
+    "text",
+    "completion_tokens",
+    "latency_s",
+    "first_token_s",
+    "peak_memory_bytes",
+    "peak_memory_missing",
+]
+
+
+def _responses(study: Study) -> pd.DataFrame:
+    """Responses with the reply that a person wrote to the same prompt."""
+    frame = pd.DataFrame(export.response_rows(study), columns=_RESPONSE_COLUMNS)
+    references = {prompt.id: prompt.reference for prompt in study.protocol.prompts}
+    return frame.assign(reference=frame["prompt"].map(references))
+
+
+def _attention(study: Study) -> ReportAttention | None:
+    declared = study.protocol.checks.attention if study.protocol.checks else ()
+    if not declared:
+        return None
+    rows = [
+        (row["rater"], row["check"], float(row["value"]))
+        for row in export.check_rows(study)
+        if row["kind"] == session_checks.ATTENTION
+    ]
+    answers = pd.DataFrame(rows, columns=["rater", "item", "value"])
+    return ReportAttention(answers, {check.id: (float(check.answer),) for check in declared})
 
 
 def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | None:
@@ -115,55 +184,17 @@ def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | N
     )
 
 
-def _items(study: Study) -> tuple[ReportItem, ...]:
-    items = tuple(
-        ReportItem(
-            item.id,
-            f"{item.label} (reversed)" if item.reversed else item.label,
-            item.text,
-            instrument.title,
-            _points(item, instrument.scale),
-        )
-        for instrument in study.protocol.instruments
-        for item in instrument.items
-        if on_scale(item)
-    )
-    if not items:
-        raise StoreError(
-            f"The report is about items on a scale (likert, semantic-differential), and the protocol "
-            f"{study.protocol.id} has none. Its answers are in: evenhand export -o ratings.csv"
-        )
-    return items
-
-
-def _points(item: Item, scale: Scale) -> tuple[tuple[int, str], ...]:
-    """All points with their anchors; of a reversed item, the anchors in reverse."""
-    labels = anchors(item, scale)
-    texts = list(labels.values())
-    return tuple(zip(labels, reversed(texts) if item.reversed else texts, strict=True))
-
-
-def _turn_round(study: Study, rows: pd.DataFrame) -> None:
-    """Have the favourable answer high in every item, so that totals mean something."""
-    for item in study.protocol.items:
-        if item.reversed:
-            values = study.protocol.scale_of(item.id).values
-            mirror = dict(zip(values, reversed(values), strict=True))
-            chosen = rows["item"] == item.id
-            rows.loc[chosen, "value"] = rows.loc[chosen, "value"].map(mirror)
-
-
 def _summary(study: Study) -> str:
     """The protocol's summary and, where it applies, what the report leaves out or turns round."""
-    items = study.protocol.items
     said = [study.protocol.summary]
-    others = [item.label for item in items if not on_scale(item)]
+    others = left_out(study.protocol)
     if others:
         said.append(
-            f"Not in this report, because not answered on the points of a scale: {', '.join(others)}. "
+            f"Not in this report, because the answers are free text or about several responses at "
+            f"once: {', '.join(others)}. "
             "Those answers are in the export."
         )
-    if any(item.reversed for item in items):
+    if any(item.reversed for item in study.protocol.items):
         said.append(
             "Items marked (reversed) are turned round here, so that a high value is favourable; the "
             "export holds the answers as given."
@@ -173,6 +204,8 @@ def _summary(study: Study) -> str:
 
 def _plan_in_codes(study: Study, names: dict[str, export.SystemName]) -> AnalysisPlan:
     plan = study.protocol.analysis
+    if plan.primary is None:
+        return plan
     coded = plan.primary.model_copy(
         update={
             "system": names[plan.primary.system].id,

@@ -6,31 +6,61 @@ from pathlib import Path
 
 import click
 
-from study.cli.options import json_option, print_json, progress_bar, say, with_study
+from study.cli.options import cluster_option, json_option, print_json, progress_bar, say, with_study
 from study.errors import ImportFileError, StoreError
 from study.store.study import Study
+
+NOTHING_TO_WRITE = (
+    "There are no responses to write: in a study of conversations the systems answer live."
+)
 
 
 @click.command()
 @click.option("--again", metavar="SYSTEM", help="Remove this system's responses first.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes on this machine; each loads a model of its own.",
+)
+@cluster_option
 @json_option
 @with_study
-def generate(study: Study, again: str | None, as_json: bool) -> None:
+def generate(
+    study: Study, again: str | None, workers: int, cluster: str | None, as_json: bool
+) -> None:
     """Write the responses of every system to every prompt; goes on where it stopped.
+
+    The same prompt, seed and model file give the same text with any number of workers. In a study of
+    conversations there is nothing to write: the systems answer live.
 
     \b
     Examples:
       evenhand generate
       evenhand generate --again tuned-offline
+      evenhand generate --workers 2
+      evenhand generate --cluster tcp://192.168.1.10:8786
     """
     from study.store.responses import delete_responses
 
+    if study.protocol.design.shows == "conversation":
+        if as_json:
+            print_json({"written": {}, "skipped": {}})
+        else:
+            say(f"{NOTHING_TO_WRITE} Next: evenhand lock")
+        return
+    if cluster and workers > 1:
+        raise StoreError(
+            f"--workers {workers} starts processes here and --cluster {cluster} uses other machines. "
+            "Give one of them."
+        )
     if again:
         known = [system.id for system in study.protocol.systems]
         if again not in known:
             raise StoreError(f"There is no system {again!r}. Declared: {', '.join(known)}.")
         delete_responses(study, again)
-    written, skipped = write_responses(study)
+    written, skipped = write_responses(study, workers=workers, cluster=cluster or "")
     if as_json:
         print_json({"written": written, "skipped": skipped})
     else:
@@ -38,9 +68,12 @@ def generate(study: Study, again: str | None, as_json: bool) -> None:
         say("Next: read them (evenhand export --what responses), then: evenhand lock")
 
 
-def write_responses(study: Study) -> tuple[dict[str, int], dict[str, int]]:
+def write_responses(
+    study: Study, *, workers: int = 1, cluster: str = ""
+) -> tuple[dict[str, int], dict[str, int]]:
     """Generate what is missing, with a progress bar; numbers written and skipped by system."""
-    from models.generation import GeneratedResponse, GenerationStep, generate_responses
+    from models.generation import GeneratedResponse
+    from models.generation_run import GenerationStep, generate_responses
     from study.store.responses import read_responses, save_response
 
     existing = {(r.prompt_id, r.system_id) for r in read_responses(study)}
@@ -51,11 +84,13 @@ def write_responses(study: Study) -> tuple[dict[str, int], dict[str, int]]:
             study, response.prompt_id, response.system_id, response.text, response.provenance
         )
 
-    with progress_bar("Writing responses", missing) as advance:
+    with progress_bar("Writing responses", missing) as tell:
+        ended = 0
 
         def show(step: GenerationStep) -> None:
-            if step.state in ("saved", "failed"):
-                advance(f"{step.system_id}: {step.prompt_id}")
+            nonlocal ended
+            ended += step.state in ("saved", "failed")
+            tell(f"{step.system_id}: {step.prompt_id or step.state}", ended)
 
         summary = generate_responses(
             study.protocol,
@@ -63,6 +98,8 @@ def write_responses(study: Study) -> tuple[dict[str, int], dict[str, int]]:
             study_folder=study.folder,
             save=save,
             progress=show,
+            workers=workers,
+            cluster=cluster,
         )
     return dict(summary.written), dict(summary.skipped)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.options import json_option, print_json, say, with_study
-from study.errors import Finding, StoreError
+from study.errors import Finding, ProtocolError, StoreError
 from study.protocol import Item
 from study.store.study import Study
 
@@ -96,7 +96,20 @@ def write_study_report(
 @click.command()
 @click.option(
     "--what",
-    type=click.Choice(["ratings", "raters", "responses", "codebook", "protocol", "log"]),
+    type=click.Choice(
+        [
+            "ratings",
+            "raters",
+            "responses",
+            "conversations",
+            "turns",
+            "checks",
+            "panel",
+            "codebook",
+            "protocol",
+            "log",
+        ]
+    ),
     default="ratings",
     show_default=True,
     help="Which data.",
@@ -104,10 +117,10 @@ def write_study_report(
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["csv", "jsonl"]),
+    type=click.Choice(["csv", "jsonl", "sav", "dta"]),
     default="csv",
     show_default=True,
-    help="CSV, or one JSON object per line.",
+    help="CSV, one JSON object per line, or a file for SPSS (sav) or Stata (dta) with labels.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file.")
 @with_study
@@ -119,6 +132,7 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
       evenhand export -o ratings.csv
       evenhand export --what codebook -o codebook.csv
       evenhand export --what responses --format jsonl
+      evenhand export --what turns -o transcripts.csv
       evenhand export --format sav -o ratings.sav
     """
     if kind in ("sav", "dta"):
@@ -136,26 +150,31 @@ def _export_statistics_file(study: Study, what: str, kind: str, output: Path | N
     import pandas as pd
 
     from analysis.statistics_files import ItemLabels, write_statistics_file
-    from study.export import rating_rows
+    from study.comparisons import numeric_rows
 
-    if what != "ratings" or output is None or output.suffix != f".{kind}":
+    if what != "ratings":
         raise StoreError(
-            f"The format {kind} is for the ratings and needs a file: evenhand export --format {kind} -o "
-            f"ratings.{kind}"
+            f"The format {kind} is for the ratings; found --what {what}. Export this one as csv or jsonl."
         )
-    items = [
-        ItemLabels(
-            item.id,
-            item.text,
-            {v: label for v, label in _value_labels(study, item).items() if label},
+    if output is None or output.suffix != f".{kind}":
+        found = "no file" if output is None else str(output)
+        raise StoreError(
+            f"The format {kind} needs a file whose name ends in .{kind}; found {found}. Give one: evenhand "
+            f"export --format {kind} -o ratings.{kind}"
         )
-        for item in study.protocol.items
-        if item.kind != "text"
-    ]
-    numeric = {item.id for item in items}
-    rows = [row for row in rating_rows(study) if row["item"] in numeric]
+    if all(item.kind == "text" for item in study.protocol.items):
+        raise StoreError(
+            f"The format {kind} holds numbers, and this study asks for free text only. Export its "
+            "answers as csv or jsonl."
+        )
+    rows, questions = numeric_rows(study)
     if not rows:
         raise StoreError("Nobody is enrolled yet, so there are no ratings to export.")
+    labels = {item.id: _value_labels(study, item) for item in study.protocol.items}
+    items = [
+        ItemLabels(name, text, {v: said for v, said in labels.get(name, {}).items() if said})
+        for name, text in questions.items()
+    ]
     write_statistics_file(pd.DataFrame(rows), items, output, title=study.protocol.title)
     say(f"Wrote {output}.")
     texts = [item.id for item in study.protocol.items if item.kind == "text"]
@@ -170,6 +189,7 @@ def _value_labels(study: Study, item: Item) -> dict[int, str]:
 
 
 def _export_text(study: Study, what: str, kind: str) -> str:
+    from study import conversation_export as talks
     from study import export as rows_of
 
     if what == "protocol":
@@ -178,8 +198,12 @@ def _export_text(study: Study, what: str, kind: str) -> str:
         "ratings": rows_of.rating_rows,
         "raters": rows_of.rater_rows,
         "responses": rows_of.response_rows,
+        "checks": rows_of.check_rows,
+        "panel": rows_of.panel_rows,
         "codebook": rows_of.codebook_rows,
         "log": rows_of.log_rows,
+        "conversations": talks.conversation_rows,
+        "turns": talks.turn_rows,
     }
     rows = makers[what](study)
     if kind == "jsonl":
@@ -233,6 +257,9 @@ def unblind(study: Study, people: tuple[str, ...], as_json: bool) -> None:
 def verify(study: Study, as_json: bool) -> None:
     """Check the audit chain, the saved answers and raters against it, the allocation and the lock.
 
+    The lock holds the hashes of protocol, responses, allocation, analysis plan and, where there is a
+    judge, of its rubrics and prompts.
+
     Note the number of lines and the last hash after each session: a database that was put back to
     an earlier state holds together, and only that note shows it.
 
@@ -240,12 +267,16 @@ def verify(study: Study, as_json: bool) -> None:
     Examples:
       evenhand verify
     """
+    from models.judge.declaration import judge_hashes
     from study.store import events
     from study.store.audit import study_faults
 
     with study.reading() as connection:
         lines, end = events.count(connection), events.last_hash(connection)
-    faults = study_faults(study)
+    try:
+        faults = study_faults(study, judge_hashes(study.protocol, study.folder))
+    except ProtocolError as error:
+        faults = [*study_faults(study), f"the judge's rubrics cannot be read: {error}"]
     if as_json:
         print_json({"log_lines": lines, "last_hash": end, "faults": faults})
     if faults:

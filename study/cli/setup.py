@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from study.cli.options import json_option, print_json, print_table, say, with_study
-from study.errors import StoreError
+from study.cli.responses import NOTHING_TO_WRITE
+from study.errors import ProtocolError, StoreError
 from study.store.study import Study
 
 
@@ -87,19 +88,37 @@ def init(folder: Path, name: str) -> None:
 
 
 @click.command()
+@click.option(
+    "--ask-judge",
+    is_flag=True,
+    help="Also send the judge's endpoint one short request: can it do what the protocol needs?",
+)
 @json_option
 @with_study
-def check(study: Study, as_json: bool) -> None:
+def check(study: Study, ask_judge: bool, as_json: bool) -> None:
     """Validate the protocol and show the design: who rates what, in which time.
 
     \b
     Examples:
       evenhand check
+      evenhand check --ask-judge
       evenhand check --study my-study --json
     """
+    from models.judge.declaration import judge_faults
     from survey_app.messages import load_messages
 
-    load_messages(study.protocol.language)
+    for language in study.protocol.languages or (study.protocol.language,):
+        load_messages(language)
+    faults = judge_faults(study.protocol, study.folder)
+    if ask_judge and not faults:
+        from models.judge.endpoint_check import endpoint_faults
+
+        faults = endpoint_faults(study.protocol, study.folder)
+    if faults:
+        raise ProtocolError(
+            "The protocol's judge cannot do what is asked of it:\n"
+            + "\n".join(f"  {fault}" for fault in faults)
+        )
     facts = design_facts(study)
     if as_json:
         print_json(facts)
@@ -108,6 +127,8 @@ def check(study: Study, as_json: bool) -> None:
     print_table(
         ["what", "value"], [(name.replace("_", " "), value) for name, value in facts.items()]
     )
+    if study.protocol.design.shows == "conversation":
+        say(NOTHING_TO_WRITE)
 
 
 def design_facts(study: Study) -> dict[str, Any]:
@@ -123,7 +144,7 @@ def design_facts(study: Study) -> dict[str, Any]:
         "systems": len(protocol.systems),
         "prompts": len(protocol.prompts),
         "items": len(protocol.items),
-        "responses_per_rater": load.responses,
+        "pages_per_rater": load.pages,
         "answers_per_rater": load.answers,
         "minutes_per_rater_at_most_about": round(load.minutes),
         "raters_per_response": raters,

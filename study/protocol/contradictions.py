@@ -6,9 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from study.protocol.analysis_plan import PrimaryContrast
+from study.protocol.chat_contradictions import chat_contradictions
+from study.protocol.design_contradictions import design_contradictions
+from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import item_contradictions, rated_points
 from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
+from study.protocol.scores import score_contradictions
+from study.protocol.session_contradictions import session_contradictions
 from study.protocol.yaml_tree import Location
 
 Contradiction = tuple[Location, str]
@@ -16,8 +22,9 @@ Contradiction = tuple[Location, str]
 # Columns of the exports; a question of the same name would overwrite them.
 RESERVED_NAMES = frozenset(
     {
-        "rater", "group", "status", "simulated", "responses_rated", "responses_planned", "position",
-        "prompt", "topic", "system", "item", "value", "missing_reason", "seconds",
+        "rater", "group", "status", "simulated", "language", "screened_out_because",
+        "responses_rated", "responses_planned", "position",
+        "prompt", "topic", "system", "shown", "item", "value", "chosen", "missing_reason", "seconds",
     }
 )  # fmt: skip
 
@@ -28,9 +35,13 @@ def contradictions(protocol: Protocol) -> Iterator[Contradiction]:
     yield from _unknown_references(protocol)
     yield from _scales(protocol)
     yield from item_contradictions(protocol)
+    yield from design_contradictions(protocol)
     yield from _questions(protocol)
     yield from _systems(protocol)
+    yield from score_contradictions(protocol)
     yield from plan_contradictions(protocol.analysis)
+    yield from chat_contradictions(protocol)
+    yield from session_contradictions(protocol)
 
 
 def _scales(protocol: Protocol) -> Iterator[Contradiction]:
@@ -79,15 +90,21 @@ def _questions(protocol: Protocol) -> Iterator[Contradiction]:
 
 def _systems(protocol: Protocol) -> Iterator[Contradiction]:
     for i, system in enumerate(protocol.systems):
-        if system.backend != "scripted" and not system.model:
+        if system.runs_on != "scripted" and not system.model:
             yield (
                 ("systems", i, "model"),
                 f"system {system.id!r} uses the backend {system.backend!r}, which needs a model",
             )
-        if system.backend == "openai" and not system.endpoint.startswith(("http://", "https://")):
+        if system.runs_on == "openai" and not system.endpoint.startswith(("http://", "https://")):
             yield (
                 ("systems", i, "endpoint"),
                 f"found {system.endpoint!r}, expected an address such as http://127.0.0.1:8000/v1",
+            )
+        if system.dialogue is not None and system.backend != "dialogue":
+            yield (
+                ("systems", i, "dialogue"),
+                f"system {system.id!r} uses the backend {system.backend!r}, which has no dialogue; "
+                "remove the block, or write backend: dialogue and name the other as its generator",
             )
 
 
@@ -109,7 +126,8 @@ def _double_ids(protocol: Protocol) -> Iterator[Contradiction]:
     places = [
         (i, j, item.id)
         for i, instrument in enumerate(protocol.instruments)
-        for j, item in enumerate(instrument.items)
+        for j, asked in enumerate(instrument.items)
+        for item in ((asked, ReasonItem.beside(asked)) if asked.reasons else (asked,))
     ]
     for k in _repeated([item_id for _, _, item_id in places]):
         i, j, item_id = places[k]
@@ -134,8 +152,19 @@ def _unknown_references(protocol: Protocol) -> Iterator[Contradiction]:
     for i, prompt in enumerate(protocol.prompts):
         if prompt.topic not in topics:
             yield ("prompts", i, "topic"), _unknown("topic", prompt.topic, topics)
+    if protocol.analysis.primary is not None:
+        yield from _primary_systems(protocol, protocol.analysis.primary)
+    choices = {q.id for q in protocol.demographics if q.kind == "choice"}
+    for i, test in enumerate(protocol.analysis.subgroups):
+        if test.by not in choices:
+            yield (
+                ("analysis", "subgroups", i, "by"),
+                _unknown("demographic question of kind choice", test.by, choices),
+            )
+
+
+def _primary_systems(protocol: Protocol, primary: PrimaryContrast) -> Iterator[Contradiction]:
     systems = {system.id for system in protocol.systems}
-    primary = protocol.analysis.primary
     for name in ("system", "against"):
         if getattr(primary, name) not in systems:
             yield (
@@ -147,13 +176,6 @@ def _unknown_references(protocol: Protocol) -> Iterator[Contradiction]:
             ("analysis", "primary", "against"),
             f"found {primary.against!r} on both sides, expected two different systems",
         )
-    choices = {q.id for q in protocol.demographics if q.kind == "choice"}
-    for i, test in enumerate(protocol.analysis.subgroups):
-        if test.by not in choices:
-            yield (
-                ("analysis", "subgroups", i, "by"),
-                _unknown("demographic question of kind choice", test.by, choices),
-            )
 
 
 def _unknown(noun: str, value: str, known: Iterable[str]) -> str:

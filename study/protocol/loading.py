@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from study.protocol.contradictions import contradictions
+from study.protocol.languages import declared_languages, in_language, language_faults
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Document, Location, Problem, protocol_error, read_text
 
@@ -31,8 +32,10 @@ def parse_protocol(text: str, name: str, *, folder: Path | None = None) -> Proto
     ``folder`` is where ``include`` paths start; without it, includes are refused.
     """
     document = Document(text, name, folder)
+    plain = document.plain()
+    codes = declared_languages(plain)
     try:
-        protocol = Protocol.model_validate(document.plain())
+        protocol = Protocol.model_validate(in_language(plain, codes, codes[0]) if codes else plain)
     except ValidationError as error:
         found = [(tuple(part["loc"]), dict(part)) for part in error.errors()]
         problems = [
@@ -41,9 +44,12 @@ def parse_protocol(text: str, name: str, *, folder: Path | None = None) -> Proto
             if not _follows_from_another(where, part, found)
         ]
         raise protocol_error(problems) from None
-    problems = [document.problem(where, what) for where, what in contradictions(protocol)]
-    if problems:
-        raise protocol_error(problems)
+    found_faults = [*contradictions(protocol), *language_faults(protocol, plain)]
+    if found_faults:
+        raise protocol_error([document.problem(where, what) for where, what in found_faults])
+    for code in codes[1:]:
+        other = Protocol.model_validate({**in_language(plain, codes, code), "language": code})
+        protocol.add_language(code, other)
     return protocol
 
 
@@ -59,6 +65,18 @@ def _follows_from_another(
     return error["type"] == "too_short" and any(
         len(other) > len(where) and other[: len(where)] == where for other, _ in found
     )
+
+
+# pydantic's names of forms, in the words of YAML.
+_FORMS = {
+    "tuple_type": "a list, each entry after '- '",
+    "model_type": "fields, each as 'name: value'",
+    "dict_type": "fields, each as 'name: value'",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+}
 
 
 def _expectation(error: dict[str, Any]) -> str:
@@ -77,10 +95,14 @@ def _expectation(error: dict[str, Any]) -> str:
         )
     if kind == "string_too_short":
         return "found an empty text, expected at least one character"
+    if value is None and kind.endswith("_type"):
+        return f"the field is empty; expected {_FORMS.get(kind, 'a value')}"
     if kind == "string_type" and not isinstance(value, dict | list):
         return f'found {value!r}, expected text; put it in quotes: "{value}"'
     expected = str(error["msg"]).replace("Input should be", "expected").replace("String", "text")
     expected = expected[0].lower() + expected[1:]
+    if kind in _FORMS:
+        expected = f"expected {_FORMS[kind]}"
     if isinstance(value, dict | list | tuple):
         return f"found {'a list' if isinstance(value, list) else 'fields'}; {expected}"
-    return f"found {value!r}, {expected}"
+    return f"found {'nothing' if value is None else repr(value)}, {expected}"

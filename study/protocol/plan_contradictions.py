@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from study.protocol.schema import AnalysisPlan
+from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.yaml_tree import Location
 
 PRIMARY = "primary"

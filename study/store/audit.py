@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -10,18 +10,26 @@ from sqlalchemy import Connection, Row, select
 from study import blinding
 from study.design import allocate
 from study.store import events, tables
+from study.store.conversations import conversation_faults
 from study.store.locking import lock_faults
+from study.store.raters import PlannedPage, planned_pages
 from study.store.ratings import rating_faults
+from study.store.session_faults import session_faults
 from study.store.study import Study
 
 
-def study_faults(study: Study) -> list[str]:
-    """All that is wrong with the data of a study, in words; empty when nothing is."""
+def study_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[str]:
+    """All that is wrong with the data of a study, in words; empty when nothing is.
+
+    ``judge`` holds what is now of what the lock froze of the judge (see ``lock_faults``).
+    """
     with study.reading() as connection:
         faults = events.chain_faults(connection, study)
         faults += rater_faults(connection, study)
         faults += allocation_faults(connection, study)
-    return [*faults, *rating_faults(study), *lock_faults(study)]
+        faults += session_faults(connection)
+        faults += conversation_faults(connection)
+    return [*faults, *rating_faults(study), *lock_faults(study, judge)]
 
 
 def rater_faults(connection: Connection, study: Study) -> list[str]:
@@ -63,21 +71,23 @@ def _identity_faults(row: Row[Any], key: bytes) -> Iterator[str]:
 def allocation_faults(connection: Connection, study: Study) -> list[str]:
     """Raters who would see other responses, or another order or labels, than the design gives them."""
     allocation = allocate(study.protocol)
-    planned: dict[str, dict[int, tuple[str, str, str]]] = {}
+    planned: dict[str, dict[int, PlannedPage]] = {}
     codes: dict[str, str] = {}
     for rater in connection.execute(select(tables.rater)):
-        order = [
-            blinding.response_id(study.key, c.prompt, c.system) for c in allocation.row(rater.slot)
-        ]
-        labels = blinding.blind_labels(study.key, rater.id, order)
         codes[rater.id] = rater.code
-        planned[rater.id] = {
-            position: (blinding.assignment_id(study.key, rater.id, r), r, labels[r])
-            for position, r in enumerate(order, start=1)
-        }
-    stored: dict[str, dict[int, tuple[str, str, str]]] = {identity: {} for identity in planned}
+        pages = planned_pages(study, allocation, rater.id, rater.slot)
+        planned[rater.id] = dict(enumerate(pages, start=1))
+    several: dict[str, tuple[str, ...]] = {}
+    shown = tables.shown_response
+    for row in connection.execute(select(shown).order_by(shown.c.assignment_id, shown.c.place)):
+        several[row.assignment_id] = (*several.get(row.assignment_id, ()), row.response_id)
+    for row in connection.execute(select(tables.conversation)):
+        shows = blinding.response_id(study.key, row.prompt_id, row.system_id)
+        several[row.assignment_id] = (shows,)
+    stored: dict[str, dict[int, PlannedPage]] = {identity: {} for identity in planned}
     for row in connection.execute(select(tables.assignment)):
-        stored.setdefault(row.rater_id, {})[row.position] = (row.id, row.response_id, row.label)
+        ids = (() if row.response_id is None else (row.response_id,)) + several.get(row.id, ())
+        stored.setdefault(row.rater_id, {})[row.position] = PlannedPage(row.id, row.label, ids)
     faults = [
         f"the responses of rater {codes[identity]} differ from the allocation"
         for identity in planned

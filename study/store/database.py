@@ -111,15 +111,39 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             f"The study's database has the schema {present}, which this version of evenhand does not "
             "know: a newer version wrote it. Update evenhand, then try again."
         )
-    with (
-        engine.connect().execution_options(evenhand_writes=True) as connection,
-        connection.begin(),
-    ):
+    with _references_unchecked(engine) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             # Two processes that open a new database at once would both make its tables.
             connection.execute(text("SELECT pg_advisory_xact_lock(7310425)"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        if connection.dialect.name == "sqlite":
+            dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if dangling:
+                raise StoreError(
+                    f"The study's database could not be brought up to date: a row of the table "
+                    f"{dangling[0][0]} belongs to nothing. Nothing was changed; restore a copy."
+                )
+
+
+@contextmanager
+def _references_unchecked(engine: Engine) -> Iterator[Connection]:
+    """A connection on which SQLite does not follow foreign keys.
+
+    A migration that changes a column copies the table and drops the old one; with foreign keys
+    followed, dropping it would be refused because of the rows that refer to it.
+    """
+    with engine.connect().execution_options(evenhand_writes=True) as connection:
+        if connection.dialect.name != "sqlite":
+            yield connection
+            return
+        # On the driver's own connection: within a transaction the setting would change nothing.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield connection
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _present_revision(engine: Engine) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from study.errors import Finding
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
+
+# Begins the names of what the lock holds of the judge.
+JUDGE = "judge_"
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,12 @@ def _lock_in(connection: Connection) -> Lock | None:
     return Lock(row.locked_at, json.loads(row.lock_hashes)) if row.locked_at else None
 
 
-def present_hashes(study: Study) -> dict[str, str]:
-    """SHA-256 (hex) of the protocol, the responses, the allocation and the analysis plan as they are."""
-    return _hashes(study, read_responses(study))
+def present_hashes(study: Study, judge: Mapping[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 (hex) of the protocol, the responses, the allocation and the analysis plan as they are.
+
+    ``judge`` is added to them: the hashes of the judge's rubrics and prompts, which are not known here.
+    """
+    return _hashes(study, read_responses(study)) | dict(judge or {})
 
 
 def _hashes(study: Study, responses: Sequence[Response]) -> dict[str, str]:
@@ -56,8 +62,13 @@ def _sha256(plain: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def lock_study(study: Study) -> Lock:
+def lock_study(study: Study, judge: Mapping[str, str] | None = None) -> Lock:
     """Freeze the study; a second call changes nothing and gives the same lock.
+
+    Parameters
+    ----------
+    judge : mapping or None
+        Names that begin with ``judge_`` -> SHA-256 (hex) of what the lock freezes of the judge.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def lock_study(study: Study) -> Lock:
         if faults:
             lines = "\n".join(f"  {fault}" for fault in faults)
             raise Finding(f"The study was not locked:\n{lines}")
-        lock = Lock(now(), _hashes(study, responses))
+        lock = Lock(now(), _hashes(study, responses) | dict(judge or {}))
         connection.execute(
             update(tables.study).values(
                 locked_at=lock.at,
@@ -88,6 +99,8 @@ def lock_study(study: Study) -> Lock:
 
 def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:
     """Responses that are missing or stale, one sentence each."""
+    if study.protocol.design.shows == "conversation":
+        return []  # its systems answer while people talk with them
     by_place = {(r.prompt_id, r.system_id): r for r in responses}
     planned = len(study.protocol.prompts) * len(study.protocol.systems)
     if not by_place:
@@ -110,16 +123,24 @@ def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:
     return faults
 
 
-def lock_faults(study: Study) -> list[str]:
-    """What differs from the lock, in words; empty when nothing does or nothing is locked."""
+def lock_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[str]:
+    """What differs from the lock, in words; empty when nothing does or nothing is locked.
+
+    Without ``judge`` (see ``lock_study``), what the lock holds of the judge is not compared.
+    """
     lock = read_lock(study)
     if lock is None:
         return []
-    present = present_hashes(study)
-    return [
-        f"the {name.replace('_', ' ')} differs from what was locked (SHA-256 {present[name][:12]}..., "
-        f"locked {digest[:12]}...)"
+    present = present_hashes(study, judge)
+    locked = {
+        name: digest
         for name, digest in lock.hashes.items()
+        if judge is not None or not name.startswith(JUDGE)
+    }
+    return [
+        f"the {name.replace('_', ' ')} differs from what was locked (SHA-256 "
+        f"{present.get(name, 'none')[:12]}..., locked {digest[:12]}...)"
+        for name, digest in locked.items()
         if present.get(name) != digest
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -13,7 +14,7 @@ from study import blinding
 from study.design import Allocation, allocate
 from study.entities import Enrolment, Rater, RaterStatus
 from study.errors import LinkError, LockError, StoreError
-from study.store import events, tables
+from study.store import conversations, events, tables
 from study.store.database import empty_write_ahead_log
 from study.store.locking import read_lock
 from study.store.study import Study, now
@@ -74,25 +75,64 @@ def _enrol_one(
             enrolled_at=now(),
         )
     )
-    order = [blinding.response_id(study.key, c.prompt, c.system) for c in allocation.row(slot)]
-    labels = blinding.blind_labels(study.key, identity, order)
+    pages = planned_pages(study, allocation, identity, slot)
+    talks = study.protocol.design.shows == "conversation"
     connection.execute(
         insert(tables.assignment),
         [
             {
-                "id": blinding.assignment_id(study.key, identity, response),
+                "id": page.id,
                 "rater_id": identity,
-                "response_id": response,
+                "response_id": (
+                    page.response_ids[0] if len(page.response_ids) == 1 and not talks else None
+                ),
                 "position": position,
-                "label": labels[response],
+                "label": page.label,
             }
-            for position, response in enumerate(order, start=1)
+            for position, page in enumerate(pages, start=1)
         ],
     )
+    shown = [
+        {"assignment_id": page.id, "place": place, "response_id": response}
+        for page in pages
+        if len(page.response_ids) > 1
+        for place, response in enumerate(page.response_ids, start=1)
+    ]
+    if shown:
+        connection.execute(insert(tables.shown_response), shown)
+    if talks:
+        conditions = zip(pages, allocation.row(slot), strict=True)
+        conversations.plan(connection, {page.id: condition for page, condition in conditions})
     payload = {"group": group, "slot": slot, "simulated": simulated}
     events.append(connection, study, "rater_enrolled", identity, payload)
     row = connection.execute(select(tables.rater).where(tables.rater.c.id == identity)).one()
     return Enrolment(_rater(row), token)
+
+
+@dataclass(frozen=True)
+class PlannedPage:
+    """One assignment as the design gives it: its id, its label and what it shows, by place."""
+
+    id: str
+    label: str
+    response_ids: tuple[str, ...]
+
+
+def planned_pages(
+    study: Study, allocation: Allocation, rater_id: str, slot: int
+) -> list[PlannedPage]:
+    """The assignments of the rater in a slot, in their order."""
+    shown = [
+        tuple(blinding.response_id(study.key, c.prompt, system) for system in c.systems)
+        for c in allocation.row(slot)
+    ]
+    # Sorted, so that the same responses at other places could not be a second assignment.
+    names = ["+".join(sorted(ids)) for ids in shown]
+    labels = blinding.blind_labels(study.key, rater_id, names)
+    return [
+        PlannedPage(blinding.assignment_id(study.key, rater_id, name), labels[name], ids)
+        for name, ids in zip(names, shown, strict=True)
+    ]
 
 
 def link_secret(study: Study, rater: Rater) -> str:
@@ -124,6 +164,36 @@ def rater_with_token(connection: Connection, token: str) -> Rater:
             "coordinator for a new one."
         )
     return _rater(row)
+
+
+def choose_language(study: Study, rater: Rater, language: str) -> bool:
+    """Keep the language that a rater chose; it can be changed until consent is given.
+
+    Returns whether it was kept.
+
+    Raises
+    ------
+    StoreError
+        When the protocol does not have this language.
+    """
+    if language not in study.protocol.languages:
+        known = ", ".join(study.protocol.languages) or study.protocol.language
+        raise StoreError(f"The study is not there in {language!r}. Its languages: {known}.")
+    row = tables.rater.c
+    with study.writing() as connection:
+        changed = connection.execute(
+            update(tables.rater)
+            .where(
+                row.id == rater.id,
+                row.consented_at.is_(None),
+                row.declined_at.is_(None),
+                row.withdrawn_at.is_(None),
+            )
+            .values(language=language, last_seen_at=now())
+        ).rowcount
+        if changed:
+            events.append(connection, study, "language_chosen", rater.id, {"language": language})
+    return bool(changed)
 
 
 def find_by_code(study: Study, code: str) -> Rater:
@@ -195,6 +265,7 @@ def record_step(
         row[column].is_(None),
         row.withdrawn_at.is_(None),
         row.declined_at.is_(None),
+        row.screened_out_at.is_(None),
     ]
     if after is not None:
         condition.append(row[after].is_not(None))
@@ -235,11 +306,18 @@ def withdraw(study: Study, code: str) -> Rater:
                 practised_at=None,
                 finished_at=None,
                 last_seen_at=None,
+                language=None,
+                panel_id=None,
+                screened_out_at=None,
+                screened_out_because=None,
                 withdrawn_at=now(),
             )
         ).rowcount
         if changed:
             connection.execute(delete(tables.rating).where(tables.rating.c.assignment_id.in_(own)))
+            conversations.erase(connection, rater.id)
+            for table in (tables.passage, tables.check_answer):
+                connection.execute(delete(table).where(table.c.rater_id == rater.id))
             connection.execute(
                 update(tables.assignment)
                 .where(tables.assignment.c.rater_id == rater.id)
@@ -254,6 +332,7 @@ def withdraw(study: Study, code: str) -> Rater:
 _STEPS: Sequence[tuple[str, RaterStatus]] = (
     ("withdrawn_at", RaterStatus.WITHDRAWN),
     ("declined_at", RaterStatus.DECLINED),
+    ("screened_out_at", RaterStatus.SCREENED_OUT),
     ("finished_at", RaterStatus.FINISHED),
     ("practised_at", RaterStatus.RATING),
     ("demographics_at", RaterStatus.READY),
@@ -276,6 +355,8 @@ def _rater(row: Row[Any]) -> Rater:
         enrolled_at=dt.datetime.fromisoformat(row.enrolled_at),
         consented_at=_time(row.consented_at),
         finished_at=_time(row.finished_at),
+        language=row.language,
+        screened_out_because=row.screened_out_because,
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from study.blinding import shuffled
 from study.entities import (
@@ -18,6 +18,7 @@ from study.entities import (
 )
 from study.errors import RatingError
 from study.protocol import Item
+from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import Answer, answer_fault
 from study.store import events, tables
 from study.store.study import Study, now
@@ -27,11 +28,14 @@ def items_in_order(study: Study, assignment_id: str) -> tuple[Item, ...]:
     """All items in the order in which the rater of this assignment sees them."""
     ordered: list[Item] = []
     for instrument in study.protocol.instruments:
-        items = {item.id: item for item in instrument.items}
-        names = list(items)
+        items = {item.id: item for item in instrument.asked}
+        names = [item.id for item in instrument.items]
         if instrument.order == "random":
             names = shuffled(study.key, f"{assignment_id}/{instrument.id}", names)
-        ordered += [items[name] for name in names]
+        for name in names:
+            ordered.append(items[name])
+            if items[name].reasons:
+                ordered.append(items[ReasonItem.beside(items[name]).id])
     return tuple(ordered)
 
 
@@ -45,6 +49,13 @@ def next_assignment_in(
     connection: Connection, study: Study, rater: Rater
 ) -> BlindedAssignment | None:
     """``next_assignment`` within the caller's transaction."""
+    return assignment_at(connection, study, rater, None)
+
+
+def assignment_at(
+    connection: Connection, study: Study, rater: Rater, position: int | None
+) -> BlindedAssignment | None:
+    """What is rated at a position (from 1), or without one the first that is not rated yet."""
     assignment, response = tables.assignment.c, tables.response.c
     total = (
         select(func.count())
@@ -53,7 +64,7 @@ def next_assignment_in(
         .scalar_subquery()
         .label("total")
     )
-    row = connection.execute(
+    statement = (
         select(
             assignment.id,
             assignment.position,
@@ -62,15 +73,42 @@ def next_assignment_in(
             response.text,
             total,
         )
-        .join_from(tables.assignment, tables.response)
-        .where(assignment.rater_id == rater.id, assignment.submitted_at.is_(None))
-        .order_by(assignment.position)
-        .limit(1)
-    ).first()
+        .join_from(tables.assignment, tables.response, isouter=True)
+        .where(assignment.rater_id == rater.id)
+    )
+    if position is None:
+        open_ones = statement.where(assignment.submitted_at.is_(None))
+        statement = open_ones.order_by(assignment.position).limit(1)
+    else:
+        rated = assignment.submitted_at.is_not(None)
+        statement = statement.where(assignment.position == position, rated)
+    row = connection.execute(statement).first()
     if row is None:
         return None
-    prompt = study.protocol.prompt(row.prompt_id)
-    return BlindedAssignment(row.id, row.position, row.total, row.label, prompt.text, row.text)
+    shown: Sequence[Any] = [row] if row.prompt_id else _several(connection, row.id)[row.id]
+    prompt, texts = study.protocol.prompt(shown[0].prompt_id), tuple(one.text for one in shown)
+    return BlindedAssignment(row.id, row.position, row.total, row.label, prompt.text, texts)
+
+
+def _several(connection: Connection, assignment_id: str | None = None) -> dict[str, list[Row[Any]]]:
+    """Assignment -> what it shows, by place; only those with several responses or a conversation."""
+    shown, response = tables.shown_response.c, tables.response.c
+    statement = (
+        select(shown.assignment_id, response.prompt_id, response.system_id, response.text)
+        .join_from(tables.shown_response, tables.response)
+        .order_by(shown.assignment_id, shown.place)
+    )
+    if assignment_id is not None:
+        statement = statement.where(shown.assignment_id == assignment_id)
+    talk = tables.conversation.c
+    # A conversation shows no stored response; its text is what was said.
+    talks = select(talk.assignment_id, talk.prompt_id, talk.system_id, literal("").label("text"))
+    if assignment_id is not None:
+        talks = talks.where(talk.assignment_id == assignment_id)
+    found: dict[str, list[Row[Any]]] = {}
+    for row in [*connection.execute(statement), *connection.execute(talks)]:
+        found.setdefault(row.assignment_id, []).append(row)
+    return found
 
 
 def mark_shown(study: Study, assignment_id: str) -> None:
@@ -109,11 +147,11 @@ def save_ratings(
     RatingError
         When an answer is missing or does not fit its scale, or the response is not this rater's.
     """
-    _check_answers(study, answers)
+    _check_answers(study, assignment_id, answers)
     at = now()
     with study.writing() as connection:
-        _still_rating(connection, rater, at)
-        row = _own_assignment(connection, rater, assignment_id)
+        still_rating(connection, rater, at)
+        row = own_assignment(connection, rater, assignment_id)
         if row.submitted_at is not None:
             return False
         seconds = _seconds(row.shown_at, at)
@@ -155,14 +193,18 @@ def revise_ratings(
     Raises
     ------
     RatingError
-        When the response was not answered yet or is not this rater's, or an answer does not fit.
+        When the response was not answered yet or is not this rater's, an answer does not fit, or
+        the rater has finished.
     """
-    _check_answers(study, answers, complete=False)
+    _check_answers(study, assignment_id, answers, complete=False)
     at, changed = now(), {}
     rating = tables.rating.c
     with study.writing() as connection:
-        _still_rating(connection, rater, at)
-        row = _own_assignment(connection, rater, assignment_id)
+        still_rating(connection, rater, at)
+        row = own_assignment(connection, rater, assignment_id)
+        mine = tables.rater.c.id == rater.id
+        if connection.execute(select(tables.rater.c.finished_at).where(mine)).scalar():
+            raise RatingError("The study is finished, so no answer can be changed any more.")
         if row.submitted_at is None:
             raise RatingError("This response has no saved answers yet, so none can be corrected.")
         for item, answer in answers.items():
@@ -185,7 +227,9 @@ def revise_ratings(
     return len(changed)
 
 
-def _check_answers(study: Study, answers: Mapping[str, Answer], *, complete: bool = True) -> None:
+def _check_answers(
+    study: Study, assignment_id: str, answers: Mapping[str, Answer], *, complete: bool = True
+) -> None:
     items = {item.id: item for item in study.protocol.items}
     unknown = [item for item in answers if item not in items]
     if unknown:
@@ -193,13 +237,30 @@ def _check_answers(study: Study, answers: Mapping[str, Answer], *, complete: boo
     missing = [item.text for item in items.values() if item.id not in answers]
     if complete and missing:
         raise RatingError(f"Please answer every question. Still open: {missing[0]}")
+    about_texts = any(items[item].kind in ("ranking", "spans") for item in answers)
+    texts = _shown_texts(study, assignment_id) if about_texts else ()
     for item, answer in answers.items():
-        fault = answer_fault(items[item], study.protocol.scale_of(item), answer)
+        fault = answer_fault(items[item], study.protocol.scale_of(item), answer, texts)
         if fault is not None:
             raise RatingError(fault)
 
 
-def _still_rating(connection: Connection, rater: Rater, at: str) -> None:
+def _shown_texts(study: Study, assignment_id: str) -> tuple[str, ...]:
+    """The responses of an assignment, by place; they do not change once raters are enrolled."""
+    with study.reading() as connection:
+        several = _several(connection, assignment_id).get(assignment_id)
+        if several is not None:
+            return tuple(row.text for row in several)
+        return tuple(
+            connection.execute(
+                select(tables.response.c.text)
+                .join_from(tables.assignment, tables.response)
+                .where(tables.assignment.c.id == assignment_id)
+            ).scalars()
+        )
+
+
+def still_rating(connection: Connection, rater: Rater, at: str) -> None:
     # The update holds the rater's row, so a withdrawal comes wholly before or wholly after.
     row = tables.rater.c
     changed = connection.execute(
@@ -209,17 +270,18 @@ def _still_rating(connection: Connection, rater: Rater, at: str) -> None:
             row.practised_at.is_not(None),
             row.withdrawn_at.is_(None),
             row.declined_at.is_(None),
+            row.screened_out_at.is_(None),
         )
         .values(last_seen_at=at)
     ).rowcount
     if not changed:
         raise RatingError(
-            "This link takes no answers now: its rater has withdrawn, declined or not started yet. "
+            "This link takes no answers now: its rater has withdrawn, declined, not started or ended. "
             "Please reload the page."
         )
 
 
-def _own_assignment(connection: Connection, rater: Rater, assignment_id: str) -> Row[Any]:
+def own_assignment(connection: Connection, rater: Rater, assignment_id: str) -> Row[Any]:
     row = connection.execute(
         select(tables.assignment).where(
             tables.assignment.c.id == assignment_id, tables.assignment.c.rater_id == rater.id
@@ -257,7 +319,7 @@ def _seconds(shown_at: str | None, at: str) -> float | None:
 
 
 def read_assignments(study: Study) -> list[AssignmentRecord]:
-    """Every assignment, by group, slot and position (not for pages: it names systems)."""
+    """Every assignment, by group, slot and position (not for pages: it names the systems)."""
     assignment, response, rater = tables.assignment.c, tables.response.c, tables.rater.c
     statement = (
         select(
@@ -271,12 +333,28 @@ def read_assignments(study: Study) -> list[AssignmentRecord]:
             assignment.submitted_at,
             assignment.seconds,
         )
-        .join_from(tables.assignment, tables.response)
-        .join(tables.rater)
+        .join_from(tables.assignment, tables.rater)
+        .join(tables.response, isouter=True)
         .order_by(rater.group_id, rater.slot, assignment.position)
     )
     with study.reading() as connection:
-        return [AssignmentRecord(*row) for row in connection.execute(statement)]
+        several = _several(connection)
+        return [_record(row, several) for row in connection.execute(statement)]
+
+
+def _record(row: Any, several: Mapping[str, Sequence[Any]]) -> AssignmentRecord:
+    shown: Sequence[Any] = [row] if row.prompt_id else several[row.id]
+    return AssignmentRecord(
+        row.id,
+        row.rater_id,
+        row.position,
+        row.label,
+        shown[0].prompt_id,
+        tuple(one.system_id for one in shown),
+        row.shown_at,
+        row.submitted_at,
+        row.seconds,
+    )
 
 
 def read_ratings(study: Study) -> list[Rating]:

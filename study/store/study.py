@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,11 @@ class Study:
     def protocol_sha256(self) -> str:
         """SHA-256 of the protocol's text."""
         return hashlib.sha256(self.protocol_text.encode()).hexdigest()
+
+    def in_language(self, language: str | None) -> Study:
+        """This study with the protocol's texts in one of its languages; nothing else differs."""
+        protocol = self.protocol.in_language(language)
+        return self if protocol is self.protocol else replace(self, protocol=protocol)
 
     def close(self) -> None:
         """Give the database connections back."""

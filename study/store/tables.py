@@ -72,6 +72,12 @@ rater = Table(
     Column("finished_at", String(32)),
     Column("withdrawn_at", String(32)),
     Column("last_seen_at", String(32)),
+    # Two letters; the language in which this rater reads the pages.
+    Column("language", String(2)),
+    # The id under which an online panel knows the rater.
+    Column("panel_id", String(64), index=True, unique=True),
+    Column("screened_out_at", String(32)),
+    Column("screened_out_because", String(32)),
     UniqueConstraint("group_id", "slot"),
 )
 
@@ -80,7 +86,8 @@ assignment = Table(
     metadata,
     Column("id", String(24), primary_key=True),
     Column("rater_id", String(24), ForeignKey("rater.id"), nullable=False),
-    Column("response_id", String(24), ForeignKey("response.id"), nullable=False),
+    # None where the assignment shows several responses: they are in shown_response.
+    Column("response_id", String(24), ForeignKey("response.id")),
     Column("position", Integer, nullable=False),
     Column("label", String(8), nullable=False),
     Column("shown_at", String(32)),
@@ -88,6 +95,47 @@ assignment = Table(
     Column("seconds", Float),
     UniqueConstraint("rater_id", "position"),
     UniqueConstraint("rater_id", "response_id", name="uq_assignment_rater_response"),
+)
+
+# What an assignment shows that shows several responses; place 1 is "A" on the page.
+shown_response = Table(
+    "shown_response",
+    metadata,
+    Column("assignment_id", String(24), ForeignKey("assignment.id"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("response_id", String(24), ForeignKey("response.id"), nullable=False),
+    UniqueConstraint("assignment_id", "response_id"),
+    CheckConstraint("place >= 1", name="place"),
+)
+
+# What an assignment shows where the rater talks with a system; there is no response then.
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("assignment_id", String(24), ForeignKey("assignment.id"), primary_key=True),
+    Column("prompt_id", String(64), nullable=False),
+    Column("system_id", String(64), nullable=False),
+    Column("started_at", String(32)),
+    Column("ended_at", String(32)),
+    Column("ended_by", String(32)),
+    CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
+)
+
+# One message. A reply has its row before its first word and its outcome when it ends.
+conversation_turn = Table(
+    "conversation_turn",
+    metadata,
+    Column("assignment_id", String(24), ForeignKey("conversation.assignment_id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("role", String(8), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("outcome", String(24)),
+    Column("started_at", String(32), nullable=False),
+    Column("finished_at", String(32)),
+    Column("pace_missed", Boolean, nullable=False),
+    Column("provenance", Text, nullable=False),
+    CheckConstraint("role IN ('rater', 'system')", name="role"),
+    CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="outcome"),
 )
 
 rating = Table(
@@ -214,4 +262,27 @@ review_case = Table(
     UniqueConstraint("kind", "response_id", "criterion"),
     CheckConstraint("state IN ('open', 'decided')", name="state"),
     CheckConstraint("(state = 'decided') = (decision IS NOT NULL)", name="decision"),
+)
+
+# Pages of one rater's way that are passed once: practice, breaks.
+passage = Table(
+    "passage",
+    metadata,
+    Column("rater_id", String(24), ForeignKey("rater.id"), primary_key=True),
+    Column("step", String(40), primary_key=True),
+    Column("at", String(32), nullable=False),
+)
+
+# Answers to checks of comprehension and attention; they are no ratings.
+check_answer = Table(
+    "check_answer",
+    metadata,
+    Column("rater_id", String(24), ForeignKey("rater.id"), primary_key=True),
+    Column("check_id", String(64), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("value", Integer, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("saved_at", String(32), nullable=False),
+    CheckConstraint("kind IN ('comprehension', 'attention')", name="kind"),
 )

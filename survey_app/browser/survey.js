@@ -1,5 +1,5 @@
-// Three things that the pages cannot do by themselves: go to the top of a new page, say that the
-// connection is gone, and give sliders an untouched state. No answer is sent or kept here.
+// What the pages cannot do by themselves: go to the top of a new page, say that the connection is
+// gone, give sliders an untouched state, copy a receipt. No answer is sent or kept here.
 (() => {
   "use strict";
   const root = document.getElementById("root");
@@ -15,6 +15,11 @@
     if (scroller) scroller.scrollTop = 0;
     window.scrollTo(0, 0);
     title.focus({ preventScroll: true });
+  }
+
+  // A rater whose next step is a conversation goes to its page, which is a document of its own.
+  function goToChat() {
+    if (document.querySelector("[data-evenhand-chat]")) location.replace("/chat");
   }
 
   const banner = document.createElement("p");
@@ -65,7 +70,30 @@
   document.addEventListener("keyup", (event) => { if (moving.includes(event.key)) leaveFirstPlace(event); });
   document.addEventListener("input", markUntouched);
 
-  new MutationObserver(() => { goToNewPage(); watchConnection(); markUntouched(); }).observe(root, {
+  // What is said to be missing in several widgets goes with the next choice in one of them.
+  function hideMark(event) {
+    const group = event.target.closest && event.target.closest("[class*=st-key-several-]");
+    const after = group && group.parentElement.nextElementSibling;
+    const mark = after && after.querySelector(".evenhand-open");
+    if (mark) mark.hidden = true;
+  }
+  // On the way down: the widgets keep these events from coming up.
+  document.addEventListener("pointerup", hideMark, true);
+  document.addEventListener("keydown", (event) => { if (event.key === " ") hideMark(event); }, true);
+
+  // The clipboard's own interface is only there over https; a selection can be copied anywhere.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("button.evenhand-copy");
+    if (!button) return;
+    const range = document.createRange();
+    range.selectNodeContents(button.previousElementSibling);
+    const selection = window.getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+    if (document.execCommand("copy")) button.textContent = button.dataset.evenhandCopied;
+  });
+
+  new MutationObserver(() => { goToNewPage(); goToChat(); watchConnection(); markUntouched(); }).observe(root, {
     subtree: true,
     childList: true,
     attributes: true,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement_bootstrap import bootstrap_alpha
+from analysis.agreement import conger_kappa, fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement_bootstrap import bootstrap_alpha, bootstrap_light_kappa
 from analysis.agreement_icc import icc
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import light_kappa, pairwise_kappas
@@ -26,7 +26,9 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_agreement_matrix
-from analysis.report.numbers import count, level_text
+from analysis.report.numbers import count, counted, level_text
+from analysis.report.sections.numeric_items import numeric_agreement
+from analysis.report.sections.point_use import point_use_blocks
 from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 
@@ -37,6 +39,7 @@ _HEADINGS = (
     "Share of agreeing pairs",
     "Cohen’s κ, mean of all pairs (Light)",
     "Fleiss’ κ",
+    "Conger’s κ",
     "Krippendorff’s α, ordinal",
 )
 
@@ -58,6 +61,7 @@ SEED = 20250301
 class _Line:
     item: str
     name: str
+    n: int
     results: tuple[Estimate, ...]
 
 
@@ -71,12 +75,26 @@ def agreement_section(context: ReportContext) -> Section:
         "share of agreeing pairs is high and the chance-corrected coefficients are low; read them beside the "
         "frequency tables."
     )
+    if len(context.data.conversations):
+        text = (
+            "Every rater talked with the systems, so no two raters rated the same text and there is no "
+            "agreement to show."
+        )
+        return Section("agreement", "Agreement among raters", (Paragraph(text),))
     blocks: list[Block] = [Paragraph(text)]
-    for key, label, raters in context.samples:
+    for key, label, sample in context.samples:
+        # A column without a rating would still count as a rater, and be drawn by the bootstrap.
+        raters = sample & context.shaped.with_ratings
+        if not raters.any():
+            continue
+        blocks += numeric_agreement(context, key, label, raters)
+        if not context.scales:
+            continue
         blocks += _tables(context, key, label, raters)
         n = int(raters.sum())
         if 3 <= n <= MOST_RATERS_DRAWN:
             blocks.append(_matrix_figure(context, key, label, raters))
+    blocks += point_use_blocks(context)
     return Section("agreement", "Agreement among raters", tuple(blocks))
 
 
@@ -86,6 +104,8 @@ def _matrices(
     """Item by item, then all items of one scale together: (id, label, points, matrix)."""
     items = context.data.items
     for i, item in enumerate(items):
+        if item.kind != "points":
+            continue
         yield item.id, item.label, context.points(item), context.item_matrix(i, raters)
     for points, places in context.scales:
         if len(places) < 2:
@@ -110,16 +130,18 @@ def _tables(context: ReportContext, key: str, label: str, raters: BoolArray) -> 
         alpha = krippendorff_alpha(matrix, points, metric="ordinal", level=level)
         first = (
             percent_agreement(matrix, points, level=level),
-            light_kappa(matrix, points),
+            _light(matrix, points, level),
             fleiss_kappa(matrix, points, level=level),
+            conger_kappa(matrix, points, level=level),
             alpha,
         )
-        equal.append(_Line(item, name, first))
+        n = int(((~np.isnan(matrix)).sum(axis=1) >= 2).sum())
+        equal.append(_Line(item, name, n, first))
         forms = icc(matrix, missing=_icc_missing(matrix), level=level)
         ac2 = gwet_ac(matrix, points, weights="quadratic", level=level)
         redrawn = _redrawn_alpha(matrix, points, alpha, level)
-        near.append(_Line(item, name, (ac2, forms.icc2, forms.icc2k, redrawn)))
-    people = f"{label}, {int(raters.sum())} raters"
+        near.append(_Line(item, name, n, (ac2, forms.icc2, forms.icc2k, redrawn)))
+    people = f"{label}, {counted(int(raters.sum()), 'rater')}"
     return (
         _table(key, f"agreement-{key}", f"Agreement per item: {people}", _HEADINGS, equal, level),
         _table(
@@ -158,6 +180,14 @@ def _redrawn_alpha(
     )
 
 
+def _light(matrix: FloatArray, points: list[int], level: float) -> Estimate:
+    """Light's kappa with its interval from drawing units again, where affordable."""
+    few = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL
+    if not few or int((~np.isnan(matrix)).sum()) > MOST_RATINGS_REDRAWN:
+        return light_kappa(matrix, points)
+    return bootstrap_light_kappa(matrix, points, replicates=REPLICATES, level=level, seed=SEED)
+
+
 def _icc_missing(matrix: FloatArray) -> str:
     """How gaps are treated: the mixed model needs a matrix of raters, so only for some dozens."""
     few = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL
@@ -194,11 +224,9 @@ def _table(
     notes, rows = Footnotes(), []
     flat = [({"item": x.item, "group": group}, r) for x in lines for r in x.results]
     for line in lines:
-        n = max(r.n for r in line.results)
         cells = [notes.with_interval(r) for r in line.results]
-        rows.append(Row((line.name, str(n), *cells), strong=line.item.startswith("all")))
-    methods = {r.ci_method for _, r in flat if r.ci_low is not None and r.ci_method}
-    interval = f"Intervals, {level_text(level)}: {'; '.join(sorted(methods))}." if methods else ""
+        rows.append(Row((line.name, str(line.n), *cells), strong=line.item.startswith("all")))
+    interval = _interval_note(headings, lines, level)
     without = sorted({r.ci_method for _, r in flat if r.ci_method.startswith("none by bootstrap")})
     said = (interval, *(f"Interval of α: {why}." for why in without), note)
     return Table(
@@ -212,6 +240,17 @@ def _table(
         tidy(flat),
         (*(text for text in said if text), *notes.notes()),
     )
+
+
+def _interval_note(headings: tuple[str, ...], lines: Sequence[_Line], level: float) -> str:
+    """Which coefficient has which kind of interval."""
+    users: dict[str, dict[str, None]] = {}
+    for line in lines:
+        for heading, result in zip(headings, line.results, strict=True):
+            if result.ci_low is not None and result.ci_method:
+                users.setdefault(result.ci_method, {})[heading.partition(";")[0]] = None
+    said = "; ".join(f"{', '.join(names)}: {method}" for method, names in users.items())
+    return f"Intervals, {level_text(level)}. {said}." if said else ""
 
 
 def _matrix_figure(context: ReportContext, key: str, label: str, raters: BoolArray) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 
@@ -29,6 +30,7 @@ from analysis.report.figures import ForestRow, draw_forest, draw_slopes
 from analysis.report.numbers import interval_text, level_text, number, p_phrase, p_text, phrase
 from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
+from analysis.signed_rank import EXACT, EXACT_BELOW
 
 MOST_RATERS_WITH_LINES = 400
 
@@ -37,9 +39,7 @@ def contrast_section(context: ReportContext) -> Section:
     """Paired t and Wilcoxon with effect sizes; items, groups and other pairs as exploratory."""
     pair = primary_pair(context)
     if pair is None:
-        text = (
-            "The primary contrast is undefined, because the plan names a system that has no data."
-        )
+        text = f"The primary contrast is undefined, because {no_pair(context)}."
         return Section("contrast", "Primary contrast of the systems", (Paragraph(text),))
     second, first = pair
     everybody = context.samples[0][2]
@@ -62,8 +62,17 @@ def contrast_section(context: ReportContext) -> Section:
 def primary_pair(context: ReportContext) -> tuple[int, int] | None:
     """Places of the system and of the one it is compared with; None when one has no data."""
     plan = context.data.plan.primary
+    if plan is None:
+        return None
     system, against = context.system_index(plan.system), context.system_index(plan.against)
     return None if system is None or against is None else (system, against)
+
+
+def no_pair(context: ReportContext) -> str:
+    """Why there is no pair of systems."""
+    if context.data.plan.primary is None:
+        return "the plan names none"
+    return "the plan names a system that has no data"
 
 
 def totals_contrast(
@@ -85,7 +94,7 @@ def totals_contrast(
 
 def planned_test(context: ReportContext, result: PairedContrast) -> Estimate:
     """The test that the plan names."""
-    return result.t_test if context.data.plan.primary.test == "paired-t" else result.wilcoxon
+    return result.t_test if context.data.plan.contrast.test == "paired-t" else result.wilcoxon
 
 
 def _sentence(context: ReportContext, first: int, second: int, result: PairedContrast) -> str:
@@ -99,13 +108,13 @@ def _sentence(context: ReportContext, first: int, second: int, result: PairedCon
         return f"{head} ({status}): the test is undefined, because {why}."
     n = f"{test.n} raters with both totals, {test.n_missing} left out"
     effect = phrase(result.d_z, "d_z")
-    if context.data.plan.primary.test == "wilcoxon":
+    if context.data.plan.contrast.test == "wilcoxon":
         z = number(float(test.details["z"]))
         v = number(test.estimate, 1)
         return (
             f"{head} ({status}; {n}): Wilcoxon signed-rank test V = {v}, z = {z}, "
-            f"{p_phrase(test.p_value)}; {phrase(result.rank_biserial, 'rank-biserial correlation')}; "
-            f"{effect}."
+            f"{p_phrase(test.p_value)} ({test.details['p_value_method']}); "
+            f"{phrase(result.rank_biserial, 'rank-biserial correlation')}; {effect}."
         )
     t, df = number(float(test.details["t"])), number(float(test.details["df"]), 0)
     difference = phrase(test, "mean difference of totals").rsplit(", p", 1)[0]
@@ -167,13 +176,14 @@ def _mean_sd(summary: Summary, notes: Footnotes) -> tuple[str, str, str]:
 def _contrast_table(
     context: ReportContext, first: int, second: int, result: PairedContrast
 ) -> Table:
-    plan, notes, labels = context.data.plan.primary, Footnotes(), context.system_labels
+    notes, labels, planned = Footnotes(), context.system_labels, context.data.plan.contrast.test
+    names = {"system": context.data.systems[second].id, "against": context.data.systems[first].id}
     mark = " – declared" if context.locked else " – planned"
     tost = result.equivalence
     equivalence = () if tost is None else ((_bounds_label(context), tost, True),)
     kinds = (
-        ("Paired t test, difference of totals", result.t_test, plan.test == "paired-t"),
-        ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, plan.test == "wilcoxon"),
+        ("Paired t test, difference of totals", result.t_test, planned == "paired-t"),
+        ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, planned == "wilcoxon"),
         *equivalence,
         ("d_z (difference / SD of differences)", result.d_z, False),
         ("d_z, corrected for small samples (Hedges)", result.hedges_d_z, False),
@@ -184,9 +194,7 @@ def _contrast_table(
     for name, estimate, declared in kinds:
         label = name + (mark if declared else " – exploratory")
         rows.append(result_row(label, estimate, notes, strong=declared))
-        flat.append(
-            ({"system": plan.system, "against": plan.against, "declared": declared}, estimate)
-        )
+        flat.append(({**names, "declared": declared}, estimate))
     checks = tuple(f"{a.name}: {a.evidence}." for a in result.assumptions)
     return Table(
         "primary-contrast",
@@ -205,7 +213,7 @@ def _contrast_table(
         ),
         one_group(rows),
         tidy(flat),
-        (*checks, *notes.notes()),
+        (*checks, *signed_rank_note([result.wilcoxon]), *notes.notes()),
     )
 
 
@@ -237,6 +245,15 @@ def result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool =
         ),
         strong,
     )
+
+
+def signed_rank_note(tests: Sequence[Estimate]) -> tuple[str, ...]:
+    """Where the p values of a table's signed-rank tests come from."""
+    used = sorted({str(t.details["p_value_method"]) for t in tests if t.p_value is not None})
+    if not used:
+        return ()
+    rule = f" (fewer than {EXACT_BELOW} pairs that differ: {EXACT})" if len(used) > 1 else ""
+    return (f"p of the signed-rank test: {' or '.join(used)}{rule}.",)
 
 
 def _slopes(context: ReportContext, first: int, second: int) -> list[Figure]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.quality import longest_run
 from analysis.report.blocks import (
     Block,
@@ -21,15 +24,20 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number
+from analysis.report.sections.attention import failed_checks
 from analysis.report.sections.contrast import (
     RESULT_COLUMNS,
+    no_pair,
     planned_test,
     primary_pair,
     result_row,
+    signed_rank_note,
     totals_contrast,
 )
+from analysis.report.sections.subgroups import compare_split, subgroup_splits
 from analysis.report.shaping import BoolArray, FloatArray
-from study.protocol.schema import Exclusions
+from analysis.results import Estimate
+from study.protocol.analysis_plan import Exclusions
 
 MOST_RATERS_NAMED = 20
 
@@ -52,10 +60,13 @@ def exclusion_blocks(context: ReportContext) -> list[Block]:
     left_out = np.logical_or.reduce([rule.falls for rule in rules])
     pair = primary_pair(context)
     if pair is None:
-        why = "the plan names a system that has no data"
-        text = f"The primary contrast without these raters is undefined, because {why}."
-        return [*blocks, Paragraph(text)]
-    return [*blocks, _with_and_without(context, left_out, pair)]
+        text = (
+            f"The primary contrast without these raters is undefined, because {no_pair(context)}."
+        )
+        blocks.append(Paragraph(text))
+    else:
+        blocks.append(_with_and_without(context, left_out, pair))
+    return [*blocks, *_subgroups(context, left_out), *_agreement(context, left_out)]
 
 
 def _rules(context: ReportContext, declared: Exclusions) -> list[_Rule]:
@@ -77,6 +88,16 @@ def _rules(context: ReportContext, declared: Exclusions) -> list[_Rule]:
                 "longest_run",
                 f"More than {declared.longest_run} equal answers in a row",
                 np.asarray(runs > declared.longest_run),
+            )
+        )
+    if declared.failed_attention_checks is not None:
+        failed = failed_checks(context)
+        most = declared.failed_attention_checks
+        rules.append(
+            _Rule(
+                "failed_attention_checks",
+                f"More than {most} failed attention checks",
+                np.array([failed.get(str(rater), 0) > most for rater in shaped.rater_ids]),
             )
         )
     if declared.incomplete:
@@ -139,16 +160,14 @@ def _rule_table(context: ReportContext, rules: list[_Rule]) -> Table:
 def _with_and_without(context: ReportContext, left_out: BoolArray, pair: tuple[int, int]) -> Table:
     second, first = pair
     labels, notes, groups, flat = context.system_labels, Footnotes(), [], []
-    everybody = context.samples[0][2]
-    samples = (
-        ("all", "All raters", everybody),
-        ("without", "Without the raters left out", everybody & ~left_out),
-    )
     name = {"paired-t": "Paired t test", "wilcoxon": "Wilcoxon signed-rank (Pratt), V"}
-    for key, label, raters in samples:
+    signed_rank: list[Estimate] = []
+    for key, label, raters in _samples(context, left_out):
         result = totals_contrast(context, first, second, raters)
         test = planned_test(context, result)
-        kinds = [(name[context.data.plan.primary.test], test), ("d_z", result.d_z)]
+        if test is result.wilcoxon:
+            signed_rank.append(test)
+        kinds = [(name[context.data.plan.contrast.test], test), ("d_z", result.d_z)]
         if result.equivalence is not None:
             kinds.append(("Equivalence (TOST)", result.equivalence))
         rows = tuple(result_row(what, e, notes, strong=e is test) for what, e in kinds)
@@ -163,5 +182,104 @@ def _with_and_without(context: ReportContext, left_out: BoolArray, pair: tuple[i
         RESULT_COLUMNS,
         tuple(groups),
         tidy(flat),
-        ("The other sections hold all raters.", *notes.notes()),
+        ("The other sections hold all raters.", *signed_rank_note(signed_rank), *notes.notes()),
+    )
+
+
+def _samples(context: ReportContext, left_out: BoolArray) -> tuple[tuple[str, str, BoolArray], ...]:
+    everybody = context.samples[0][2]
+    return (
+        ("all", "All raters", everybody),
+        ("without", "Without the raters left out", everybody & ~left_out),
+    )
+
+
+def _subgroups(context: ReportContext, left_out: BoolArray) -> list[Block]:
+    """The declared subgroup tests with and without the raters; nothing without any."""
+    notes, groups, flat = Footnotes(), [], []
+    for split in subgroup_splits(context):
+        if not split.declared:
+            continue
+        rows: dict[str, list[Row]] = {}
+        for key, label, raters in _samples(context, left_out):
+            for c in compare_split(context, split, raters):
+                test = c.result.planned_test
+                what = f"{c.system_label}: {c.names[0]} minus {c.names[1]}"
+                rows.setdefault(what, []).append(result_row(label, test, notes))
+                keys = {"sample": key, "by": split.key, "system": c.system}
+                flat.append(({**keys, "first": c.names[0], "second": c.names[1]}, test))
+        name = f"{split.planned.capitalize()} t test by {split.key}"
+        groups += [RowGroup(f"{name}. {what}", tuple(found)) for what, found in rows.items()]
+    if not groups:
+        return []
+    return [
+        Table(
+            "exclusions-subgroups",
+            "Declared subgroup tests with and without the raters left out, intervals at "
+            f"{level_text(context.level)}",
+            "rater, n in the table",
+            context.declared,
+            RESULT_COLUMNS,
+            tuple(groups),
+            tidy(flat),
+            ("These p values are not adjusted.", *notes.notes()),
+        )
+    ]
+
+
+def _agreement(context: ReportContext, left_out: BoolArray) -> list[Block]:
+    """Agreement over all items of each scale with and without the raters, by group."""
+    notes, groups, flat = Footnotes(), [], []
+    if len(context.data.conversations):
+        return []
+    for place, (points, items) in enumerate(context.scales):
+        scale = [value for value, _ in points]
+        for group, group_label, members in context.samples:
+            rows = []
+            for key, label, raters in _samples(context, left_out):
+                chosen = members & raters & context.shaped.with_ratings
+                if not chosen.any():
+                    continue
+                results = _coefficients(context, items, scale, chosen)
+                cells = (notes.with_interval(r) for r in results)
+                rows.append(Row((label, str(int(chosen.sum())), *cells)))
+                keys = {"sample": key, "group": group, "scale": str(place + 1)}
+                flat += [(keys, r) for r in results]
+            several = f", {scale[0]} to {scale[-1]}" if len(context.scales) > 1 else ""
+            if rows:
+                groups.append(RowGroup(f"{group_label}{several}", tuple(rows)))
+    if not groups:
+        return []
+    return [
+        Table(
+            "exclusions-agreement",
+            "Agreement over all items with and without the raters left out, intervals at "
+            f"{level_text(context.level)}",
+            "response and item",
+            "exploratory",
+            (
+                Column("Sample", False),
+                Column("Raters"),
+                Column("Share of agreeing pairs"),
+                Column("Fleiss’ κ"),
+                Column("Gwet’s AC2, quadratic"),
+                Column("Krippendorff’s α, ordinal"),
+            ),
+            tuple(groups),
+            tidy(flat),
+            notes.notes(),
+        )
+    ]
+
+
+def _coefficients(
+    context: ReportContext, items: Sequence[int], scale: list[int], raters: BoolArray
+) -> tuple[Estimate, ...]:
+    """The coefficients of the section on agreement that take no bootstrap."""
+    matrix = np.vstack([context.item_matrix(i, raters) for i in items])
+    return (
+        percent_agreement(matrix, scale, level=context.level),
+        fleiss_kappa(matrix, scale, level=context.level),
+        gwet_ac(matrix, scale, weights="quadratic", level=context.level),
+        krippendorff_alpha(matrix, scale, metric="ordinal", level=context.level),
     )

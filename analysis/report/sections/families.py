@@ -13,7 +13,7 @@ from analysis.report.context import ReportContext
 from analysis.report.numbers import p_text
 from analysis.report.sections.contrast import planned_test, primary_pair, totals_contrast
 from analysis.results import Estimate
-from study.protocol.schema import Family
+from study.protocol.analysis_plan import Family
 
 PRIMARY = "primary"
 _METHODS = {

@@ -29,20 +29,22 @@ STAGES = (
     ("declined", "Declined"),
     ("not_consented", "Link not used or consent page open"),
     ("consented", "Consented"),
+    ("screened_out", "Did not pass the checks"),
     ("not_started", "Consented, not started"),
     ("started", "Started rating"),
     ("not_finished", "Started, not finished"),
     ("finished", "Finished"),
     ("withdrawn", "Withdrawn (answers erased)"),
 )
-_CONSENTED = ("consented", "ready", "rating", "finished")
+_CONSENTED = ("consented", "ready", "rating", "finished", "screened_out")
 
 
 def count_stages(status: pd.Series) -> dict[str, int]:
     """How many raters reached each stage.
 
     A withdrawn rater's record is erased, so it is not known how far that rater had come: the
-    withdrawn are counted apart and not among those who consented.
+    withdrawn are counted apart and not among those who consented. Those who did not pass the
+    checks consented; whether they had rated before is not told apart here.
     """
     n = {str(k): int(v) for k, v in status.astype(str).value_counts().items()}
     consented = sum(n.get(s, 0) for s in _CONSENTED)
@@ -52,7 +54,8 @@ def count_stages(status: pd.Series) -> dict[str, int]:
         "declined": n.get("declined", 0),
         "not_consented": n.get("enrolled", 0),
         "consented": consented,
-        "not_started": consented - started,
+        "screened_out": n.get("screened_out", 0),
+        "not_started": n.get("consented", 0) + n.get("ready", 0),
         "started": started,
         "not_finished": n.get("rating", 0),
         "finished": n.get("finished", 0),
@@ -72,6 +75,7 @@ def flow_section(context: ReportContext) -> Section:
     rows = [
         Row((label, *(str(c[key]) for _, c in with_total)), strong=key in ("enrolled", "finished"))
         for key, label in STAGES
+        if key != "screened_out" or total[key]
     ]
     table = Table(
         "flow-of-raters",
@@ -88,6 +92,8 @@ def flow_section(context: ReportContext) -> Section:
         f"{total['consented']} consented, {total['started']} started, {total['finished']} finished "
         f"and {total['withdrawn']} withdrew."
     )
+    if total["screened_out"]:
+        text += f" {total['screened_out']} did not pass the checks and were led to an ending."
     figure = Figure(
         "flow",
         "Flow of raters from enrolment to the last response, by group",
@@ -96,8 +102,42 @@ def flow_section(context: ReportContext) -> Section:
         "Flow diagram. " + " ".join(_sentence(label, c) for label, c in counts),
         lambda: _draw_flow(counts),
     )
-    people = _demographics_table(context)
+    people = (*_language_table(context), *_demographics_table(context))
     return Section("flow", "Raters", (Paragraph(text), figure, table, *people))
+
+
+def _language_table(context: ReportContext) -> tuple[Table, ...]:
+    """In which language the raters who started were asked; nothing for a study in one."""
+    data, raters = context.data, context.data.raters
+    if len(data.languages) < 2 or "language" not in raters.columns:
+        return ()
+    started = raters[raters["status"].astype(str).isin(("rating", "finished"))]
+    samples = [(g.label, started[started["group"] == g.id]) for g in data.groups]
+    if len(samples) > 1:
+        samples.append(("All raters", started))
+    rows, flat = [], []
+    for code in data.languages:
+        counts = [int((people["language"] == code).sum()) for _, people in samples]
+        rows.append(Row((code, *(str(k) for k in counts))))
+        flat += [
+            {"language": code, "group": label, "count": k, "n": len(people)}
+            for (label, people), k in zip(samples, counts, strict=True)
+        ]
+    return (
+        Table(
+            "raters-by-language",
+            "Language in which the raters who started answered (ISO 639-1)",
+            context.n_text("rater", len(started)),
+            "descriptive",
+            (Column("Language", numeric=False), *(Column(label) for label, _ in samples)),
+            one_group(rows),
+            pd.DataFrame(flat),
+            (
+                "The other tables put all languages together. Prompts and responses are in "
+                f"{data.language}.",
+            ),
+        ),
+    )
 
 
 def _sentence(label: str, c: dict[str, int]) -> str:
@@ -122,7 +162,8 @@ def _draw_flow(counts: list[tuple[str, dict[str, int]]]) -> Drawing:
         out = (
             f"Declined n = {c['declined']}\nNo consent yet n = {c['not_consented']}\n"
             f"Withdrawn n = {c['withdrawn']}",
-            f"Not started n = {c['not_started']}",
+            f"Not started n = {c['not_started']}"
+            + (f"\nScreened out n = {c['screened_out']}" if c["screened_out"] else ""),
             f"Not finished n = {c['not_finished']}",
         )
         box = {"boxstyle": "round,pad=0.45", "facecolor": "white", "edgecolor": "black"}

@@ -25,6 +25,7 @@ from analysis.report.blocks import (
 from analysis.report.context import ReportContext
 from analysis.report.figures import MOST_POINTS_AS_BARS, LikertBar, draw_boxes, draw_likert
 from analysis.report.numbers import count, level_text, number
+from analysis.report.sections.numeric_items import numeric_blocks
 from analysis.report.shaping import BoolArray
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ _NOT_INDEPENDENT = (
     "The intervals treat ratings as independent. Ratings by one rater are not, so these intervals "
     "are too narrow for inference beyond these raters; the contrast by rater and the mixed models "
     "are made for that."
+)
+_HOW_TO_READ = (
+    "Percentages are of the answers given; missing answers stand below each item with their reason. "
+    "Cumulative percentages are made from counts. Points that nobody used stand as 0."
 )
 _COLUMNS = (
     Column("Point of the scale", False),
@@ -48,37 +53,40 @@ def frequency_section(context: ReportContext) -> Section:
     """Tables for all raters together, the figure, and item statistics."""
     key, label, raters = context.samples[0]
     tables = _count(context, raters)
-    blocks: list[Block] = [
-        Paragraph(
-            "Percentages are of the answers given; missing answers stand below each item with "
-            "their reason. Cumulative percentages are made from counts. Points that nobody used "
-            "stand as 0."
-        ),
-        *_likert_figures(context, tables, key, label),
-        *_frequency_tables(context, tables, key, label),
-        _statistics_table(context, tables, key, label),
-    ]
+    blocks: list[Block] = [Paragraph(_HOW_TO_READ)] if tables else []
+    blocks += [*_point_blocks(context, tables, key, label), *numeric_blocks(context, 0)]
     return Section("frequencies", "Frequencies per item and system", tuple(blocks))
 
 
 def group_frequency_section(context: ReportContext) -> Section:
     """The same for each group of raters, when there are several."""
     blocks: list[Block] = []
-    for key, label, raters in context.samples[1:]:
-        tables = _count(context, raters)
-        blocks += _likert_figures(context, tables, key, label)
-        blocks += _frequency_tables(context, tables, key, label)
-        blocks.append(_statistics_table(context, tables, key, label))
+    for place, (key, label, raters) in enumerate(context.samples[1:], start=1):
+        blocks += _point_blocks(context, _count(context, raters), key, label)
+        blocks += numeric_blocks(context, place)
     return Section("frequencies-by-group", "Frequencies by group of raters", tuple(blocks))
 
 
 _Counted = dict[tuple[int, int], FrequencyTable]
 
 
+def _point_blocks(context: ReportContext, tables: _Counted, key: str, label: str) -> list[Block]:
+    """Figure, frequency tables and statistics of the items on points; nothing without any."""
+    if not tables:
+        return []
+    return [
+        *_likert_figures(context, tables, key, label),
+        *_frequency_tables(context, tables, key, label),
+        _statistics_table(context, tables, key, label),
+    ]
+
+
 def _count(context: ReportContext, raters: BoolArray) -> _Counted:
     """Frequency table of every (item, system) by their places."""
     counted = {}
     for i, item in enumerate(context.data.items):
+        if item.kind != "points":
+            continue
         for s, system in enumerate(context.data.systems):
             values, reasons = context.shaped.answers(i, s, raters)
             counted[i, s] = frequency_table(
@@ -99,12 +107,12 @@ def _frequency_tables(
     made = []
     for s, system in enumerate(context.data.systems):
         groups, flat = [], []
-        for i, item in enumerate(context.data.items):
-            table = tables[i, s]
+        for i in _places(tables):
+            item, table = context.data.items[i], tables[i, s]
             anchors = dict(item.points)
             groups.append(RowGroup(item.label, tuple(_rows(table, anchors))))
             flat += _flat_rows(table, key, anchors)
-        n = sum(tables[i, s].n for i in range(len(context.data.items)))
+        n = sum(tables[i, s].n for i in _places(tables))
         made.append(
             Table(
                 f"frequencies-{system.id}-{key}",
@@ -118,6 +126,11 @@ def _frequency_tables(
             )
         )
     return made
+
+
+def _places(tables: _Counted) -> list[int]:
+    """Items that were counted, in the study's order."""
+    return sorted({i for i, _ in tables})
 
 
 def _rows(table: FrequencyTable, anchors: dict[int, str]) -> list[Row]:
@@ -168,8 +181,8 @@ def _flat_rows(table: FrequencyTable, key: str, anchors: dict[int, str]) -> list
 
 def _statistics_table(context: ReportContext, tables: _Counted, key: str, label: str) -> Table:
     notes, groups, flat = Footnotes(), [], []
-    for i, item in enumerate(context.data.items):
-        rows = []
+    for i in _places(tables):
+        item, rows = context.data.items[i], []
         for s, system in enumerate(context.data.systems):
             t = tables[i, s]
             rows.append(

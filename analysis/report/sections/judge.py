@@ -24,7 +24,7 @@ from analysis.report.judge_scales import (
 from analysis.report.sections.judge_calls import call_blocks
 from analysis.report.sections.judge_people import people_blocks
 from analysis.report_data import ReportJudge
-from study.protocol.schema import StandInConditions
+from study.protocol.judge import StandInConditions
 
 
 def judge_section(context: ReportContext) -> Section:
@@ -42,6 +42,10 @@ def judge_section(context: ReportContext) -> Section:
                 "notice",
             )
         )
+    scored = int((judge.verdicts["outcome"] == "scored").sum())
+    if not scored and len(judge.verdicts):
+        blocks.append(Paragraph(_worthless(len(judge.verdicts)), "notice"))
+        return Section("judge", heading, (*blocks, *call_blocks(context, judge)))
     found = _against_people(context, judge)
     blocks += _answer_blocks(context, judge, found)
     blocks += call_blocks(context, judge)
@@ -66,6 +70,14 @@ def _opening(judge: ReportJudge) -> str:
         "those of people among themselves: a judge cannot be asked to agree with raters more than "
         "they agree with one another. It is an instrument under test, and its scores enter no other "
         "section of this report."
+    )
+
+
+def _worthless(verdicts: int) -> str:
+    return (
+        f"None of the {verdicts} verdicts has a score. On this study the judge is worthless: each of its "
+        "means could lie anywhere between the lowest and the highest point, as the tables show, nothing "
+        "can be compared with people, and it may not stand in for anybody."
     )
 
 

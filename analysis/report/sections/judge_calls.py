@@ -116,8 +116,15 @@ def _bounds_table(
         groups.append(RowGroup(_label(judge, rubric, criterion), tuple(shown)))
     text = (
         "Nothing is imputed. Worst and best: the mean if every verdict without a score had the lowest, "
-        f"or the highest, point. Intervals, {level}, take prompts as clusters."
+        f"or the highest, point. Intervals, {level}, take prompts as clusters: t on the logit of the "
+        "mean’s place on the scale, so that they stay within it."
     )
+    without = {
+        e.ci_method.removeprefix("none: ")
+        for _, e in flat
+        if e.estimate is not None and e.ci_low is None
+    }
+    lacking = tuple(f"No interval where {why} (clusters: prompts)." for why in sorted(without))
     heads = ("Mean of the scored", "Worst case", "Best case")
     return Table(
         "judge-means",
@@ -127,7 +134,7 @@ def _bounds_table(
         (Column("System", False), *(Column(h) for h in heads)),
         tuple(groups),
         tidy(flat),
-        (text, *notes.notes()),
+        (text, *lacking, *notes.notes()),
     )
 
 

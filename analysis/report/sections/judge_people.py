@@ -26,7 +26,8 @@ from analysis.report.blocks import (
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.judge_figures import draw_judge_against_people
 from analysis.report.judge_scales import PeopleResults
-from analysis.report.numbers import count, interval_text, level_text, number, percent
+from analysis.report.numbers import count, counted, interval_text, level_text, number, percent
+from analysis.report.sections.contrast import primary_pair
 from analysis.results import Estimate
 
 
@@ -50,12 +51,21 @@ def _key(found: PeopleResults, what: str) -> str:
 def _unit(found: PeopleResults) -> str:
     a = found.together
     several = "response and item" if len(found.by_item) > 1 else "response"
-    return f"{several}, n = {count(a.n)}, {a.raters} raters, {a.prompts} prompts"
+    return (
+        f"{several}, n = {count(a.n)}, {counted(a.raters, 'rater')}, {counted(a.prompts, 'prompt')}"
+    )
 
 
-def _methods(results: Sequence[Estimate]) -> str:
-    methods = sorted({r.ci_method for r in results if r.ci_low is not None})
-    return f"{'; '.join(methods)}." if methods else ""
+def _interval_words(found: PeopleResults, results: Sequence[tuple[str, Estimate]]) -> str:
+    """By which method each coefficient has its interval."""
+    users: dict[str, dict[str, None]] = {}
+    for coefficient, e in results:
+        if e.ci_low is not None:
+            users.setdefault(e.ci_method, {})[coefficient] = None
+    if not users:
+        return ""
+    said = "; ".join(f"{', '.join(names)}: {method}" for method, names in users.items())
+    return f"Intervals, {level_text(found.scale.context.level)}. {said}. "
 
 
 _COEFFICIENTS = (
@@ -68,7 +78,7 @@ _COEFFICIENTS = (
 
 def _agreement_table(found: PeopleResults) -> Table:
     notes, groups, flat = Footnotes(), [], []
-    intervals: list[Estimate] = []
+    intervals: list[tuple[str, Estimate]] = []
     for item, name, agreement in found.by_item:
         rows = []
         for field, title in _COEFFICIENTS:
@@ -79,11 +89,11 @@ def _agreement_table(found: PeopleResults) -> Table:
                 ({"item": item, "group": found.key, "coefficient": field, "of": of}, e)
                 for of, e in zip(("judge", "people", "gap"), three, strict=True)
             ]
-            intervals += three
+            intervals += [(title.partition(":")[0], e) for e in three]
         groups.append(RowGroup(f"{name} (n = {agreement.n})", tuple(rows)))
     missing = found.together.n_missing
     text = (
-        f"Intervals, {level_text(found.scale.context.level)}: {_methods(intervals)} People: each rater "
+        f"{_interval_words(found, intervals)}People: each rater "
         "against the others in the same way, which is as much as can be asked of the judge. "
         f"{missing} units have no verdict or no rating and are left out."
     )
@@ -223,9 +233,9 @@ def _corrected_table(found: PeopleResults) -> Table:
         rows.append(
             (label, prediction_powered_mean(people[of], judge[of], clusters=scale.prompt[of]))
         )
-    primary = context.data.plan.primary
-    first, second = context.system_index(primary.system), context.system_index(primary.against)
-    if first is not None and second is not None:
+    pair = primary_pair(context)
+    if pair is not None:
+        first, second = pair
         both = (scale.system == first) | (scale.system == second)
         rows.append(
             (
@@ -251,7 +261,7 @@ def _corrected_table(found: PeopleResults) -> Table:
     return Table(
         _key(found, "corrected"),
         f"Mean scores by people, corrected and by the judge alone: {found.label}",
-        f"response, {found.together.prompts} prompts",
+        f"response, {counted(found.together.prompts, 'prompt')}",
         "exploratory",
         (
             Column("System", False),

@@ -16,7 +16,8 @@ from analysis.report.blocks import (
     one_group,
 )
 from analysis.report.context import ReportContext
-from analysis.report.numbers import count, number
+from analysis.report.numbers import count, counted, number
+from analysis.report_data import ReportItem
 
 # More texts than this make the page longer than anybody reads; the CSV file has them all.
 MOST_TEXTS_SHOWN = 40
@@ -31,28 +32,44 @@ def materials_section(context: ReportContext) -> Section:
         else "The systems stand under their names, because the study was unblinded."
     )
     text = (
-        f"{len(data.systems)} systems answered {len(context.shaped.prompt_ids)} prompts on "
-        f"{len(data.topics)} topics; the raters answered {len(data.items)} items for each "
-        f"response. {blind}"
+        f"{counted(len(data.systems), 'system')} answered "
+        f"{counted(len(context.shaped.prompt_ids), 'prompt')} on {counted(len(data.topics), 'topic')}; "
+        f"the raters answered {counted(len(data.all_items), 'item')} on each page. {blind}"
     )
-    return Section(
-        "materials",
-        "Systems, responses and items",
-        (Paragraph(text), _items_table(context), _systems_table(context)),
-    )
+    if not len(data.responses):
+        # In a study of conversations every reply is to one rater: there are no responses to list.
+        text = (
+            f"The raters talked with {counted(len(data.systems), 'system')} and answered "
+            f"{counted(len(data.all_items), 'item')} after each conversation. {blind}"
+        )
+    tables = (_items_table(context), *([_systems_table(context)] if len(data.responses) else []))
+    return Section("materials", "Systems, responses and items", (Paragraph(text), *tables))
+
+
+def _answers_to(item: ReportItem) -> str:
+    """What could be answered, in words."""
+    if item.kind == "pairwise":
+        return "A, B or a tie"
+    if item.kind == "ranking":
+        return "An order, best first"
+    if item.kind == "spans":
+        return f"Parts marked: {', '.join(label.label for label in item.labels)}"
+    if item.kind == "nominal":
+        return ", ".join(anchor for _, anchor in item.points)
+    low, high = item.points[0], item.points[-1]
+    return f"{low[0]} = {low[1]} to {high[0]} = {high[1]}"
 
 
 def _items_table(context: ReportContext) -> Table:
-    items = context.data.items
+    items = context.data.all_items
     rows = []
     for item in items:
-        low, high = item.points[0], item.points[-1]
-        scale = f"{low[0]} = {low[1]} to {high[0]} = {high[1]}"
+        scale = _answers_to(item)
         rows.append(Row((item.label, item.text, scale)))
     flat = [
         {"item": i.id, "label": i.label, "text": i.text, "instrument": i.instrument,
-         "point": value, "anchor": anchor}
-        for i in items for value, anchor in i.points
+         "kind": i.kind, "point": value, "anchor": anchor}
+        for i in items for value, anchor in i.points or ((None, ""),)
     ]  # fmt: skip
     return Table(
         "items",
@@ -113,6 +130,8 @@ def _median(values: np.ndarray, digits: int, notes: Footnotes, because: str) -> 
 def responses_section(context: ReportContext) -> Section:
     """All prompts and responses, for readers who want to judge for themselves."""
     responses, data = context.data.responses, context.data
+    if not len(responses):
+        return Section("responses", "Prompts and responses", ())
     topics = {t.id: t.label for t in data.topics}
     labels = {s.id: s.label for s in data.systems}
     groups, shown = [], 0

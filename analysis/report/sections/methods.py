@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
 from analysis.report.context import ReportContext
-from analysis.report.numbers import level_text, number
+from analysis.report.numbers import counted, level_text, number
 from analysis.report_data import ReportData
 
 _TESTS = {"paired-t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
@@ -54,48 +54,76 @@ def methods_section(context: ReportContext) -> Section:
         (
             Paragraph(_design_text(context)),
             Paragraph(_plan_text(context)),
-            Paragraph(_analysis_text(context)),
-            Paragraph(_missing_text()),
+            *((Paragraph(_analysis_text(context)),) if context.data.items else ()),
+            Paragraph(_missing_text(context)),
         ),
     )
 
 
 def _design_text(context: ReportContext) -> str:
     data, shaped = context.data, context.shaped
-    low, high = shaped.total_range
     groups = (
         ", ".join(
-            f"{g.label} ({int(m.sum())})"
+            f"{g.label} ({int((m & shaped.with_answers).sum())})"
             for g, (_, _, m) in zip(shaped.groups_with_raters, context.group_samples, strict=True)
         )
         or "nobody yet"
     )
+    prompts = counted(len(shaped.prompt_ids), "prompt")
+    systems = counted(len(data.systems), "system")
+    task = (
+        f"rate the responses of {systems} to {prompts}"
+        if len(data.responses)
+        else f"hold one conversation for each prompt and system ({prompts}, {systems}) and to rate it"
+    )
     return (
-        f"Raters with ratings by group: {groups}. Each rater was to rate the responses of "
-        f"{len(data.systems)} systems to {len(shaped.prompt_ids)} prompts on {len(data.items)} "
-        f"items, blind to the system, in an order balanced over raters (allocation seed "
-        f"{data.seed}). The total of a rater for a system adds "
-        f"{len(data.items) * len(shaped.prompt_ids)} answers and lies between {number(low, 0)} and "
+        f"Raters with answers by group: {groups}. Each rater was to {task} on "
+        f"{counted(len(data.all_items), 'item')}, blind to the system, in an order balanced over raters "
+        f"(allocation seed {data.seed}).{_totals_text(context)}"
+    )
+
+
+def _totals_text(context: ReportContext) -> str:
+    data, shaped = context.data, context.shaped
+    if not data.items:
+        return ""
+    low, high = shaped.total_range
+    return (
+        f" The total of a rater for a system adds "
+        f"{len(shaped.total_places) * len(shaped.prompt_ids)} answers and lies between {number(low, 0)} and "
         f"{number(high, 0)}."
     )
 
 
 def _plan_text(context: ReportContext) -> str:
     plan, labels = context.data.plan, {s.id: s.label for s in context.data.systems}
-    primary = plan.primary
     tests = "; ".join(f"by {s.by}, {s.declared.capitalize()} t test" for s in plan.subgroups)
     plan_words = (
         "The locked plan names" if context.locked else "The plan, which is not locked, names"
     )
     return (
-        f"{plan_words} as primary contrast {labels.get(primary.system, primary.system)} minus "
-        f"{labels.get(primary.against, primary.against)}, paired by rater, tested with the "
-        f"{_TESTS[primary.test]}"
+        f"{plan_words} {_primary_words(context, labels)}"
         + (f", and comparisons of totals within each system: {tests}" if tests else "")
         + _further_plan(context)
-        + f". Intervals are at {level_text(context.level)}; the upper {plan.top_points} points of a "
-        "scale count as favourable. Whatever the plan does not name is marked exploratory; plain "
-        "counts are marked descriptive."
+        + f". Intervals are at {level_text(context.level)}{_favourable(context)}. "
+        "Whatever the plan does not name is marked exploratory; plain counts are marked descriptive."
+    )
+
+
+def _favourable(context: ReportContext) -> str:
+    if not context.scales:
+        return ""
+    return f"; the upper {context.data.plan.top_points} points of a scale count as favourable"
+
+
+def _primary_words(context: ReportContext, labels: dict[str, str]) -> str:
+    primary = context.data.plan.primary
+    if primary is None:
+        return "no primary contrast"
+    return (
+        f"as primary contrast {labels.get(primary.system, primary.system)} minus "
+        f"{labels.get(primary.against, primary.against)}, paired by rater, tested with the "
+        f"{_TESTS[primary.test]}"
     )
 
 
@@ -123,7 +151,12 @@ def _analysis_text(context: ReportContext) -> str:
     )
 
 
-def _missing_text() -> str:
+def _missing_text(context: ReportContext) -> str:
+    if not context.data.items:
+        return (
+            "A missing answer has a reason and is never replaced by a number; the tables use all answers "
+            "that are there."
+        )
     return (
         "A missing answer has a reason and is never replaced by a number. A rater with any missing "
         "answer for a system has no total for it and drops out of the tests on totals; the tables "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,9 +29,13 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.context import ReportContext
-from analysis.report.numbers import level_text, number, p_text
+from analysis.report.numbers import counted, level_text, number, p_text
+from analysis.report_data import ReportItem
 from analysis.results import Estimate
 
+# Each of a profile's dozens of fits takes longer the more raters and prompts there are; the ordinal
+# model's profiles double with every further system and are made for two.
+MOST_EFFECTS_PROFILED = 150
 # Laplace fits of more ratings an item take minutes; the linear model then stands alone.
 MOST_RATINGS_FOR_CLMM = 20_000
 _HOW = (
@@ -65,7 +69,7 @@ def models_section(context: ReportContext) -> Section:
         Paragraph(_HOW),
         _overall_table(context, overall),
         _effects_table(context, items),
-        _spread_table(items),
+        _spread_table(context, items),
         *_prediction_tables(context, items),
     ]
     return Section("models", heading, tuple(blocks))
@@ -73,8 +77,8 @@ def models_section(context: ReportContext) -> Section:
 
 def _reference(context: ReportContext) -> str | None:
     known = {s.id for s in context.data.systems}
-    against = context.data.plan.primary.against
-    return against if against in known else None
+    primary = context.data.plan.primary
+    return primary.against if primary is not None and primary.against in known else None
 
 
 def _prepared(
@@ -104,7 +108,7 @@ def _overall(context: ReportContext) -> ModelFit:
             "rater": np.array(shaped.rater_ids, dtype=object)[r],
             "system": systems[s],
             "prompt": np.array(shaped.prompt_ids, dtype=object)[p],
-            "value": shaped.values.sum(axis=3)[r, s, p],
+            "value": shaped.values[..., list(shaped.total_places)].sum(axis=3)[r, s, p],
         }
     )
     if frame["value"].isna().all():
@@ -115,7 +119,17 @@ def _overall(context: ReportContext) -> ModelFit:
         fit = fit_lmm(missing, random_slopes=True, ci_level=context.level)
         because = "no response has an answer to every item"
         return replace(fit, coefficients=(), variances=(), undefined_because=because)
-    return fit_lmm(_prepared(context, frame, None), random_slopes=True, ci_level=context.level)
+    prepared = _prepared(context, frame, None)
+    return fit_lmm(
+        prepared,
+        random_slopes=True,
+        ci_level=context.level,
+        profile=_may_profile(prepared),
+    )
+
+
+def _may_profile(ratings: CrossedRatings) -> bool:
+    return len(ratings.raters) + len(ratings.prompts) <= MOST_EFFECTS_PROFILED
 
 
 def _item_models(context: ReportContext, place: int) -> _ItemModels:
@@ -124,18 +138,43 @@ def _item_models(context: ReportContext, place: int) -> _ItemModels:
     if frame["value"].isna().all():
         gone = Estimate("proportional_odds", None, undefined_because="there is no rating")
         return _ItemModels(item.id, item.label, (), gone)
-    ratings, level = _prepared(context, frame, context.points(item)), context.level
-    most = MOST_RATINGS_FOR_CLMM
+    level, most = context.level, MOST_RATINGS_FOR_CLMM
+    if item.kind == "numeric":
+        return _numeric_item_models(context, item, frame)
+    ratings = _prepared(context, frame, context.points(item))
     fits = (
         (
             "Cumulative link, random slopes",
             fit_clmm(ratings, random_slopes=True, ci_level=level, most_ratings=most),
         ),
-        ("Cumulative link, intercepts", fit_clmm(ratings, ci_level=level, most_ratings=most)),
+        (
+            "Cumulative link, intercepts",
+            fit_clmm(
+                ratings,
+                ci_level=level,
+                most_ratings=most,
+                profile=len(ratings.levels) == 2 and _may_profile(ratings),
+            ),
+        ),
         ("Linear, random slopes", fit_lmm(ratings, random_slopes=True, ci_level=level)),
         ("GEE, linear", fit_gee(ratings, ci_level=level)),
     )
     return _ItemModels(item.id, item.label, fits, proportional_odds_test(ratings))
+
+
+def _numeric_item_models(
+    context: ReportContext, item: ReportItem, frame: pd.DataFrame
+) -> _ItemModels:
+    """Models of the answers as numbers; a cumulative-link model is for ordered points."""
+    ratings, level = _prepared(context, frame, None), context.level
+    fits = (
+        ("Linear, random slopes", fit_lmm(ratings, random_slopes=True, ci_level=level)),
+        ("GEE, linear", fit_gee(ratings, ci_level=level)),
+    )
+    why = "the answers are numbers between two ends and not ordered points"
+    return _ItemModels(
+        item.id, item.label, fits, Estimate("proportional_odds", None, undefined_because=why)
+    )
 
 
 def _effects(fit: ModelFit) -> list[Estimate]:
@@ -184,6 +223,12 @@ def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -
         one, two = (str(e.details[k]) for k in ("level", "reference"))
         what = f"{label}: {names.get(one, one)} minus {names.get(two, two)}"
         rows.append(_effect_row(what, e, fit.n, notes))
+        ends = [e.details.get(name) for name in ("profile_ci_low", "profile_ci_high")]
+        if any(end is not None for end in ends):
+            low, high = (number(float(end)) if end is not None else "none" for end in ends)
+            rows.append(
+                Row((f"{label}: profile likelihood", f"[{low}, {high}]", *["–"] * 4, str(fit.n)))
+            )
     return rows
 
 
@@ -191,14 +236,17 @@ def _overall_table(context: ReportContext, fit: ModelFit) -> Table:
     notes = Footnotes()
     rows = _rows(context, "All items", fit, notes)
     spread = [e for e in fit.variances if "std_dev" in e.details]
-    words = "; ".join(f"{_variance_name(e)} {number(float(e.details['std_dev']))}" for e in spread)
-    said = (f"Standard deviations: {words}.",) if words else ()
+    names = {s.id: s.label for s in context.data.systems}
+    words = "; ".join(_deviation_words(e, names) for e in spread)
+    methods = " and ".join(dict.fromkeys(e.ci_method for e in spread if e.ci_low is not None))
+    how = f", intervals by {methods}" if methods else ""
+    said = (f"Standard deviations{how}: {words}.",) if words else ()
     flat = [({"scope": "all_items"}, e) for e in (*fit.coefficients, *fit.variances)]
     return Table(
         "model-all-items",
         f"Linear mixed model of the sum of the items of each response, random raters (with random "
         f"differences between systems) and random prompts, intervals at {level_text(context.level)}",
-        f"{fit.unit_of_inference}, {fit.n_raters} raters, {fit.n_prompts} prompts, "
+        f"{fit.unit_of_inference}, {counted(fit.n_raters, 'rater')}, {counted(fit.n_prompts, 'prompt')}, "
         f"n = {fit.n} responses rated",
         "exploratory",
         _EFFECT_COLUMNS,
@@ -218,15 +266,24 @@ def _as_sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:].rstrip('.')}."
 
 
-def _variance_name(e: Estimate) -> str:
-    return e.statistic.removesuffix("_variance").replace("_", " ")
+def _deviation_words(e: Estimate, systems: Mapping[str, str]) -> str:
+    """A standard deviation with its interval, where it has one."""
+    low, high = e.details.get("std_dev_low"), e.details.get("std_dev_high")
+    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
+    return f"{_variance_name(e, systems)} {number(float(e.details['std_dev']))}{interval}"
+
+
+def _variance_name(e: Estimate, systems: Mapping[str, str]) -> str:
+    """What varies; of a slope also the system whose difference from the reference it is."""
+    name, level = e.statistic.removesuffix("_variance").replace("_", " "), e.details.get("level")
+    return name if level is None else f"{name} of {systems.get(str(level), str(level))}"
 
 
 def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
     notes, groups, flat = Footnotes(), [], []
     remarks: dict[str, None] = {}
     primary = [_first_effect(m) for m in items]
-    adjusted = adjust([e.p_value if e else None for e in primary], method="holm")
+    adjusted = adjust([e.p_value if e else None for _, e in primary], method="holm")
     for models, p_holm in zip(items, adjusted, strict=True):
         rows = []
         for label, fit in models.fits:
@@ -239,7 +296,7 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         check = models.proportional_odds
         rows.append(_effect_row("Check of proportional odds, χ²", check, check.n, notes))
         flat.append(({"item": models.item, "model": "proportional_odds"}, check))
-        holm = "" if p_holm is None else f" (cumulative link, p Holm {p_text(p_holm)})"
+        holm = "" if p_holm is None else f" (p Holm {p_text(p_holm)})"
         groups.append(RowGroup(f"{models.label}{holm}", tuple(rows)))
     first = next((f for m in items for _, f in m.fits), None)
     unit = first.unit_of_inference if first else "rater and prompt"
@@ -252,34 +309,59 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         tuple(groups),
         tidy(flat),
         (
-            "Cumulative-link effects are log odds ratios, the others are in points of the scale. "
-            "Holm adjusts the first model's p over the items.",
+            "Cumulative-link effects are log odds ratios, the others are in points of the scale.",
+            *_holm_note(items, primary),
             *(_as_sentence(remark) for remark in remarks),
             *notes.notes(),
         ),
     )
 
 
-def _first_effect(models: _ItemModels) -> Estimate | None:
-    found: Iterable[Estimate] = (e for _, fit in models.fits for e in _effects(fit))
-    return next(iter(found), None)
+def _first_effect(models: _ItemModels) -> tuple[str, Estimate | None]:
+    """The first effect that there is, and the model that it is from."""
+    found = ((label, e) for label, fit in models.fits for e in _effects(fit))
+    return next(found, ("", None))
+
+
+def _holm_note(
+    items: Sequence[_ItemModels], primary: Sequence[tuple[str, Estimate | None]]
+) -> tuple[str, ...]:
+    """Which p of each item Holm's method adjusts: a model that could not be fitted has none."""
+    users: dict[str, list[str]] = {}
+    for models, (model, effect) in zip(items, primary, strict=True):
+        if effect is not None and effect.p_value is not None:
+            users.setdefault(model, []).append(models.label)
+    if not users:
+        return ()
+    named = "; ".join(
+        model + (f" ({', '.join(labels)})" if len(users) > 1 else "")
+        for model, labels in users.items()
+    )
+    mixed = ", which do not test the same effect" if len(users) > 1 else ""
+    return (
+        "Holm adjusts over the items the first p of the first model that could be fitted: "
+        f"{named}{mixed}.",
+    )
 
 
 def _all(fit: ModelFit) -> list[Estimate]:
     return [*fit.coefficients, *fit.thresholds, *fit.variances, *fit.tests]
 
 
-def _spread_table(items: list[_ItemModels]) -> Table:
+def _spread_table(context: ReportContext, items: list[_ItemModels]) -> Table:
     notes, rows, flat = Footnotes(), [], []
+    systems = {s.id: s.label for s in context.data.systems}
     for models in items:
         fit = next((f for _, f in models.fits if f.variances), None)
         cells = []
         for name in ("rater_variance", "rater_slope_variance", "prompt_variance"):
             found = [e for e in fit.variances if e.statistic == name] if fit else []
             if not found:
-                cells.append(notes.undefined("no cumulative-link model could be fitted"))
+                cells.append(notes.undefined("no model with this part could be fitted"))
                 continue
-            cells.append(", ".join(_std_dev(e, notes) for e in found))
+            cells.append(
+                ", ".join(_std_dev(e, systems if len(found) > 1 else {}, notes) for e in found)
+            )
             flat += [({"item": models.item, "model": fit.model if fit else ""}, e) for e in found]
         rows.append(Row((models.label, *cells)))
     return Table(
@@ -300,10 +382,13 @@ def _spread_table(items: list[_ItemModels]) -> Table:
     )
 
 
-def _std_dev(e: Estimate, notes: Footnotes) -> str:
+def _std_dev(e: Estimate, systems: Mapping[str, str], notes: Footnotes) -> str:
+    """A standard deviation; of several slopes each with its system."""
     if e.estimate is None:
         return notes.undefined(e.undefined_because)
-    return number(float(e.details.get("std_dev", e.estimate**0.5)))
+    name = systems.get(str(e.details.get("level")))
+    value = number(float(e.details.get("std_dev", e.estimate**0.5)))
+    return f"{name}: {value}" if name else value
 
 
 def _prediction_tables(context: ReportContext, items: list[_ItemModels]) -> list[Table]:

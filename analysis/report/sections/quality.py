@@ -12,6 +12,7 @@ from analysis.quality import (
     Straightlining,
     missingness,
     order_effect,
+    place_effect,
     position_effect,
     straightlining,
     too_fast,
@@ -31,8 +32,10 @@ from analysis.report.blocks import (
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_missingness
 from analysis.report.numbers import count, level_text, number, percent
+from analysis.report.sections.attention import attention_blocks
+from analysis.report.sections.contrast import no_pair, primary_pair
 from analysis.report.sections.exclusions import exclusion_blocks
-from analysis.results import Estimate
+from analysis.results import Estimate, undefined
 
 MOST_RATERS_SHOWN = 60
 # Twice the mean speed of silent reading (238 words a minute, Brysbaert 2019), per 100 words.
@@ -47,20 +50,19 @@ def quality_section(context: ReportContext) -> Section:
     exclusions = exclusion_blocks(context)
     fate = (
         "The checks leave nobody out; the exclusions that the plan declares stand at the end, with "
-        "the primary contrast with and without them."
+        "the declared results with and without them."
         if exclusions
         else "No rater and no answer is excluded by these checks."
     )
     text = (
-        f"{fate} A page is called fast when it took "
-        f"less than {number(SECONDS_PER_100_WORDS, 1)} seconds per 100 words of the response, twice "
-        "the usual speed of silent reading. Long runs of equal answers can be honest when the "
+        f"{fate} {_fast_words(context)} Long runs of equal answers can be honest when the "
         "responses are alike."
     )
     gaps = missingness(context.data.ratings, "item", level=context.level)
     blocks: list[Block] = [
         Paragraph(text),
         _rater_table(context),
+        *attention_blocks(context),
         _missing_table(context, gaps),
         *_missing_figure(context),
         _order_table(context),
@@ -76,13 +78,22 @@ def _in_order(context: ReportContext) -> pd.DataFrame:
     return keyed.sort_values(["rater", "position", "item_place"], kind="stable")
 
 
+def _fast_words(context: ReportContext) -> str:
+    if not len(context.data.responses):
+        return "No page is called fast, because none shows a response to read."
+    return (
+        f"A page is called fast when it took less than {number(SECONDS_PER_100_WORDS, 1)} seconds per "
+        "100 words of the response, twice the usual speed of silent reading."
+    )
+
+
 def _fast(context: ReportContext) -> dict[str, Estimate]:
     """Share of fast pages of each rater, from the arrays: one row for each page with a time."""
     shaped = context.shaped
     r, s, p = np.nonzero(~np.isnan(shaped.seconds))
-    if not r.size:
-        return {}
     responses = context.data.responses
+    if not r.size or not len(responses):
+        return {}
     words = {
         (str(system), str(prompt)): len(str(text).split())
         for system, prompt, text in zip(
@@ -106,13 +117,12 @@ def _rater_table(context: ReportContext) -> Table:
     notes, rows, flat = Footnotes(), [], []
     lines = straightlining(_in_order(context))
     fast = _fast(context)
+    no_speed = "no time was recorded" if len(context.data.responses) else "no response was shown"
     gaps = {m.label: m for m in missingness(context.data.ratings, "rater", level=context.level)}
     ranked = sorted(lines, key=lambda x: (-_share_uniform(x), -x.longest_run, x.rater))
     for line in ranked[:MOST_RATERS_SHOWN]:
         quick = fast.get(line.rater)
-        share = (
-            notes.undefined("no time was recorded") if quick is None else _percent_or(quick, notes)
-        )
+        share = notes.undefined(no_speed) if quick is None else _percent_or(quick, notes)
         variance = (
             notes.undefined("a variance needs two answers")
             if line.variance is None
@@ -220,7 +230,7 @@ def _missing_figure(context: ReportContext) -> list[Figure]:
 def _order_table(context: ReportContext) -> Table:
     notes = Footnotes()
     drift = position_effect(context.data.ratings, level=context.level)
-    carry = _order_effect(context)
+    carry, place = _order_effect(context), _place_effect(context)
     rows = [
         Row(
             (
@@ -233,6 +243,7 @@ def _order_table(context: ReportContext) -> Table:
         )
         for name, e, digits in (
             ("Drift of ratings per position, points", drift, 4),
+            ("Drift of ratings per place of the item on the page, points", place, 4),
             ("Primary contrast by the system seen first, difference of totals", carry, 2),
         )
     ]
@@ -249,19 +260,37 @@ def _order_table(context: ReportContext) -> Table:
             Column("n"),
         ),
         one_group(rows),
-        tidy([({"effect": "position"}, drift), ({"effect": "order"}, carry)]),
-        notes.notes(),
+        tidy(
+            [
+                ({"effect": "position"}, drift),
+                ({"effect": "place"}, place),
+                ({"effect": "order"}, carry),
+            ]
+        ),
+        (
+            "Position: the response's place in the rater's order, balanced over systems. Place: the "
+            "item's place on the page, beside its own mean.",
+            *notes.notes(),
+        ),
     )
 
 
+def _place_effect(context: ReportContext) -> Estimate:
+    ratings = context.data.ratings
+    if "place" not in ratings:
+        return undefined("place_slope", "no place on the page is recorded", unit="rater")
+    return place_effect(ratings, level=context.level)
+
+
 def _order_effect(context: ReportContext) -> Estimate:
-    plan = context.data.plan.primary
-    one, two = context.system_index(plan.system), context.system_index(plan.against)
-    if one is None or two is None:
-        return order_effect([], [], level=context.level)
+    pair = primary_pair(context)
+    if pair is None:
+        return undefined("order_effect", no_pair(context), unit="rater")
+    one, two = pair
+    system, against = context.data.systems[one].id, context.data.systems[two].id
     place = context.shaped.position[:, [one, two], :]
     known = np.where(np.isnan(place), np.inf, place).min(axis=2)
     difference = context.totals[:, one] - context.totals[:, two]
     usable = np.isfinite(known).all(axis=1) & ~np.isnan(difference)
-    names = np.where(known[:, 0] < known[:, 1], plan.system, plan.against)
+    names = np.where(known[:, 0] < known[:, 1], system, against)
     return order_effect(difference[usable], list(names[usable]), level=context.level)

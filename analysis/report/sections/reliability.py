@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.reliability import ScaleReliability, scale_reliability
-from analysis.reliability_omega import omega_minres
+from analysis.reliability_bootstrap import bootstrap_omega
 from analysis.report.blocks import (
     Block,
     Column,
@@ -19,6 +19,20 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number
+from analysis.report.sections.polychoric import FEW_PAGES, ordinal_omega, polychoric_blocks
+from analysis.results import Estimate
+
+REPLICATES = 1000
+SEED = 20250301
+
+
+_HOW = (
+    "A rater's answers to an item are averaged over the prompts first, so the units are raters. "
+    "Alpha is the reliability of the sum only when all items measure one thing equally well; "
+    "omega does not need equal loadings. Ordinal omega is about the normal variables behind the "
+    "answers and takes every page as a unit, so raters’ own levels are in it; it is the reliability "
+    "of those variables and not of the sum of answers, which is lower."
+)
 
 
 def reliability_section(context: ReportContext) -> Section:
@@ -28,6 +42,7 @@ def reliability_section(context: ReportContext) -> Section:
         instruments.setdefault(item.instrument, []).append(place)
     notes, alpha_groups, item_groups = Footnotes(), [], []
     flat, flat_items = [], []
+    methods: dict[str, None] = {}
     for instrument, places in instruments.items():
         rows = []
         for s, system in enumerate(context.data.systems):
@@ -36,7 +51,8 @@ def reliability_section(context: ReportContext) -> Section:
                 columns=[context.data.items[i].label for i in places],
             )
             scale = scale_reliability(table, level=context.level)
-            omega = omega_minres(table)
+            omega = bootstrap_omega(table, replicates=REPLICATES, level=context.level, seed=SEED)
+            ordinal = ordinal_omega(context, s, places)
             rows.append(
                 Row(
                     (
@@ -44,25 +60,45 @@ def reliability_section(context: ReportContext) -> Section:
                         str(scale.alpha.n),
                         notes.with_interval(scale.alpha),
                         notes.estimate(scale.alpha_standardised),
-                        notes.estimate(omega),
+                        notes.with_interval(omega),
+                        notes.estimate(ordinal),
                     )
                 )
             )
             keys = {"instrument": instrument, "system": system.id}
-            flat += [(keys, e) for e in (scale.alpha, scale.alpha_standardised, omega)]
+            flat += [(keys, e) for e in (scale.alpha, scale.alpha_standardised, omega, ordinal)]
+            methods.update(dict.fromkeys([omega.ci_method] if omega.ci_low is not None else []))
             if scale.items:
                 label = f"{instrument}, {system.label}"
                 item_groups.append(RowGroup(label, _item_rows(scale)))
                 flat_items += [{**keys, **_item_record(i)} for i in scale.items]
         alpha_groups.append(RowGroup(instrument, tuple(rows)))
-    text = (
-        "A rater's answers to an item are averaged over the prompts first, so the units are raters. "
-        "Alpha is the reliability of the sum only when all items measure one thing equally well; "
-        "omega does not need equal loadings."
+    blocks: list[Block] = [
+        Paragraph(_HOW),
+        _alpha_table(context, alpha_groups, flat, notes, list(methods)),
+        *_item_table(item_groups, flat_items),
+    ]
+    for number_of, (instrument, places) in enumerate(instruments.items(), start=1):
+        blocks += polychoric_blocks(context, instrument, number_of, places)
+    return Section("reliability", "Internal consistency of the items", tuple(blocks))
+
+
+def _alpha_table(
+    context: ReportContext,
+    groups: list[RowGroup],
+    flat: list[tuple[dict[str, str], Estimate]],
+    notes: Footnotes,
+    methods: list[str],
+) -> Table:
+    pages = [e.n for _, e in flat if e.statistic == "omega_ordinal" and e.estimate is not None]
+    few = (
+        (f"Ordinal ω from as few as {min(pages)} pages: below {FEW_PAGES} read it as a sketch.",)
+        if pages and min(pages) < FEW_PAGES
+        else ()
     )
-    alpha_table = Table(
+    return Table(
         "reliability",
-        f"Internal consistency per system, intervals at {level_text(context.level)} (Feldt)",
+        f"Internal consistency per system, intervals at {level_text(context.level)}",
         "rater, n in the table",
         "exploratory",
         (
@@ -71,13 +107,17 @@ def reliability_section(context: ReportContext) -> Section:
             Column("Cronbach’s α"),
             Column("α, standardised"),
             Column("McDonald’s ω, one factor"),
+            Column("Ordinal ω, pages"),
         ),
-        tuple(alpha_groups),
+        tuple(groups),
         tidy(flat),
-        notes.notes(),
+        (
+            f"Interval of α: Feldt. Interval of ω: {'; '.join(methods) or 'none'}. Ordinal ω has none, "
+            "because pages of one rater hang together.",
+            *few,
+            *notes.notes(),
+        ),
     )
-    blocks: list[Block] = [Paragraph(text), alpha_table, *_item_table(item_groups, flat_items)]
-    return Section("reliability", "Internal consistency of the items", tuple(blocks))
 
 
 def _item_rows(scale: ScaleReliability) -> tuple[Row, ...]:

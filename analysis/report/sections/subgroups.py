@@ -31,11 +31,12 @@ from analysis.report.sections.families import (
     family_blocks,
     subgroup_key,
 )
+from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 
 
 @dataclass(frozen=True)
-class _Split:
+class Split:
     """A way to part the raters: by a demographic question, or by group."""
 
     key: str
@@ -47,7 +48,7 @@ class _Split:
 
 
 @dataclass(frozen=True)
-class _Compared:
+class Compared:
     system: str
     system_label: str
     names: tuple[str, str]
@@ -57,7 +58,7 @@ class _Compared:
 def subgroup_section(context: ReportContext) -> Section:
     """Student and Welch side by side, with the declared one marked, and rank tests."""
     blocks: list[Block] = [Paragraph(_how_to_read(context))]
-    splits = [(split, _compare(context, split)) for split in _splits(context)]
+    splits = [(split, compare_split(context, split)) for split in subgroup_splits(context)]
     adjusted = adjusted_tests(
         context,
         [
@@ -88,7 +89,7 @@ def _how_to_read(context: ReportContext) -> str:
     return "The plan declares no subgroups."
 
 
-def _splits(context: ReportContext) -> list[_Split]:
+def subgroup_splits(context: ReportContext) -> list[Split]:
     data, splits = context.data, []
     for test in data.plan.subgroups:
         asked = next((d for d in data.demographics if d.id == test.by), None)
@@ -99,7 +100,7 @@ def _splits(context: ReportContext) -> list[_Split]:
             list(context.shaped.rater_groups) if asked is None else context.rater_values(test.by)
         )
         splits.append(
-            _Split(
+            Split(
                 test.by,
                 "group of raters" if asked is None else asked.question,
                 test.declared,
@@ -112,16 +113,21 @@ def _splits(context: ReportContext) -> list[_Split]:
     if several and all(s.key != "group" for s in splits):
         groups = [(g.id, g.label) for g in data.groups]
         by_group = [str(g) for g in context.shaped.rater_groups]
-        splits.append(_Split("group", "group of raters", "welch", False, by_group, groups))
+        splits.append(Split("group", "group of raters", "welch", False, by_group, groups))
     return splits
 
 
-def _compare(context: ReportContext, split: _Split) -> list[_Compared]:
-    answers = np.asarray(split.answers, dtype=object)
-    present = [(o, label) for o, label in split.options if (answers == o).any()]
+def compare_split(
+    context: ReportContext, split: Split, raters: BoolArray | None = None
+) -> list[Compared]:
+    """Every system and every pair of answers, on the totals of these raters (all by default)."""
+    given = np.asarray(split.answers, dtype=object)
+    present = [(o, label) for o, label in split.options if (given == o).any()]
+    kept = np.ones(len(given), dtype=bool) if raters is None else raters
+    answers = given[kept]
     compared = []
     for place, system in enumerate(context.data.systems):
-        totals = context.totals[:, place] if len(answers) else np.empty(0)
+        totals = context.totals[kept, place] if len(given) else np.empty(0)
         for (one, one_label), (two, two_label) in combinations(present, 2):
             result = compare_groups(
                 totals[answers == one],
@@ -131,18 +137,18 @@ def _compare(context: ReportContext, split: _Split) -> list[_Compared]:
                 level=context.level,
                 unit="rater",
             )
-            compared.append(_Compared(system.id, system.label, (one_label, two_label), result))
+            compared.append(Compared(system.id, system.label, (one_label, two_label), result))
     return compared
 
 
-def _too_few_text(split: _Split) -> str:
+def _too_few_text(split: Split) -> str:
     return (
         f"Totals by {split.question.rstrip('?')} cannot be compared, because fewer than two "
         "subgroups have raters."
     )
 
 
-def _declared_text(compared: _Compared, split: _Split) -> str:
+def _declared_text(compared: Compared, split: Split) -> str:
     one, two = compared.result.groups
     test = compared.result.planned_test
     name = f"{split.planned.capitalize()} t test"
@@ -157,7 +163,7 @@ def _declared_text(compared: _Compared, split: _Split) -> str:
     )
 
 
-def _summary_table(context: ReportContext, split: _Split, compared: list[_Compared]) -> Table:
+def _summary_table(context: ReportContext, split: Split, compared: list[Compared]) -> Table:
     notes, groups, flat = Footnotes(), [], []
     for system in context.data.systems:
         found = {s.name: s for c in compared if c.system == system.id for s in c.result.groups}
@@ -198,14 +204,14 @@ def _summary_table(context: ReportContext, split: _Split, compared: list[_Compar
     )
 
 
-def _topic(split: _Split) -> str:
+def _topic(split: Split) -> str:
     return "group of raters" if split.key == "group" else f"{split.key} (“{split.question}”)"
 
 
 def _test_table(
     context: ReportContext,
-    split: _Split,
-    compared: list[_Compared],
+    split: Split,
+    compared: list[Compared],
     adjusted: Mapping[str, FamilyTest],
 ) -> Table:
     notes, groups, flat = Footnotes(), [], []

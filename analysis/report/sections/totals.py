@@ -18,7 +18,7 @@ from analysis.report.blocks import (
     one_group,
 )
 from analysis.report.context import ReportContext
-from analysis.report.numbers import number
+from analysis.report.numbers import counted, number
 from analysis.report.shaping import FloatArray
 
 MOST_RATERS_SHOWN = 60
@@ -27,11 +27,16 @@ MOST_RATERS_SHOWN = 60
 def totals_section(context: ReportContext) -> Section:
     """Summary per system, then every rater."""
     low, high = context.shaped.total_range
-    answers = len(context.data.items) * len(context.shaped.prompt_ids)
+    items = len(context.shaped.total_places)
+    answers = items * len(context.shaped.prompt_ids)
+    left = len(context.data.items) - items
+    without = (
+        f" The {left} numeric items are not in it; they have tables of their own." if left else ""
+    )
     text = (
-        f"A total adds the {answers} answers of one rater for one system ({len(context.data.items)} "
-        f"items for each of {len(context.shaped.prompt_ids)} prompts) and can lie between "
-        f"{number(low, 0)} and {number(high, 0)}. A rater with a missing answer has no total."
+        f"A total adds the {answers} answers of one rater for one system ({items} "
+        f"items for each of {counted(len(context.shaped.prompt_ids), 'prompt')}) and can lie between "
+        f"{number(low, 0)} and {number(high, 0)}. A rater with a missing answer has no total.{without}"
     )
     return Section(
         "totals",

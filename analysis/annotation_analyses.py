@@ -1,0 +1,148 @@
+"""Annotation with nominal labels, such as emotions: annotators against a reference and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement_krippendorff import krippendorff_alpha
+from analysis.agreement_pairwise import cohen_kappa, confusion
+from analysis.classification import AnnotationScores, annotation_scores
+from analysis.results import Estimate
+from analysis.table_analyses import ResultBlock
+from analysis.validation import columns_present
+from study.errors import AnalysisError
+
+# Columns that name or show what was annotated; anything else is an annotator.
+DESCRIPTIVE_COLUMNS = ("item", "id", "unit", "text", "prompt", "response", "reply")
+REFERENCE = "reference"
+
+
+def emotion_of(
+    frame: pd.DataFrame,
+    *,
+    reference: str | None = None,
+    labels: Sequence[str] = (),
+    level: float = 0.95,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> list[ResultBlock]:
+    """Scores of each annotator against the reference, and agreement of the annotators.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per unit; a column per annotator, and one with the reference. Columns called
+        ``item``, ``id``, ``unit``, ``text``, ``prompt``, ``response`` or ``reply`` are not
+        annotators. Missing labels as empty cells.
+    reference : str, optional
+        Column with the reference; by default the column ``reference`` where there is one. Without
+        a reference, every annotator is scored against every earlier one.
+    labels : sequence of str
+        All labels that could be given; those that occur by default.
+    level : float
+    replicates, seed
+        Of the bootstrap of units.
+
+    Raises
+    ------
+    AnalysisError
+        When there is nothing to compare, a label is not among ``labels``, or fewer than two labels
+        occur.
+    """
+    annotators, truth = _columns(frame, reference)
+    columns = [*annotators, *([truth] if truth else [])]
+    table = {column: [_label(value) for value in frame[column]] for column in columns}
+    named = [str(label) for label in labels] or sorted(
+        {label for column in table.values() for label in column if label is not None}
+    )
+    if len(named) < 2:
+        raise AnalysisError(
+            f"{'One label is' if named else 'No label is'} named or found "
+            f"({', '.join(named) or 'none'}); expected two or more. Name all labels "
+            "that could be given, such as --labels joy,fear,anger."
+        )
+    pairs = [(truth, a) for a in annotators] if truth else list(combinations(annotators, 2))
+    blocks = []
+    for one, two in pairs:
+        scores = annotation_scores(
+            table[one], table[two], named,
+            level=level, replicates=replicates, seed=seed,
+        )  # fmt: skip
+        what = f"{two} against {'the ' if one == REFERENCE else ''}{one}"
+        blocks.append(_score_block(what, one, two, scores, len(frame)))
+    if len(annotators) > 1:
+        place = {label: float(i) for i, label in enumerate(named)}
+        codes = {a: [np.nan if v is None else place[v] for v in table[a]] for a in annotators}
+        blocks.append(_agreement_block(pd.DataFrame(codes), named, level))
+    return blocks
+
+
+def _columns(frame: pd.DataFrame, reference: str | None) -> tuple[list[str], str | None]:
+    known = [str(c) for c in frame.columns]
+    if reference is not None:
+        columns_present(known, [reference], "the table")
+    truth = reference or (REFERENCE if REFERENCE in known else None)
+    annotators = [c for c in known if c != truth and c.lower() not in DESCRIPTIVE_COLUMNS]
+    if len(annotators) + (truth is not None) < 2:
+        raise AnalysisError(
+            f"The table has the columns {', '.join(known)}; expected at least two with labels: "
+            f"annotators, or an annotator and the column {truth or REFERENCE!r}."
+        )
+    return annotators, truth
+
+
+def _label(value: Any) -> str | None:
+    """A label as text; pandas reads codes with gaps as floats, so 3.0 is 3."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip() or None
+
+
+def _score_block(
+    title: str, one: str, two: str, scores: AnnotationScores, units: int
+) -> ResultBlock:
+    by_class = [e for c in scores.classes for e in (c.precision, c.recall, c.f1)]
+    means = (scores.macro_precision, scores.macro_recall, scores.macro_f1, scores.weighted_f1)
+    facts: dict[str, Any] = {
+        "reference": one,
+        "annotator": two,
+        "units": units,
+        "labels": list(scores.labels),
+        "confusion": [list(row) for row in scores.confusion],
+        "support": {c.label: c.support for c in scores.classes},
+    }
+    return ResultBlock(title, (scores.accuracy, scores.kappa, *means, *by_class), facts)
+
+
+def _agreement_block(codes: pd.DataFrame, labels: Sequence[str], level: float) -> ResultBlock:
+    """Cohen's kappa of every two annotators, and the coefficients of all of them."""
+    points = list(range(len(labels)))
+    matrix = codes.to_numpy(dtype=float)
+    pairs: list[Estimate] = []
+    tables = []
+    for one, two in combinations(codes.columns, 2):
+        kappa = cohen_kappa(codes[one], codes[two], points, level=level)
+        who = {**kappa.details, "first": str(one), "second": str(two)}
+        pairs.append(replace(kappa, details=MappingProxyType(who)))
+        found = confusion(codes[one], codes[two], points)
+        tables.append(
+            {"first": str(one), "second": str(two), "counts": [list(row) for row in found.counts]}
+        )
+    together = (
+        percent_agreement(matrix, points, level=level),
+        fleiss_kappa(matrix, points, level=level),
+        gwet_ac(matrix, points, level=level),
+        krippendorff_alpha(matrix, points, metric="nominal", level=level),
+    )
+    facts = {"annotators": [str(c) for c in codes.columns], "labels": list(labels), "pairs": tables}
+    return ResultBlock("Agreement between annotators", (*pairs, *together), facts)

@@ -1,0 +1,273 @@
+"""Automatic measures of systems: one figure for each, and differences, with bootstrap intervals.
+
+Responses to the same prompt hang together across systems, and new prompts are what the result is to
+hold for; so whole prompts are drawn again, the same ones for both systems of a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from analysis.automatic_measures import FAMILIES, Family, Measure, measure_responses
+from analysis.results import Estimate, undefined
+from analysis.validation import FloatArray, columns_present, confidence_level
+from study.errors import AnalysisError
+
+# Draws held in memory at once.
+_BLOCK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class SystemMeasure:
+    """One measure of one system, or of a difference of two (``against`` given)."""
+
+    measure: Measure
+    system: str
+    against: str | None
+    result: Estimate
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over a system's responses, by prompt; nan where the prompt has no value."""
+
+    numerator: FloatArray
+    denominator: FloatArray
+    highest: FloatArray
+    missing: Counter[str]
+
+
+def measures_of_systems(
+    responses: pd.DataFrame,
+    *,
+    systems: Sequence[str] | None = None,
+    contrasts: Sequence[tuple[str, str]] = (),
+    families: Sequence[Family] = FAMILIES,
+    language: str = "en",
+    level: float = 0.95,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> tuple[SystemMeasure, ...]:
+    """Every measure of every system, and the differences that are asked for.
+
+    A mean or rate is the ratio of two sums over the system's responses. Its interval is the percentile
+    interval of the same ratio over prompts drawn again with replacement [1]_. The highest memory is a
+    maximum, for which the bootstrap does not work, so it has no interval.
+
+    Parameters
+    ----------
+    responses : DataFrame
+        One row per response: ``prompt``, ``system``, ``text`` and what
+        `analysis.automatic_measures.measure_responses` reads besides.
+    systems : sequence of str or None
+        In the order wanted; None takes those that occur.
+    contrasts : sequence of (system, against)
+        Differences, first minus second, over prompts that both have.
+    families : sequence of {"rouge", "length", "readability", "speed"}
+    language : str
+    level : float
+    replicates : int
+        At least 2.
+    seed : int
+
+    Returns
+    -------
+    tuple of SystemMeasure
+        Measure by measure: the systems, then the differences. ``n`` counts prompts with a value,
+        ``n_missing`` prompts (of those in the data) without one; ``details`` holds ``replicates``,
+        ``seed`` and, as a sentence, why values are missing.
+
+    Raises
+    ------
+    AnalysisError
+        When a column or a system is missing, or fewer than two replicates are asked for.
+
+    References
+    ----------
+    .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
+    """
+    confidence_level(level)
+    if replicates < 2:
+        raise AnalysisError(f"replicates: {replicates}; expected at least 2, and 1,000 to publish")
+    columns_present(list(responses.columns), ["prompt", "system", "text"], "the responses")
+    prompts, rows = np.unique(responses["prompt"].astype(str).to_numpy(), return_inverse=True)
+    names = responses["system"].astype(str).to_numpy()
+    wanted = list(dict.fromkeys(names)) if systems is None else list(systems)
+    _refuse_unknown(contrasts, wanted)
+    drawing = _Drawing(replicates, level, seed)
+    found: list[SystemMeasure] = []
+    for measured in measure_responses(responses, language=language).values():
+        measure = measured.measure
+        if measure.family not in families:
+            continue
+        sums = {}
+        for system in wanted:
+            own = names == system
+            reasons = [why for why, chosen in zip(measured.reasons, own, strict=True) if chosen]
+            values = (measured.numerator[own], measured.denominator[own])
+            sums[system] = _sums(rows[own], len(prompts), *values, reasons)
+        for system in wanted:
+            result = drawing.of_system(measure, sums[system])
+            found.append(SystemMeasure(measure, system, None, result))
+        for system, against in contrasts:
+            result = drawing.of_difference(measure, sums[system], sums[against])
+            found.append(SystemMeasure(measure, system, against, result))
+    return tuple(found)
+
+
+def _refuse_unknown(contrasts: Sequence[tuple[str, str]], systems: Sequence[str]) -> None:
+    for name in (name for pair in contrasts for name in pair):
+        if name not in systems:
+            raise AnalysisError(
+                f"There is no system {name!r} among the responses; found {', '.join(systems)}."
+            )
+
+
+def _sums(
+    rows: np.ndarray,
+    n: int,
+    numerator: FloatArray,
+    denominator: FloatArray,
+    reasons: Sequence[str],
+) -> _Sums:
+    known = ~np.isnan(numerator)
+    given = np.bincount(rows[known], minlength=n) > 0
+    highest = np.full(n, -np.inf)
+    np.maximum.at(highest, rows[known], numerator[known])
+
+    def total(values: FloatArray) -> FloatArray:
+        added = np.bincount(rows[known], weights=values[known], minlength=n)
+        return np.where(given, added, np.nan)
+
+    return _Sums(
+        total(numerator),
+        total(denominator),
+        np.where(given, highest, np.nan),
+        Counter(why for why in reasons if why),
+    )
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How prompts are drawn again."""
+
+    replicates: int
+    level: float
+    seed: int
+
+    def of_system(self, measure: Measure, sums: _Sums) -> Estimate:
+        """The measure of one system."""
+        known = ~np.isnan(sums.numerator)
+        if not known.any():
+            return undefined(
+                measure.name, _why_none([sums]), n_missing=int(known.size), unit="prompt"
+            )
+        if measure.pooled == "highest":
+            return self._without_interval(measure, float(np.nanmax(sums.highest)), known, [sums])
+        above, below = sums.numerator[known], sums.denominator[known]
+        replicated = [(drawn @ above) / (drawn @ below) for drawn in self._blocks(int(known.sum()))]
+        estimate = float(above.sum() / below.sum())
+        return self._with_percentiles(measure, estimate, replicated, known, [sums])
+
+    def of_difference(self, measure: Measure, first: _Sums, second: _Sums) -> Estimate:
+        """First minus second, over the prompts that both have."""
+        both = ~np.isnan(first.numerator) & ~np.isnan(second.numerator)
+        if not both.any():
+            return undefined(
+                measure.name, _why_none([first, second]), n_missing=int(both.size), unit="prompt"
+            )
+        if measure.pooled == "highest":
+            apart = float(np.nanmax(first.highest) - np.nanmax(second.highest))
+            return self._without_interval(measure, apart, both, [first, second])
+        parts = [(s.numerator[both], s.denominator[both]) for s in (first, second)]
+        replicated = []
+        for drawn in self._blocks(int(both.sum())):
+            ours, theirs = ((drawn @ above) / (drawn @ below) for above, below in parts)
+            replicated.append(ours - theirs)
+        one, other = (float(above.sum() / below.sum()) for above, below in parts)
+        return self._with_percentiles(measure, one - other, replicated, both, [first, second])
+
+    def _blocks(self, n: int) -> Iterator[FloatArray]:
+        """How often each of n prompts is drawn, shape (replicates, n), in blocks.
+
+        The same for every system with the same prompts, because the seed is the same.
+        """
+        rng = np.random.default_rng(self.seed)
+        size = max(1, min(self.replicates, _BLOCK_CELLS // n))
+        for start in range(0, self.replicates, size):
+            number = min(size, self.replicates - start)
+            chosen = rng.integers(0, n, size=(number, n)) + np.arange(number)[:, None] * n
+            counts = np.bincount(chosen.ravel(), minlength=number * n)
+            yield counts.reshape(number, n).astype(np.float64)
+
+    def _with_percentiles(
+        self,
+        measure: Measure,
+        estimate: float,
+        replicated: Sequence[FloatArray],
+        known: np.ndarray,
+        sums: Sequence[_Sums],
+    ) -> Estimate:
+        n = int(known.sum())
+        if n < 2:
+            return self._without_interval(measure, estimate, known, sums)
+        values = np.concatenate(replicated)
+        tail = (1 - self.level) / 2
+        low, high = (float(q) for q in np.quantile(values, (tail, 1 - tail)))
+        details = {
+            "replicates": self.replicates,
+            "seed": self.seed,
+            "standard_error": float(values.std(ddof=1)),
+            "missing": _why_missing(sums),
+        }
+        return Estimate(
+            measure.name,
+            estimate,
+            low,
+            high,
+            self.level,
+            f"percentile bootstrap over prompts, {self.replicates} draws, seed {self.seed}",
+            n=n,
+            n_missing=int(known.size) - n,
+            unit="prompt",
+            details=MappingProxyType(details),
+        )
+
+    def _without_interval(
+        self, measure: Measure, estimate: float, known: np.ndarray, sums: Sequence[_Sums]
+    ) -> Estimate:
+        n = int(known.sum())
+        because = (
+            "a maximum has no bootstrap interval"
+            if measure.pooled == "highest"
+            else "one prompt tells nothing about others"
+        )
+        details = {"no_interval_because": because, "missing": _why_missing(sums)}
+        return Estimate(
+            measure.name,
+            estimate,
+            ci_level=self.level,
+            n=n,
+            n_missing=int(known.size) - n,
+            unit="prompt",
+            details=MappingProxyType(details),
+        )
+
+
+def _why_missing(sums: Sequence[_Sums]) -> str:
+    """Reasons with how many responses each."""
+    together: Counter[str] = Counter()
+    for one in sums:
+        together.update(one.missing)
+    return "; ".join(f"{why}: {number}" for why, number in sorted(together.items()))
+
+
+def _why_none(sums: Sequence[_Sums]) -> str:
+    reasons = _why_missing(sums)
+    return f"no prompt has a value ({reasons})" if reasons else "no prompt has a value"

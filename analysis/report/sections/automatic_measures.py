@@ -1,0 +1,190 @@
+"""What a program can count about the responses: overlap with references, length, readability, speed."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+
+from analysis.automatic_measures import FAMILIES, Family
+from analysis.automatic_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.report.blocks import (
+    Block,
+    Column,
+    Figure,
+    Footnotes,
+    Paragraph,
+    Row,
+    RowGroup,
+    Section,
+    Standing,
+    Table,
+    tidy,
+)
+from analysis.report.context import ReportContext
+from analysis.report.figures import ForestRow, draw_forest
+from analysis.report.numbers import interval_text, level_text, number
+from analysis.report.sections.contrast import primary_pair
+
+_TITLES: dict[Family, str] = {
+    "rouge": "Overlap of the responses with the reference replies (ROUGE, F1)",
+    "length": "Length of the responses",
+    "readability": "Readability of the responses (school grade, English only)",
+    "speed": "Speed and memory of the systems",
+}
+
+
+def measures_section(context: ReportContext) -> Section:
+    """One table for each family of measures, and the difference of the primary contrast."""
+    heading = "Automatic measures"
+    if not len(context.data.responses):
+        return Section("automatic-measures", heading)
+    families = _families(context)
+    found = _measures(context, families)
+    blocks: list[Block] = [Paragraph(_opening(context)), Paragraph(_how(context))]
+    for family in families:
+        own = [m for m in found if m.measure.family == family]
+        blocks.append(_table(context, family, own))
+        if family == "rouge":
+            blocks += _forest(context, own)
+    if "rouge" not in families:
+        blocks.append(
+            Paragraph("ROUGE is not given: no prompt of the protocol has a reference reply.")
+        )
+    if "speed" not in families:
+        blocks.append(
+            Paragraph(
+                "Speed and memory are hidden until unblinding: they can tell which system is which."
+            )
+        )
+    return Section("automatic-measures", heading, tuple(blocks))
+
+
+def _families(context: ReportContext) -> list[Family]:
+    """What can be shown: ROUGE with references, speed once the systems are known."""
+    responses = context.data.responses
+    referenced = "reference" in responses and bool(responses["reference"].fillna("").any())
+    hidden = {"rouge": not referenced, "speed": not context.data.unblinded}
+    return [family for family in FAMILIES if not hidden.get(family, False)]
+
+
+def _measures(context: ReportContext, families: list[Family]) -> list[SystemMeasure]:
+    pair = primary_pair(context)
+    systems = [s.id for s in context.data.systems]
+    contrasts = [] if pair is None else [(systems[pair[0]], systems[pair[1]])]
+    return list(
+        measures_of_systems(
+            context.data.responses,
+            systems=systems,
+            contrasts=contrasts,
+            families=families,
+            language=context.data.language,
+            level=context.level,
+            seed=context.data.seed,
+        )
+    )
+
+
+def _opening(context: ReportContext) -> str:
+    return (
+        f"A program took these measures from {len(context.data.responses)} responses. They count words, "
+        "letters and seconds and say nothing about whether a reply is right, kind, safe or of help: a "
+        "harmful reply can share many words with a good one, and a good one few."
+    )
+
+
+def _how(context: ReportContext) -> str:
+    stemmed = (
+        "words of a to z and digits, in lower case, with the Porter stemmer"
+        if context.data.language == "en"
+        else "words of any script in lower case, not stemmed"
+    )
+    return (
+        f"ROUGE-1, -2 and -L are F1 values from 0 to 1 ({stemmed}; ROUGE-L over the whole text). Words "
+        "are parted by white space, tokens are those of each system’s own tokenizer. Intervals "
+        f"({level_text(context.level)}) are percentiles of 2000 bootstrap draws of whole prompts; in a "
+        "difference the same prompts are drawn for both systems."
+    )
+
+
+def _standing(context: ReportContext, family: Family) -> Standing:
+    declared = family in context.data.plan.automatic_measures
+    return context.declared if declared else "exploratory"
+
+
+def _label(context: ReportContext, found: SystemMeasure) -> str:
+    names = {s.id: s.label for s in context.data.systems}
+    own = names.get(found.system, found.system)
+    return own if found.against is None else f"{own} minus {names.get(found.against)}"
+
+
+def _table(context: ReportContext, family: Family, found: list[SystemMeasure]) -> Table:
+    notes, groups = Footnotes(), []
+    for measure, members in groupby(found, key=lambda m: m.measure):
+        rows = []
+        for m in members:
+            interval = interval_text(m.result, measure.digits) or "–"
+            value = notes.estimate(m.result, measure.digits)
+            shown = "–" if m.result.estimate is None else interval
+            cells = (_label(context, m), str(m.result.n), value, shown)
+            rows.append(Row(cells, strong=m.against is not None))
+        groups.append(RowGroup(measure.label, tuple(rows)))
+    flat = tidy(
+        [
+            ({"measure": m.measure.name, "system": m.system, "against": m.against or ""}, m.result)
+            for m in found
+        ]
+    )
+    return Table(
+        f"automatic-{family}",
+        _TITLES[family],
+        "prompt, n in the table",
+        _standing(context, family),
+        (Column("System", False), Column("n"), Column("Value"), Column("Interval")),
+        tuple(groups),
+        flat,
+        (*_family_notes(family), *notes.notes()),
+    )
+
+
+def _family_notes(family: Family) -> tuple[str, ...]:
+    if family == "readability":
+        return (
+            "Both formulas were made for long English prose; the grade of short replies is rough.",
+        )
+    if family == "speed":
+        return (
+            "Responses per second and tokens per second are totals over the total time to write, reading "
+            "the prompt included. Memory is the highest that the system’s process held; a maximum has no "
+            "bootstrap interval. These figures hold for the machine that wrote the responses.",
+        )
+    return ()
+
+
+def _forest(context: ReportContext, found: list[SystemMeasure]) -> list[Block]:
+    """The differences of the three ROUGE measures, which share a scale."""
+    apart = [m for m in found if m.against is not None]
+    if not any(m.result.estimate is not None for m in apart):
+        return []
+    declared = _standing(context, "rouge") == "declared"
+    rows = [
+        ForestRow(
+            m.measure.label, m.result.estimate, m.result.ci_low, m.result.ci_high, strong=declared
+        )
+        for m in apart
+    ]
+    head = _label(context, apart[0])
+    said = "; ".join(
+        f"{m.measure.label} {number(m.result.estimate, 3)} {interval_text(m.result, 3)}".strip()
+        for m in apart
+        if m.result.estimate is not None
+    )
+    return [
+        Figure(
+            "automatic-rouge-differences",
+            f"Difference of ROUGE, {head}",
+            context.n_text("prompt", apart[0].result.n),
+            _standing(context, "rouge"),
+            f"Differences with intervals around a line at zero: {said}.",
+            partial(draw_forest, rows, f"Difference of F1, {head}"),
+        )
+    ]

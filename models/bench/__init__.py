@@ -1,0 +1,1 @@
+"""Speed and memory of the offline file beside its peers: the benchmark ``evenhand bench models``."""

@@ -1,0 +1,1 @@
+"""The dialogue system: the emotion of a turn, a table of states, and the technique that follows."""

@@ -1,0 +1,192 @@
+"""What a worker of a cluster does for the judge: one request, sent once, and how that ended.
+
+Nothing is decided here: limits, cost, retries and the ledger stay with the coordinating process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
+from models.judge.sending import (
+    AttemptFailed,
+    Failure,
+    certificates,
+    failure_of,
+    open_client,
+    post_arguments,
+)
+from study.errors import ModelError
+from study.protocol.judge import Judge
+from study.protocol.systems import System
+
+# What the connection or the loaded model depends on.
+_HELD = {"backend", "model", "endpoint", "api_key_variable", "timeout_s", "longest_wait_s"}
+
+
+@dataclass(frozen=True)
+class RemoteRequest:
+    """One request for one worker; plain data without any key.
+
+    Attributes
+    ----------
+    worker_id : str
+        Of the worker process that it is meant for.
+    judge : Judge
+    study_folder : Path
+        Where a relative model path starts, on the worker's machine.
+    files : str
+        SHA-256 (hex) over the files of a judge on this machine; empty for an endpoint.
+    request : mapping
+    idempotency_key : str
+    """
+
+    worker_id: str
+    judge: Judge = field(repr=False)
+    study_folder: Path = field(repr=False)
+    files: str = field(repr=False)
+    request: Mapping[str, Any] = field(repr=False)
+    idempotency_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How it ended.
+
+    Attributes
+    ----------
+    body : str or None
+        Of a successful answer.
+    failure : Failure or None
+    refused : str
+        Why no other request would fare better; empty when one might.
+    """
+
+    body: str | None = field(default=None, repr=False)
+    failure: Failure | None = field(default=None, repr=False)
+    refused: str = field(default="", repr=False)
+
+
+class _Held(Protocol):
+    def send(self, task: RemoteRequest) -> str:
+        """The body of the answer; raises AttemptFailed or ModelError."""
+
+    def close(self) -> None: ...
+
+
+class _HeldEndpoint:
+    """The official client, kept for all requests of this process."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._client = open_client(judge, certificates(), asynchronous=False)
+
+    def send(self, task: RemoteRequest) -> str:
+        try:
+            return str(self._client.post(**post_arguments(task.request, task.idempotency_key)).text)
+        except Exception as error:
+            failure = failure_of(error, self._judge)
+            if failure is None:
+                raise
+            raise AttemptFailed(failure) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _HeldModel:
+    """A checkpoint on this machine, loaded once."""
+
+    def __init__(self, task: RemoteRequest) -> None:
+        from models.judge.local import LocalAsker
+
+        system = System(id="judge", title="Judge", backend="transformers", model=task.judge.model)
+        folder = locate_checkpoint(system, task.study_folder)
+        if sha256_of_hashes(sha256_of_folder(folder)) != task.files:
+            raise ModelError(
+                f"the judge's checkpoint at {folder} differs from the one of the machine that runs "
+                "`evenhand judge`. Copy it there anew."
+            )
+        self._asker = LocalAsker(task.judge, task.study_folder)
+
+    def send(self, task: RemoteRequest) -> str:
+        answer = self._asker.answer(task.request)
+        if answer.reply is None:
+            failure = answer.failure or {"kind": "model", "message": "no reply"}
+            raise AttemptFailed(Failure(str(failure["kind"]), str(failure["message"])))
+        return str(answer.reply["body"])
+
+    def close(self) -> None:
+        asyncio.run(self._asker.close())
+
+
+class _HeldScript:
+    """The scripted judge; it needs no connection."""
+
+    def send(self, task: RemoteRequest) -> str:
+        from models.judge.scripted_endpoint import ScriptedJudge
+
+        return json.dumps(ScriptedJudge().complete(task.request))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Holder:
+    """What this process holds for the judge; another judge takes its place."""
+
+    def __init__(self) -> None:
+        self._opening = threading.Lock()
+        self._key: tuple[str, ...] = ()
+        self._held: _Held | None = None
+
+    def get(self, task: RemoteRequest) -> _Held:
+        key = (task.judge.model_dump_json(include=_HELD), str(task.study_folder), task.files)
+        with self._opening:
+            if self._held is None or key != self._key:
+                if self._held is not None:
+                    self._held.close()
+                    self._held = None
+                self._held = _open(task)
+                self._key = key
+            return self._held
+
+
+def _open(task: RemoteRequest) -> _Held:
+    match task.judge.backend:
+        case "transformers":
+            return _HeldModel(task)
+        case "scripted":
+            return _HeldScript()
+    return _HeldEndpoint(task.judge)
+
+
+_HOLDER = _Holder()
+
+
+def send_from_worker(task: RemoteRequest) -> Sent:
+    """Send one request once; runs on the worker. What it raises would be logged with the request."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    if worker.id != task.worker_id:
+        # A new process under the address of one that was lost: the request may have been sent.
+        return Sent(failure=lost(worker.address))
+    try:
+        return Sent(body=_HOLDER.get(task).send(task))
+    except AttemptFailed as failed:
+        return Sent(failure=failed.failure)
+    except ModelError as error:
+        return Sent(refused=f"worker {worker.address}: {error}")
+
+
+def lost(address: str) -> Failure:
+    """The worker ended while a request was under way; nobody knows whether it was charged."""
+    message = f"the worker {address} was lost while the request was under way"
+    return Failure("worker lost", message, again=True, in_doubt=True)

@@ -1,0 +1,1 @@
+"""Training of the systems' models: published recipes on transformers' Trainer, PEFT and torchao."""

@@ -1,0 +1,121 @@
+"""The items and scores of a protocol as the report needs them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.report_data import Named, ReportItem, ReportScore
+from study.protocol import Item, Scale
+from study.protocol.instruments import Instrument
+from study.protocol.item_kinds import anchors, on_scale
+from study.protocol.schema import Protocol
+from study.protocol.scores import scored_items
+
+_NOMINAL = ("choice", "yes-no-unsure")
+
+
+def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:
+    """Items on points and sliders, in the order of the questionnaire.
+
+    On a page with several responses such an answer is about none of them alone, so it has no place
+    in totals and tables by system.
+    """
+    return (
+        ()
+        if _several(protocol)
+        else tuple(
+            _report_item(instrument, item)
+            for instrument in protocol.instruments
+            for item in instrument.items
+            if on_scale(item) or item.kind == "slider"
+        )
+    )
+
+
+def nominal_items(protocol: Protocol) -> tuple[ReportItem, ...]:
+    """Items with options that have no order."""
+    return (
+        ()
+        if _several(protocol)
+        else tuple(
+            ReportItem(
+                item.id,
+                item.label,
+                item.text,
+                instrument.title,
+                tuple(anchors(item, instrument.scale).items()),
+                "nominal",
+            )
+            for instrument in protocol.instruments
+            for item in instrument.items
+            if item.kind in _NOMINAL
+        )
+    )
+
+
+def comparing_items(protocol: Protocol) -> tuple[ReportItem, ...]:
+    """Items that compare responses, order them, or mark parts of one."""
+    return tuple(
+        ReportItem(
+            item.id, item.label, item.text, instrument.title, (), item.kind,
+            tuple(Named(label.id, label.label) for label in item.labels),
+        )
+        for instrument in protocol.instruments
+        for item in instrument.items
+        if item.kind in ("pairwise", "ranking", "spans")
+    )  # fmt: skip
+
+
+def _several(protocol: Protocol) -> bool:
+    return protocol.design.shows in ("pair", "all")
+
+
+def left_out(protocol: Protocol) -> tuple[str, ...]:
+    """Labels of the items whose answers stand in no table of the report."""
+    counted = (numeric_items(protocol), nominal_items(protocol), comparing_items(protocol))
+    known = {item.id for items in counted for item in items}
+    return tuple(item.label for item in protocol.items if item.id not in known)
+
+
+def report_scores(protocol: Protocol) -> tuple[ReportScore, ...]:
+    """Scores of all instruments."""
+    return tuple(
+        ReportScore(
+            score.id,
+            score.label,
+            instrument.title,
+            scored_items(instrument, score),
+            score.combine,
+            None if score.range is None else (score.range.low, score.range.high),
+        )
+        for instrument in protocol.instruments
+        for score in instrument.scores
+    )
+
+
+def _report_item(instrument: Instrument, item: Item) -> ReportItem:
+    return ReportItem(
+        item.id,
+        f"{item.label} (reversed)" if item.reversed else item.label,
+        item.text,
+        instrument.title,
+        _points(item, instrument.scale),
+        "numeric" if item.kind == "slider" else "points",
+    )
+
+
+def _points(item: Item, scale: Scale) -> tuple[tuple[int, str], ...]:
+    """All points with their anchors; of a reversed item, the anchors in reverse."""
+    labels = anchors(item, scale)
+    texts = list(labels.values())
+    return tuple(zip(labels, reversed(texts) if item.reversed else texts, strict=True))
+
+
+def turn_round(protocol: Protocol, rows: pd.DataFrame) -> None:
+    """Have the favourable answer high in every item, so that totals mean something."""
+    for item in protocol.items:
+        if item.reversed:
+            values = protocol.scale_of(item.id).values
+            mirror = dict(zip(values, reversed(values), strict=True))
+            chosen = rows["item"] == item.id
+            rows.loc[chosen, "value"] = rows.loc[chosen, "value"].map(mirror)

@@ -1,0 +1,128 @@
+"""The analysis block of a protocol: what is computed, frozen by the lock."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from study.errors import ProtocolError
+from study.protocol.block import Block, Identifier, Text
+
+
+class PrimaryContrast(Block):
+    """The contrast of two systems that the study is about, paired by rater."""
+
+    system: Identifier = Field(description="Id of the system expected to be better.")
+    against: Identifier = Field(description="Id of the system that it is compared with.")
+    test: Literal["paired-t", "wilcoxon"] = Field(
+        default="paired-t", description="Test of the raters' paired totals."
+    )
+
+
+class SubgroupTest(Block):
+    """Comparison of totals between the values of a demographic question, within each system."""
+
+    by: Identifier = Field(description="Id of a demographic question of kind choice.")
+    declared: Literal["student", "welch"] = Field(
+        default="welch", description="Test that the plan declares; student assumes equal variances."
+    )
+
+
+class Equivalence(Block):
+    """Differences of totals that would still count as the same, for two one-sided tests."""
+
+    low: float = Field(description="Lowest such difference, in points of a rater's total score.")
+    high: float = Field(description="Highest such difference, in points of a rater's total score.")
+    reason: Text = Field(description="Why a difference within these bounds does not matter.")
+
+
+class Family(Block):
+    """Tests whose p values are adjusted together."""
+
+    name: Identifier = Field(description="Name of the family in the report.")
+    adjustment: Literal["holm", "bh", "by", "hommel"] = Field(
+        default="holm",
+        description=(
+            "holm and hommel control the chance of any false positive; bh (Benjamini-Hochberg) and "
+            "by (Benjamini-Yekutieli) the expected share of false positives."
+        ),
+    )
+    tests: tuple[Identifier, ...] = Field(
+        min_length=1,
+        description=(
+            "primary, or the question of a declared subgroup test, which stands for its tests in "
+            "all systems and between all answers."
+        ),
+    )
+
+
+class Exclusions(Block):
+    """Raters without whom the primary contrast is computed again; both results are shown."""
+
+    minimum_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="A rater with a shorter median time per response is left out, in seconds.",
+    )
+    longest_run: int | None = Field(
+        default=None,
+        ge=2,
+        description="A rater with more equal answers in a row, item after item, is left out.",
+    )
+    failed_attention_checks: int | None = Field(
+        default=None,
+        ge=0,
+        description="A rater who failed more attention checks is left out.",
+    )
+    incomplete: bool = Field(
+        default=False, description="A rater without an answer to every item asked is left out."
+    )
+
+
+class AnalysisPlan(Block):
+    """What is computed; frozen by the lock. Anything else is exploratory."""
+
+    primary: PrimaryContrast | None = Field(
+        default=None,
+        description=(
+            "The contrast that the study is about; needed where raters' totals of several systems "
+            "can be compared."
+        ),
+    )
+    subgroups: tuple[SubgroupTest, ...] = Field(
+        default=(), description="Comparisons between groups of raters."
+    )
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Level of every interval, for example 0.95."
+    )
+    top_points: int = Field(default=2, ge=1, description="Points counted as a favourable rating.")
+    equivalence: Equivalence | None = Field(
+        default=None, description="Bounds of the equivalence test of the primary contrast."
+    )
+    families: tuple[Family, ...] = Field(
+        default=(), description="Families of tests; p values outside them are not adjusted."
+    )
+    exclusions: Exclusions | None = Field(
+        default=None, description="Whom the result is also shown without."
+    )
+    automatic_measures: tuple[Literal["rouge", "length", "readability", "speed"], ...] = Field(
+        default=(),
+        description="Automatic measures that are declared; the report marks others as exploratory.",
+    )
+
+    @property
+    def contrast(self) -> PrimaryContrast:
+        """The primary contrast of a plan that has one.
+
+        Raises
+        ------
+        ProtocolError
+            When the plan has none.
+        """
+        if self.primary is None:
+            raise ProtocolError(
+                "The analysis plan names no primary contrast, so no two systems can be compared by "
+                "raters' totals. Name one under analysis.primary before the study is locked."
+            )
+        return self.primary

@@ -1,0 +1,48 @@
+"""Responses that a rater has already rated, with the answers that are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from study.entities import BlindedAssignment, Conversation, MissingReason, Rater
+from study.protocol import Answer
+from study.store import conversations, ratings, tables
+from study.store.study import Study
+
+
+@dataclass(frozen=True)
+class RatedAssignment:
+    """A rated response as its rater may see it again, and item -> saved answer.
+
+    ``conversation`` is what was said, in a study of conversations.
+    """
+
+    assignment: BlindedAssignment
+    answers: Mapping[str, Answer]
+    conversation: Conversation | None = None
+
+
+def rated_assignment(study: Study, rater: Rater, position: int) -> RatedAssignment | None:
+    """What this rater rated at a position (from 1); None when nothing is rated there."""
+    rating = tables.rating.c
+    with study.reading() as connection:
+        found = ratings.assignment_at(connection, study, rater, position)
+        if found is None:
+            return None
+        rows = connection.execute(
+            select(rating.item_id, rating.value, rating.text, rating.missing_reason).where(
+                rating.assignment_id == found.id
+            )
+        ).all()
+        talks = study.protocol.design.shows == "conversation"
+        talk = conversations.read_in(connection, found.id) if talks else None
+    answers: dict[str, Answer] = {}
+    for row in rows:
+        if row.missing_reason is not None:
+            answers[row.item_id] = MissingReason(row.missing_reason)
+        else:
+            answers[row.item_id] = row.text if row.value is None else row.value
+    return RatedAssignment(found, answers, talk)

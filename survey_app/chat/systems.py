@@ -1,0 +1,100 @@
+"""Where the systems of a study answer. Nothing of this ever reaches a browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.blinding import chat_model_name
+from study.errors import ModelError
+from study.protocol.systems import System
+from study.store.study import Study
+from survey_app.settings import CHAT_ADDRESS_VARIABLE, CHAT_KEY_VARIABLE
+
+
+@dataclass(frozen=True)
+class ChatSystem:
+    """How one system is asked.
+
+    Parameters
+    ----------
+    address : str
+        Base address, ending in ``/v1``.
+    model : str
+        The name that it answers to there.
+    settings : mapping
+        Fields of a request, from the declared decoding.
+    system_prompt : str
+    key : str or None
+        Secret for the address.
+    """
+
+    # Not in the printed form: a log line of ours must not tell systems apart.
+    address: str = field(repr=False)
+    model: str = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
+    system_prompt: str = field(repr=False)
+    key: str | None = field(repr=False)
+
+
+def chat_systems(study: Study) -> dict[str, ChatSystem]:
+    """System id -> how it is asked; empty for a study without conversations.
+
+    A system with an endpoint of its own is asked there; all others at the study's chat address, under
+    blind names, as ``evenhand serve-model --all`` offers them.
+
+    Raises
+    ------
+    ModelError
+        When an address or a key is missing.
+    """
+    if study.protocol.design.shows != "conversation":
+        return {}
+    return {system.id: _chat_system(study, system) for system in study.protocol.systems}
+
+
+def _chat_system(study: Study, system: System) -> ChatSystem:
+    settings: dict[str, Any] = {
+        "temperature": system.decoding.temperature,
+        "top_p": system.decoding.top_p,
+        "max_tokens": system.decoding.max_new_tokens,
+    }
+    if system.decoding.stop:
+        settings["stop"] = list(system.decoding.stop)
+    beyond = {
+        "top_k": system.decoding.top_k,
+        "repetition_penalty": system.decoding.repetition_penalty,
+    }
+    if system.endpoint:
+        settings |= {name: beyond[name] for name in system.endpoint_accepts}
+        key = _secret(system.api_key_variable) if system.api_key_variable else None
+        return ChatSystem(system.endpoint, system.model, settings, system.system_prompt, key)
+    settings |= beyond
+    if system.decoding.time_limit_s is not None:
+        settings["time_limit_s"] = system.decoding.time_limit_s
+    key = os.environ.get(CHAT_KEY_VARIABLE, "").strip() or None
+    name = chat_model_name(study.key, system.id)
+    return ChatSystem(_study_address(), name, settings, system.system_prompt, key)
+
+
+def _study_address() -> str:
+    address = os.environ.get(CHAT_ADDRESS_VARIABLE, "").strip().rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise ModelError(
+            f"The systems of this study answer people, and where is not known: found {address!r} as "
+            "the chat address, expected something like http://127.0.0.1:8000/v1. Start `evenhand "
+            "serve-model --all` and give its address: evenhand serve --chat-address URL"
+        )
+    return address
+
+
+def _secret(variable: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ModelError(
+            f"The environment variable {variable} is not set; expected the key of a system's "
+            "endpoint. Set it in the shell that runs this command."
+        )
+    return value

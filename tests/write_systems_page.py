@@ -1,0 +1,50 @@
+"""Writes the tables of docs/systems.md from the dialogue's table.
+
+Run it after a change of models/dialogue/dialogue.toml: python tests/write_systems_page.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from models.dialogue.state_table import CARRIED, state_table
+
+PAGE = Path(__file__).parent.parent / "docs" / "systems.md"
+
+
+def moves_table() -> str:
+    """One row for each state, one column for each thing that a message can carry."""
+    table = state_table()
+    lines = ["| state | " + " | ".join(CARRIED) + " |", "|---" * (len(CARRIED) + 1) + "|"]
+    for state, meaning in table.states.items():
+        cells = [
+            f"→ {move.next}: {', '.join(move.choose)}"
+            for move in (table.moves[state][carried] for carried in CARRIED)
+        ]
+        lines.append(f"| **{state}**: {meaning} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def techniques_table() -> str:
+    """One row for each technique: its first sentence and the instruction."""
+    lines = ["| technique | says, first of its sentences | tells the generator |", "|---|---|---|"]
+    for technique in state_table().techniques.values():
+        says = technique.says[0] if technique.says else "the fixed reply"
+        told = technique.instruction or "nothing: it is not asked"
+        lines.append(f"| {technique.id} | {says} | {told} |")
+    return "\n".join(lines)
+
+
+def page_text(present: str) -> str:
+    """The page with its tables as they should be; the text around them is kept."""
+    for name, table in (("moves", moves_table()), ("techniques", techniques_table())):
+        mark = f"<!-- {name}: written by tests/write_systems_page.py -->\n"
+        start, _, rest = present.partition(mark)
+        after = re.search(r"^###? ", rest, re.MULTILINE)
+        present = f"{start}{mark}\n{table}\n\n{rest[after.start() :] if after else ''}"
+    return present
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_text(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
