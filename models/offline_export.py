@@ -18,7 +18,6 @@ from typing import Any, Literal, get_args
 
 from models import offline_lowering
 from models.offline_architectures import head_dim, meta_params, meta_weights
-from models.offline_process import start_process
 from models.offline_weights import (
     Checkpoint,
     add_adapter,
@@ -27,6 +26,7 @@ from models.offline_weights import (
     read_adapter_config,
     read_json,
 )
+from models.separate_process import start_process
 from study.errors import ModelError
 
 Scheme = Literal["8da4w", "8da8w", "none"]

@@ -23,8 +23,8 @@ from models.offline_export import (
     read_manifest,
     tokenizer_folder,
 )
-from models.offline_process import start_process
 from models.offline_worker import Failed, Piece, Ready, Request, Stop
+from models.separate_process import start_process
 from study.errors import GenerationError, ModelError
 
 # A file of 1 GB loads in about 5 s; ten minutes mean that the machine is stuck.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import pickle
 import signal
@@ -137,21 +136,21 @@ def test_a_worker_killed_in_mid_run_loses_nothing_and_doubles_nothing(
 def test_two_processes_here_write_what_one_does_also_when_they_are_killed(
     slow_endpoint: str, tmp_path: Path
 ) -> None:
-    """Oracle: the texts of this process. The pool's processes are this one's children."""
+    """Oracle: the texts of this process."""
     declared = protocol_of(20, endpoint_system(slow_endpoint))
     here = written(declared, tmp_path)
     killed = []
 
     def on_saved(done: int) -> None:
         if done == 8:
-            for child in multiprocessing.active_children():
-                os.kill(int(child.pid or 0), signal.SIGKILL)
-                killed.append(child.pid)
+            for child in worker_processes():
+                os.kill(child, signal.SIGKILL)
+                killed.append(child)
 
     there = written(declared, tmp_path, workers=2, on_saved=on_saved)
     assert len(killed) == 2
     assert there == here
-    assert multiprocessing.active_children() == []
+    assert worker_processes() == set()
 
 
 def test_a_task_that_ends_every_worker_is_given_up_with_its_reason(tmp_path: Path) -> None:
@@ -208,14 +207,28 @@ def test_the_offline_file_writes_the_same_on_workers_which_load_it_once(
 
 def runtime_processes(cluster: Cluster) -> set[int]:
     """Process ids of the offline runtimes that the workers hold."""
-    workers = {process.pid for process in cluster.processes}
+    return children({process.pid for process in cluster.processes})
+
+
+def worker_processes() -> set[int]:
+    """Process ids of the pool's processes in this one."""
+    found = set()
+    for pid in children({os.getpid()}):
+        with contextlib.suppress(OSError):
+            if b"serve_tasks" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(pid)
+    return found
+
+
+def children(parents: set[int]) -> set[int]:
+    """Process ids of the processes that these have started and that run."""
     found = set()
     for status in Path("/proc").glob("[0-9]*/status"):
         with contextlib.suppress(OSError):
             fields = dict(
                 line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line
             )
-            if int(fields["PPid"]) in workers:
+            if int(fields["PPid"]) in parents:
                 found.add(int(fields["Pid"]))
     return found
 

@@ -12,17 +12,14 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from study.entities import Rater, RaterStatus
 from study.store.raters import find_by_code, withdraw
 from study.store.ratings import rating_faults, read_assignments, read_ratings
+from tests.conftest import RaterPage, SurveyServer, wait_until_settled
 from tests.fixtures_chat import Line
-
-if TYPE_CHECKING:
-    from conftest import RaterPage, SurveyServer
 
 pytestmark = pytest.mark.browser
 
@@ -162,6 +159,7 @@ def test_a_session_by_keyboard_alone(
     tab_to("e.tagName === 'BUTTON' && e.textContent.includes('I have read this')")
     keys.press("Enter")
     page.get_by_role("radiogroup").nth(1).wait_for()
+    wait_until_settled(page)
     for _ in range(2):
         tab_to("e.type === 'radio'")
         keys.press("Space")
@@ -170,6 +168,7 @@ def test_a_session_by_keyboard_alone(
     for heading in ["What you will do", *(f"Response {n} of 6" for n in range(1, 7))]:
         page.get_by_role("heading", name=heading).wait_for()
         page.get_by_role("radiogroup").nth(7).wait_for()
+        wait_until_settled(page)
         for _ in range(8):
             # Tab goes from item to item, the arrows move inside one, the space bar chooses.
             tab_to("e.getAttribute('role') === 'radio'")

@@ -226,6 +226,7 @@ def test_pairs_by_keyboard_alone(serve: Serve, open_tablet: Callable[..., RaterP
     tab_to("e.tagName === 'BUTTON' && e.textContent.includes('I take part')")
     keys.press("Enter")
     page.get_by_role("radiogroup").first.wait_for()
+    wait_until_settled(page)
     tab_to("e.type === 'radio'")
     keys.press("Space")
     tab_to("e.tagName === 'BUTTON' && e.textContent.includes('Save and continue')")

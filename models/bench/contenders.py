@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from models.backends.peak_memory import peak_memory_bytes
 from models.decoding import DecodingSettings, Generated, Logits, decode_reply
-from models.offline_process import start_process
+from models.separate_process import start_process
 from study.errors import ModelError
 
 Runtime = Literal["executorch", "transformers", "llama.cpp"]
