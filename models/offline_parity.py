@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.demo_corpus import draw_dialogues
+from models.library_noise import library_noise_kept_out
 from models.offline_export import Manifest, manifest_path, read_manifest, tokenizer_folder
 from models.offline_runtime import OfflineRuntime
 from models.offline_weights import add_adapter, load_weights, open_checkpoint
+from models.training.conversation_data import read_conversations
 from study.errors import ModelError
 
 Progress = Callable[[str, float], None]
+Messages = list[dict[str, str]]
 LogProbabilities = NDArray[np.float64]
 
 # Not the seed of the training or of its held-out loss.
@@ -145,19 +148,56 @@ def summarize(
     )
 
 
-def held_out_texts(tokenizer: Any, count: int, longest: int) -> list[HeldOutText]:
-    """Dialogues of the demo grammar in the model's own chat format.
+def demo_exchanges(count: int) -> list[Messages]:
+    """A message and its reply each, of the demo grammar, drawn with a seed that no training uses."""
+    return [
+        [dict(message) for message in dialogue.messages if message["role"] != "system"][:2]
+        for dialogue in draw_dialogues("supportive", count, _TEXT_SEED)
+    ]
+
+
+def exchanges_of_file(path: Path, count: int) -> list[Messages]:
+    """The first message and reply (and what a system message says) of a file's conversations.
+
+    Parameters
+    ----------
+    path : Path
+        Conversations in Alpaca, ShareGPT or ESConv form.
+    count : int
+        The first so many conversations are taken.
 
     Raises
     ------
     ModelError
-        When the template writes a prompt that is not the beginning of the whole dialogue.
+        When the file cannot be read as conversations.
+    """
+    exchanges = []
+    for conversation in read_conversations(path).conversations[:count]:
+        first_reply = next(
+            at for at, said in enumerate(conversation.messages) if said["role"] == "assistant"
+        )
+        exchanges.append([dict(said) for said in conversation.messages[: first_reply + 1]])
+    return exchanges
+
+
+def held_out_texts(
+    tokenizer: Any, exchanges: Sequence[Messages], longest: int
+) -> list[HeldOutText]:
+    """Exchanges in the model's own chat format, cut off at ``longest`` tokens.
+
+    An exchange whose message alone is that long is left out.
+
+    Raises
+    ------
+    ModelError
+        When the template writes a prompt that is not the beginning of the whole exchange.
     """
     texts = []
-    for dialogue in draw_dialogues("supportive", count, _TEXT_SEED):
-        turn = [dict(message) for message in dialogue.messages if message["role"] != "system"][:2]
-        prompt = tokenizer.apply_chat_template(turn[:1], tokenize=False, add_generation_prompt=True)
-        whole = tokenizer.apply_chat_template(turn, tokenize=False)
+    for exchange in exchanges:
+        prompt = tokenizer.apply_chat_template(
+            exchange[:-1], tokenize=False, add_generation_prompt=True
+        )
+        whole = tokenizer.apply_chat_template(exchange, tokenize=False)
         tokens = list(tokenizer(whole, add_special_tokens=False)["input_ids"])
         start = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
         if not whole.startswith(prompt):
@@ -176,6 +216,7 @@ def verify(
     *,
     adapter: Path | None = None,
     tokenizer_dir: Path | None = None,
+    held_out: Path | None = None,
     texts: int = 20,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -188,8 +229,10 @@ def verify(
     pte : Path
     tokenizer_dir : Path or None
         None means ``NAME.tokenizer`` beside the file.
+    held_out : Path or None
+        Conversations in Alpaca, ShareGPT or ESConv form; None means the demo model's grammar.
     texts : int
-        Number of dialogues.
+        Number of exchanges of a message and its reply.
     progress : callable or None
         Gets a message and the share done, 0 to 1.
 
@@ -201,23 +244,32 @@ def verify(
     Raises
     ------
     ModelError
-        When the file was not made from this checkpoint, or one of the two cannot be loaded.
+        When the file was not made from this checkpoint, one of the two cannot be loaded, or no held-out
+        text fits the file's context.
     """
     manifest = read_manifest(pte)
     _refuse_other_checkpoint(manifest, checkpoint, pte)
-    model, tokenizer = _load_checkpoint(checkpoint, adapter)
+    exchanges = demo_exchanges(texts) if held_out is None else exchanges_of_file(held_out, texts)
+    model, tokenizer = load_in_fp32(checkpoint, adapter)
     comparisons = []
     with OfflineRuntime(pte, tokenizer_dir or tokenizer_folder(pte)) as runtime:
         # The last position has no room for a next token.
-        drawn = held_out_texts(tokenizer, texts, runtime.context_length - 1)
+        drawn = held_out_texts(tokenizer, exchanges, runtime.context_length - 1)
+        if not drawn:
+            raise ModelError(
+                f"None of the {len(exchanges)} held-out texts leaves room for a reply in the "
+                f"{runtime.context_length} tokens of {pte.name}. Name shorter ones, or quantize with a "
+                f"larger --max-seq-len."
+            )
         for done, text in enumerate(drawn):
             if progress is not None:
                 progress("comparing the file with its checkpoint", done / len(drawn))
             comparisons.append(
                 compare_logits(text, _logits(model, text.tokens), runtime.token_logits(text.tokens))
             )
-    parity = summarize(drawn, comparisons, tokenizer.decode)
-    measured = replace(manifest, parity=asdict(parity))
+    parity = asdict(summarize(drawn, comparisons, tokenizer.decode))
+    source = "the demo model's grammar" if held_out is None else held_out.name
+    measured = replace(manifest, parity={"held_out": source} | parity)
     measured.write(manifest_path(pte))
     if progress is not None:
         progress("done", 1.0)
@@ -235,22 +287,30 @@ def _refuse_other_checkpoint(manifest: Manifest, checkpoint: Path, pte: Path) ->
             )
 
 
-def _load_checkpoint(checkpoint: Path, adapter: Path | None) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def load_in_fp32(checkpoint: Path, adapter: Path | None = None) -> tuple[Any, Any]:
+    """A checkpoint in transformers, its adapter merged as ``evenhand quantize`` merges it.
 
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        checkpoint, dtype=torch.float32, local_files_only=True
-    )
-    model.eval()
-    if adapter is not None:
-        source = open_checkpoint(checkpoint)
-        state = load_weights(source)
-        add_adapter(source, state, adapter)
-        model.load_state_dict(state, strict=False)
-        # Loading broke nothing, but a tied output layer must follow its embedding.
-        model.tie_weights()
-    return model, AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+    Returns
+    -------
+    tuple
+        The model in fp32 on the CPU, in evaluation mode, and its tokenizer.
+    """
+    with library_noise_kept_out():
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            checkpoint, dtype=torch.float32, local_files_only=True
+        )
+        model.eval()
+        if adapter is not None:
+            source = open_checkpoint(checkpoint)
+            state = load_weights(source)
+            add_adapter(source, state, adapter)
+            model.load_state_dict(state, strict=False)
+            # Loading broke nothing, but a tied output layer must follow its embedding.
+            model.tie_weights()
+        return model, AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
 
 
 def _logits(model: Any, tokens: Sequence[int]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.offline_export import manifest_path, read_manifest, tokenizer_folder
 from models.offline_parity import (
     HeldOutText,
     compare_logits,
+    demo_exchanges,
+    exchanges_of_file,
     held_out_texts,
     log_softmax,
     summarize,
@@ -57,9 +60,23 @@ def test_held_out_replies_begin_where_the_prompt_ends() -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(shipped_path("demo-tuned"))
-    for text in held_out_texts(tokenizer, 5, 511):
+    for text in held_out_texts(tokenizer, demo_exchanges(5), 511):
         assert tokenizer.decode(text.tokens[: text.reply_start]).endswith("<|assistant|>")
         assert tokenizer.decode(text.tokens[text.reply_start :]).endswith("<|end|>")
+
+
+def test_own_conversations_give_their_first_exchange(tmp_path: Path) -> None:
+    own = tmp_path / "talks.json"
+    talk = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "I cannot sleep."},
+        {"role": "assistant", "content": "That sounds tiring."},
+        {"role": "user", "content": "It is."},
+        {"role": "assistant", "content": "Since when?"},
+    ]
+    own.write_text(json.dumps([{"messages": talk}, {"messages": talk[1:]}]))
+    assert exchanges_of_file(own, 5) == [talk[:3], talk[1:3]]
+    assert exchanges_of_file(own, 1) == [talk[:3]]
 
 
 @pytest.mark.offline_model
@@ -77,6 +94,18 @@ def test_the_shipped_file_is_close_to_its_checkpoint(tmp_path: Path) -> None:
     assert measured.parity["mean_kl_nats"] < 0.1
     assert measured.parity["perplexity_file"] < 1.2 * measured.parity["perplexity_checkpoint"]
     assert read_manifest(pte).parity is not None
+    assert measured.parity["held_out"] == "the demo model's grammar"
+
+    own = tmp_path / "talks.json"
+    question = {"role": "user", "content": "I cannot sleep before my exams."}
+    answer = {"role": "assistant", "content": "That sounds tiring."}
+    own.write_text(json.dumps([{"messages": [question, answer]}]))
+    mine = verify(shipped_path("demo-tuned"), pte, held_out=own).parity
+    assert mine is not None
+    assert (mine["held_out"], mine["texts"]) == ("talks.json", 1)
+    own.write_text(json.dumps([{"messages": [question | {"content": "sleep " * 600}, answer]}]))
+    with pytest.raises(ModelError, match=r"None of the 1 held-out texts .* 512 tokens"):
+        verify(shipped_path("demo-tuned"), pte, held_out=own)
 
     with pytest.raises(ModelError, match=r"was not made from .*demo-base"):
         verify(shipped_path("demo-base"), pte)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.library_noise import library_noise_kept_out
-from models.offline_weights import add_adapter, load_weights, open_checkpoint
+from models.offline_parity import load_in_fp32
+from models.offline_weights import open_checkpoint
 from models.training.conversation_data import Conversation
 from models.training.learned_tokens import encode_conversations
 
@@ -30,25 +31,15 @@ def stored_loss(
     """
     with library_noise_kept_out():
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from models.training.fake_quantization import quantize_as_exported
         from models.training.trainer import held_out_loss
 
-        source = open_checkpoint(checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            checkpoint, dtype=torch.float32, local_files_only=True
-        )
-        if adapter is not None:
-            state = load_weights(source)
-            add_adapter(source, state, adapter)
-            model.load_state_dict(state, strict=False)
-            model.tie_weights()
+        model, tokenizer = load_in_fp32(checkpoint, adapter)
         with torch.no_grad():
             if group_size is not None:
                 quantize_as_exported(model, group_size)
-            longest = int(source.config["max_position_embeddings"])
+            longest = int(open_checkpoint(checkpoint).config["max_position_embeddings"])
             encoded = encode_conversations(conversations, tokenizer, max_tokens=longest)
             pad = tokenizer.pad_token_id
             return held_out_loss(

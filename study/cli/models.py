@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from study.cli.options import json_option, print_json, print_table, say, share_bar, with_study
-from study.errors import StoreError
+from study.errors import ModelError, StoreError
 from study.store.study import Study
 
 
@@ -35,6 +35,19 @@ from study.store.study import Study
 @click.option(
     "--verify", "check", is_flag=True, help="Compare the file with its checkpoint afterwards."
 )
+@click.option(
+    "--held-out",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Conversations for --verify, in Alpaca, ShareGPT or ESConv form. Default: the demo model's "
+    "grammar.",
+)
+@click.option(
+    "--texts",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Exchanges that --verify compares.",
+)
 @json_option
 def quantize(
     checkpoint: Path,
@@ -44,6 +57,8 @@ def quantize(
     group_size: int,
     max_seq_len: int,
     check: bool,
+    held_out: Path | None,
+    texts: int,
     as_json: bool,
 ) -> None:
     """Turn a Hugging Face checkpoint into an offline ExecuTorch file.
@@ -55,9 +70,12 @@ def quantize(
     Examples:
       evenhand quantize checkpoints/my-model -o my-model.pte
       evenhand quantize checkpoints/my-model --adapter lora -o tuned.pte --verify
+      evenhand quantize checkpoints/my-model -o my-model.pte --verify --held-out talks.json
     """
     from models import offline_export
 
+    if held_out is not None and not check:
+        raise ModelError("--held-out names texts for --verify. Add --verify, or leave it out.")
     with share_bar("Quantizing") as told:
         manifest = offline_export.quantize(
             checkpoint,
@@ -72,7 +90,9 @@ def quantize(
         from models.offline_parity import verify
 
         with share_bar("Comparing") as told:
-            manifest = verify(checkpoint, output, adapter=adapter, progress=told)
+            manifest = verify(
+                checkpoint, output, adapter=adapter, held_out=held_out, texts=texts, progress=told
+            )
     facts = asdict(manifest)
     if as_json:
         print_json(facts)
@@ -81,9 +101,16 @@ def quantize(
     parity = facts.get("parity")
     if isinstance(parity, dict):
         rows = [
-            (k.replace("_", " "), v) for k, v in parity.items() if not isinstance(v, list | dict)
+            (k.replace("_", " "), v) for k, v in parity.items() if not isinstance(v, list | tuple)
         ]
         print_table(["parity", "value"], rows)
+        print_table(
+            ["what the file expects less than the checkpoint", "token", "nats"],
+            [
+                ("..." + lost["before"], lost["token"], lost["lost_nats"])
+                for lost in parity["regressions"]
+            ],
+        )
 
 
 @click.command("serve-model")
