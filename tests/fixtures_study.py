@@ -176,7 +176,9 @@ def reply(prompt: str, system: str) -> str:
 
 
 def answer_everything(study: Study) -> None:
-    """Save a response for every prompt and system."""
+    """Save a response for every prompt and system; a study of conversations has none."""
+    if study.protocol.design.shows == "conversation":
+        return
     save_responses(
         study,
         [

@@ -22,6 +22,7 @@ from analysis.report.html import document_html
 from analysis.report.numbers import interval_text, number
 from analysis.report_data import ReportData, ReportItem, ReportScore
 from protocols import shipped_protocols
+from study.cli.rehearsed_replies import reply_source
 from study.cli.report_input import report_data
 from study.rehearsal import rehearse
 from study.store.locking import lock_study
@@ -200,7 +201,7 @@ def test_shipped_questionnaires_end_in_their_scores(name: str, memory_folder: Pa
     answer_everything(study)
     lock_study(study)
     enrol(study, "student", 4)
-    rehearse(study, 3)
+    rehearse(study, 3, replies=reply_source(study, None))
     data = report_data(study)
     document = build_report(data, created=DAY, sections=("scores",))
     values = data.ratings.pivot(index=["rater", "system", "prompt"], columns="item", values="value")

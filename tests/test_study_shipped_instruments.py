@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from protocols import shipped_protocols
+from study.cli.rehearsed_replies import reply_source
 from study.export import rating_rows
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
@@ -21,6 +22,7 @@ NEW = (
     "emosapp-professionals",
     "emosapp-students",
     "nile-emotion-annotation",
+    "nile-user-study",
     "pairwise-esconv",
     "pets",
     "sus",
@@ -39,7 +41,7 @@ def test_a_simulated_rater_of_each_group_completes_it(name: str, memory_folder: 
         enrol(study, group.id, 2)
     shown = 1 if protocol.design.shows == "pair" else len(protocol.systems)
     answers = 2 * len(protocol.groups) * len(protocol.prompts) * shown * len(protocol.items)
-    assert rehearse(study, 3).answers == answers
+    assert rehearse(study, 3, replies=reply_source(study, None)).answers == answers
     rows = rating_rows(study)
     assert len(rows) == answers
     assert all(
