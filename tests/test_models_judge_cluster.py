@@ -127,6 +127,54 @@ def test_limits_and_cap_hold_over_the_whole_cluster(cluster: Cluster, tmp_path: 
         capped.close()
 
 
+def test_refusals_and_waits_come_back_through_the_workers(cluster: Cluster, tmp_path: Path) -> None:
+    """Oracle: the endpoint's own schedule; it asks once for a wait of a second, once for an hour's."""
+    judge = ScriptedJudge(faults={1: "429 with Retry-After", 3: "429 with a long Retry-After"})
+    with serving(judge) as address:
+        study = judged_study(tmp_path / "s", address, concurrency=1)
+        session = open_session(study)
+        started = time.monotonic()
+        summary = session.run(session.calls()[:3], cluster=cluster.address)
+        assert time.monotonic() - started > 1.0
+    assert summary.outcomes == {"scored": 2, "endpoint failure": 1}
+    assert judge.requests == 4
+    waited, refused, other = read_calls(study)
+    assert [call.attempts for call in (waited, refused, other)] == [2, 1, 1]
+    assert refused.failure is not None
+    assert (refused.failure["kind"], refused.failure["status"]) == ("refused wait", 429)
+    assert (waited.cost_is_bound, refused.cost) == (False, 0.0)
+    study.close()
+
+
+def test_a_lost_scheduler_ends_the_run_and_the_next_one_asks_for_the_rest(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """72 calls by hand; what was under way may have been charged, and is asked again."""
+    judge = ScriptedJudge(latency_s=0.05)
+    with serving(judge) as address:
+        study = judged_study(tmp_path / "s", address)
+        session = open_session(study)
+        with running_cluster(tmp_path / "doomed", nthreads=THREADS) as doomed:
+            doomed.wait_for(2)
+
+            def on_step(step: JudgeStep) -> None:
+                if step.done == 20:
+                    kill(doomed.processes[0])
+
+            with pytest.raises(ModelError, match=r"The scheduler at tcp://.* was lost"):
+                session.run(session.calls(), on_step=on_step, cluster=doomed.address)
+        answered = sum(call.state == "answered" for call in read_calls(study))
+        assert 20 <= answered < 72
+        summary = session.run(session.calls(), cluster=cluster.address)
+        assert summary.asked == 72 - answered
+    calls = read_calls(study)
+    assert {call.state for call in calls} == {"answered"}
+    assert len(calls) == 72
+    # The endpoint knows the keys again, so what was asked twice is charged once.
+    assert sum(judge.charged.values()) == 72
+    study.close()
+
+
 def test_a_key_that_only_the_coordinator_has_does_not_travel(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,27 @@ def test_a_worker_killed_in_mid_run_loses_nothing_and_doubles_nothing(
     assert there == here
 
 
+def test_a_scheduler_lost_in_mid_run_is_said_and_what_was_written_is_kept(
+    slow_endpoint: str, tmp_path: Path
+) -> None:
+    kept: Texts = {}
+    with running_cluster(tmp_path / "cluster") as doomed:
+        doomed.wait_for(2)
+
+        def save(response: GeneratedResponse) -> None:
+            kept[response.prompt_id, response.system_id] = response.text
+            if len(kept) == 8:
+                kill(doomed.processes[0])
+
+        declared = protocol_of(30, endpoint_system(slow_endpoint))
+        with pytest.raises(ModelError, match=r"The scheduler at .* was lost in the middle"):
+            generate_responses(
+                declared, existing=(), study_folder=tmp_path, save=save, cluster=doomed.address
+            )
+    assert 8 <= len(kept) < 30
+    assert kept.items() <= written(declared, tmp_path).items()
+
+
 def test_two_processes_here_write_what_one_does_also_when_they_are_killed(
     slow_endpoint: str, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ back as a failure that may have been charged, and the retries, the limits and th
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -130,9 +131,18 @@ class ClusterSender:
         task = RemoteRequest(
             place.worker_id, self._judge, self._study_folder, self._files, request, idempotency_key
         )
-        future = self._client.submit(
-            send_from_worker, task, workers=[place.address], allow_other_workers=False, pure=False
-        )
+        from distributed.client import ClosedClientError
+
+        try:
+            future = self._client.submit(
+                send_from_worker,
+                task,
+                workers=[place.address],
+                allow_other_workers=False,
+                pure=False,
+            )
+        except ClosedClientError as error:
+            raise self._scheduler_lost(error) from error
         answer = asyncio.ensure_future(_result(future))
         gone = asyncio.ensure_future(place.gone.wait())
         try:
@@ -162,12 +172,7 @@ class ClusterSender:
             except ModelError as error:
                 await self._break(error)
             except (OSError, TimeoutError) as error:
-                await self._break(
-                    ModelError(
-                        f"The scheduler at {self._address} was lost ({first_line(error)}). What was "
-                        "answered is kept. Start it again and run `evenhand judge` again."
-                    )
-                )
+                await self._break(self._scheduler_lost(error))
             if self._places:
                 seen = loop.time()
             elif loop.time() - seen > WAIT_FOR_WORKERS_S:
@@ -203,18 +208,24 @@ class ClusterSender:
             place.gone.set()
         await self._tell()
 
+    def _scheduler_lost(self, error: Exception) -> ModelError:
+        return ModelError(
+            f"The scheduler at {self._address} was lost ({first_line(error)}). What was answered is kept. "
+            "Start it again with its workers and run `evenhand judge` again."
+        )
+
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
 
 async def _result(future: Any) -> Sent | None:
-    """What a worker sent back, or None when Dask gave the task up with its worker."""
+    """What a worker sent back, or None when Dask lost the worker or the scheduler with the task."""
     from distributed import KilledWorker
 
     try:
         sent: Sent = await future
-    except KilledWorker:
+    except (KilledWorker, concurrent.futures.CancelledError):
         return None
     except asyncio.CancelledError:
         if not future.cancelled():

@@ -179,7 +179,12 @@ class ClusterPool:
 
     def submit(self, task: Callable[[Any], T], argument: Any) -> Future[T]:
         """Hand one task out (see :class:`models.workers.pools.Pool`)."""
-        future: Future[T] = self._executor.submit(task, argument)
+        from distributed.client import ClosedClientError
+
+        try:
+            future: Future[T] = self._executor.submit(task, argument)
+        except ClosedClientError as error:
+            raise self._scheduler_lost() from error
         return future
 
     def loss(self, error: BaseException) -> Loss | None:
