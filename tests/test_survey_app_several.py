@@ -209,41 +209,78 @@ def test_pairs_by_touch_on_three_widths(serve: Serve, watched: tuple[Page, Traff
     assert_blind(server, page, traffic)
 
 
+def tab_to(page: Page, script: str) -> None:
+    """Press Tab until the focused element ``e`` is the one meant."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"(() => {{ const e = document.activeElement; return {script}; }})()"):
+            return
+    raise AssertionError(f"Tab never reached {script}")
+
+
 def test_pairs_by_keyboard_alone(serve: Serve, open_tablet: Callable[..., RaterPage]) -> None:
     server = serve("pair")
     rater = new_rater(server)
     page = open_tablet(server.link(rater), 1024, 768).page
     keys = page.keyboard
-
-    def tab_to(script: str) -> None:
-        for _ in range(40):
-            keys.press("Tab")
-            if page.evaluate(f"(() => {{ const e = document.activeElement; return {script}; }})()"):
-                return
-        raise AssertionError(f"Tab never reached {script}")
-
     page.get_by_role("button", name="I take part").wait_for()
-    tab_to("e.tagName === 'BUTTON' && e.textContent.includes('I take part')")
+    tab_to(page, "e.tagName === 'BUTTON' && e.textContent.includes('I take part')")
     keys.press("Enter")
     page.get_by_role("radiogroup").first.wait_for()
     wait_until_settled(page)
-    tab_to("e.type === 'radio'")
+    tab_to(page, "e.type === 'radio'")
     keys.press("Space")
-    tab_to("e.tagName === 'BUTTON' && e.textContent.includes('Save and continue')")
+    tab_to(page, "e.tagName === 'BUTTON' && e.textContent.includes('Save and continue')")
     keys.press("Enter")
     for heading in ["Task", *(f"Comparison {n} of 3" for n in range(1, 4))]:
         wait_for_page(page, heading, *PAIR)
         for presses in (0, 2):
             # Tab goes to an item, the arrows move inside it, the space bar chooses.
-            tab_to("e.getAttribute('role') === 'radio'")
+            tab_to(page, "e.getAttribute('role') === 'radio'")
             for _ in range(presses):
                 keys.press("ArrowRight")
             keys.press("Space")
-        tab_to("e.closest('[data-testid=stFormSubmitButton]') !== null")
+        tab_to(page, "e.closest('[data-testid=stFormSubmitButton]') !== null")
         keys.press("Enter")
     page.get_by_role("heading", name="Thanks").wait_for()
     given = {"clearer": 1, "clearer.reason": "skipped", "kinder": 2}
     assert saved(server, rater) == dict.fromkeys((1, 2, 3), given)
+
+
+def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) -> None:
+    """Three responses; in each the first sentence gets the label in focus, and a mood."""
+    server, (page, _) = serve("response"), watched
+    rater = new_rater(server)
+    nothing = page.get_by_text("There is nothing to mark in this response")
+
+    def practise() -> None:
+        nothing.tap()
+        page.get_by_text("Happy").tap()
+
+    start(page, server.link(rater), *MARKING, practise)
+    chosen = {}
+    for position in (1, 2, 3):
+        wait_for_page(page, f"Response {position} of 3", *MARKING)
+        # Tab goes from sentence to sentence, the arrows go from label to label.
+        tab_to(page, "e.closest('[role=toolbar]') !== null")
+        entered = page.evaluate("document.activeElement.textContent")
+        page.keyboard.press("ArrowRight")
+        chosen[position] = page.evaluate("document.activeElement.textContent")
+        assert chosen[position] != entered
+        page.keyboard.press("Space")
+        page.locator("[aria-pressed=true]").wait_for()
+        tab_to(page, "e.type === 'radio'")
+        page.keyboard.press("Space")
+        tab_to(page, "e.closest('[data-testid=stFormSubmitButton]') !== null")
+        page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Thanks").wait_for()
+    found = saved(server, rater)
+    item = next(item for item in server.study.protocol.items if item.id == "marks")
+    names = {label.id: label.label for label in item.labels}
+    for position in (1, 2, 3):
+        (span,) = read_spans(str(found[position]["marks"]))
+        assert (span.start, names[span.label]) == (0, chosen[position])
+        assert found[position]["mood"] == 1
 
 
 def test_marking_and_annotating_by_touch_on_three_widths(
