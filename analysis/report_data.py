@@ -167,8 +167,14 @@ class ReportData:
         Items on points and numeric ones; ``ratings`` holds their answers.
     demographics : tuple of ReportDemographic
     plan : AnalysisPlan
-        The locked plan; its systems are given by the same codes as in ``systems``.
+        The locked plan; its systems are given by the same codes as in ``systems``. While
+        ``unblinded`` is False its primary contrast goes in the order of the codes, whatever is
+        given: the declared direction would tell which code stands for which system.
     unblinded : bool
+    unblinded_at : str
+        When it was unblinded, ISO 8601 in UTC; empty where that is not known.
+    answers_after_unblinding : int
+        Answers that were saved or changed after ``unblinded_at``.
     simulated : bool
         True when any rating comes from a simulated rater.
     lock : mapping
@@ -247,6 +253,24 @@ class ReportData:
     compared_answers: pd.DataFrame = field(default_factory=pd.DataFrame)
     conversations: pd.DataFrame = field(default_factory=pd.DataFrame)
     languages: tuple[str, ...] = ()
+    unblinded_at: str = ""
+    answers_after_unblinding: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.unblinded:
+            object.__setattr__(self, "plan", self.plan.without_direction())
+
+    @property
+    def equivalence_bounds(self) -> tuple[float, float] | None:
+        """Lowest and highest difference that still counts as the same, in points of the total.
+
+        None without bounds in the plan, and before unblinding when they are not symmetric about
+        zero: such bounds hold in the declared direction only, and would reveal it.
+        """
+        bounds = self.plan.equivalence
+        if bounds is None or not (self.unblinded or bounds.symmetric):
+            return None
+        return bounds.low, bounds.high
 
     @property
     def all_items(self) -> tuple[ReportItem, ...]:

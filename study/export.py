@@ -13,6 +13,7 @@ from typing import Any
 from study import blinding, completion
 from study.entities import MissingReason, Rater, RaterStatus, Rating
 from study.protocol import Item
+from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.item_kinds import anchors, chosen_system
 from study.protocol.rankings import ranking_of_systems
 from study.store import check_answers, events, locking, panels, raters, ratings, responses
@@ -40,16 +41,20 @@ def system_names(study: Study) -> dict[str, SystemName]:
 def protocol_text(study: Study) -> str:
     """The protocol as YAML or, until the study is unblinded, as JSON with the systems under their codes.
 
-    JSON is YAML, so the same programs read both.
+    JSON is YAML, so the same programs read both. The two systems of the primary contrast go in the
+    order of their codes: their direction would tell which code stands for which system.
     """
     if locking.unblinded_at(study) is not None:
         return study.protocol_text
-    names = system_names(study)
+    names, plan = system_names(study), study.protocol.analysis
     plain = study.protocol.model_dump(mode="json", exclude={"judge"})
     plain["systems"] = [{"id": name.id, "title": name.title} for name in names.values()]
-    primary = plain["analysis"]["primary"]
-    for side in ("system", "against") if primary else ():
-        primary[side] = names[primary[side]].id
+    if plan.primary is not None:
+        plain["analysis"] = plan_in_codes(study).model_dump(mode="json")
+        plain["until_unblinding"] = (
+            "The primary contrast goes in the order of the codes; the direction that was declared, for "
+            "which any bounds of equivalence hold, is put in when the study is unblinded."
+        )
     hidden = {"systems", "prompts", "analysis", "judge"}
     others = [code for code in study.protocol.languages if code != study.protocol.language]
     if others:
@@ -58,6 +63,24 @@ def protocol_text(study: Study) -> str:
             for code in others
         }
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def plan_in_codes(study: Study) -> AnalysisPlan:
+    """The plan with the systems under the names that they may have now.
+
+    Until the study is unblinded the primary contrast goes in the order of the codes.
+    """
+    plan = study.protocol.analysis
+    if plan.primary is None or locking.unblinded_at(study) is not None:
+        return plan
+    names = system_names(study)
+    coded = plan.primary.model_copy(
+        update={
+            "system": names[plan.primary.system].id,
+            "against": names[plan.primary.against].id,
+        }
+    )
+    return plan.model_copy(update={"primary": coded}).without_direction()
 
 
 def rating_rows(study: Study) -> list[dict[str, Any]]:

@@ -159,6 +159,14 @@ for (item in all_items) {
   } else cat("package lmerTest is not installed\\n")
 }
 """
+_CODES = """
+# The systems stand under blind codes, and the difference goes in the order of the codes; the direction
+# that the plan declares is put in when the study is unblinded.
+"""
+_NO_BOUNDS = """\
+# Equivalence is tested when the study is unblinded: its bounds are not symmetric about zero and would
+# tell the systems apart.
+"""
 _ADJUSTMENTS = {"holm": "holm", "hommel": "hommel", "bh": "BH", "by": "BY"}
 
 
@@ -215,10 +223,13 @@ def _tests(data: ReportData) -> list[str]:
     asked = [s for s in plan.subgroups if s.by in data.raters.columns]
     parts, again = [], []
     if plan.primary is not None:
-        bounds = plan.equivalence
-        limits = "NULL" if bounds is None else f"c({bounds.low!r}, {bounds.high!r})"
+        bounds = data.equivalence_bounds
+        limits = "NULL" if bounds is None else f"c({bounds[0]!r}, {bounds[1]!r})"
         pair = (r_text(plan.primary.system), r_text(plan.primary.against))
-        parts.append(f"\nsystem <- {pair[0]}\nagainst <- {pair[1]}\nbounds <- {limits}")
+        parts.append("\n" if data.unblinded else _CODES)
+        if bounds is None and plan.equivalence is not None:
+            parts.append(_NO_BOUNDS)
+        parts.append(f"system <- {pair[0]}\nagainst <- {pair[1]}\nbounds <- {limits}")
         parts.append(_PRIMARY)
         again.append("primary_contrast(remaining)")
         if plan.primary.test == "wilcoxon":

@@ -24,9 +24,9 @@ from study.cli.report_items import (
     turn_round,
 )
 from study.errors import StoreError
-from study.protocol.analysis_plan import AnalysisPlan
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
+from study.store.ratings import read_ratings
 from study.store.responses import read_responses
 from study.store.study import Study
 from study.store.verdicts import read_verdicts
@@ -65,7 +65,7 @@ def report_data(study: Study) -> ReportData:
             "are in: evenhand export -o ratings.csv"
         )
     names = export.system_names(study)
-    lock = read_lock(study)
+    lock, unblinded = read_lock(study), unblinded_at(study)
     rating_rows = pd.DataFrame(export.rating_rows(study), columns=_RATING_COLUMNS)
     for column in ("value", "seconds", "place"):
         rating_rows[column] = pd.to_numeric(rating_rows[column]).astype("float64")
@@ -96,8 +96,10 @@ def report_data(study: Study) -> ReportData:
             ReportDemographic(q.id, q.question, tuple(Named(o.value, o.label) for o in q.options))
             for q in protocol.demographics
         ),
-        plan=_plan_in_codes(study, names),
-        unblinded=unblinded_at(study) is not None,
+        plan=export.plan_in_codes(study),
+        unblinded=unblinded is not None,
+        unblinded_at=unblinded or "",
+        answers_after_unblinding=_answers_after(study, unblinded),
         simulated=any_simulated(study),
         lock=lock.hashes if lock else {},
         locked_at=lock.at if lock else "",
@@ -117,6 +119,11 @@ def report_data(study: Study) -> ReportData:
         spans=pd.DataFrame(comparisons.span_rows(study)),
         conversations=pd.DataFrame(conversation_export.conversation_rows(study)),
     )
+
+
+def _answers_after(study: Study, at: str | None) -> int:
+    """Answers that were saved, or changed, after this time."""
+    return sum(at is not None and rating.saved_at > at for rating in read_ratings(study))
 
 
 def _about(items: tuple[ReportItem, ...], rows: pd.DataFrame) -> pd.DataFrame:
@@ -200,16 +207,3 @@ def _summary(study: Study) -> str:
             "export holds the answers as given."
         )
     return " ".join(said)
-
-
-def _plan_in_codes(study: Study, names: dict[str, export.SystemName]) -> AnalysisPlan:
-    plan = study.protocol.analysis
-    if plan.primary is None:
-        return plan
-    coded = plan.primary.model_copy(
-        update={
-            "system": names[plan.primary.system].id,
-            "against": names[plan.primary.against].id,
-        }
-    )
-    return plan.model_copy(update={"primary": coded})

@@ -6,13 +6,16 @@ import csv
 import datetime as dt
 import io
 import json
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import json_option, print_json, say, with_study
+from study.cli.options import json_option, print_json, say, warn, with_study
+from study.entities import RaterStatus
 from study.errors import Finding, ProtocolError, StoreError
 from study.protocol import Item
 from study.store.study import Study
@@ -44,7 +47,8 @@ def report(
 ) -> None:
     """Write the report, with every table also as CSV.
 
-    Before `evenhand unblind` the systems appear under their blind codes.
+    Before `evenhand unblind` the systems appear under their blind codes, and differences go in the
+    order of the codes and not in the direction of the plan.
 
     \b
     Examples:
@@ -139,11 +143,27 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
         _export_statistics_file(study, what, kind, output)
         return
     text = _export_text(study, what, kind)
+    if not text:
+        warn(_why_empty(study, what))
     if output is None:
         click.echo(text, nl=False)
         return
     output.write_text(text, encoding="utf-8", newline="")
     say(f"Wrote {output}.")
+
+
+def _why_empty(study: Study, what: str) -> str:
+    from study.store.raters import read_raters
+
+    if what in ("conversations", "turns") and study.protocol.design.shows != "conversation":
+        return f"There is nothing to export: this study has no conversations, so no {what}."
+    if what == "responses":
+        return (
+            "There are no responses yet. Bring them in: evenhand generate or evenhand import FILE"
+        )
+    if not read_raters(study):
+        return f"There is nothing to export as {what} yet: nobody is enrolled."
+    return f"There is nothing to export as {what} yet."
 
 
 def _export_statistics_file(study: Study, what: str, kind: str, output: Path | None) -> None:
@@ -226,29 +246,57 @@ def _export_text(study: Study, what: str, kind: str) -> str:
     required=True,
     help="Who asks for it; give it twice, with two names.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_study
-def unblind(study: Study, people: tuple[str, ...], as_json: bool) -> None:
+def unblind(study: Study, people: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Reveal which code stands for which system. Two people; recorded in the audit log.
+
+    It cannot be undone, so it says first how many raters have finished, and asks. The report tells when
+    it was done and how many answers were saved afterwards.
 
     \b
     Examples:
       evenhand unblind --person "A. Weiss" --person "B. Okoro"
+      evenhand unblind --person "A. Weiss" --person "B. Okoro" --yes
     """
     from study import blinding
-    from study.store.locking import unblind_study
+    from study.store.locking import unblind_study, unblinded_at, unblinding_people
 
-    if len(people) != 2:
-        raise Finding(
-            f"Unblinding needs two people; found {len(people)}. Give --person twice with two names."
-        )
-    at = unblind_study(study, *people)
+    first, second = unblinding_people(study, people)
+    if unblinded_at(study) is None:
+        _ask_before_unblinding(study, yes, as_json)
+    at = unblind_study(study, first, second)
     codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
     if as_json:
         print_json({"unblinded_at": at, "codes": {code: system for system, code in codes.items()}})
         return
     for system, code in sorted(codes.items(), key=lambda entry: entry[1]):
         say(f"System {code}: {system} ({study.protocol.system(system).title})")
+
+
+def _ask_before_unblinding(study: Study, yes: bool, as_json: bool) -> None:
+    from study.store.raters import read_raters
+
+    number = Counter(rater.status for rater in read_raters(study))
+    gone = (
+        number[RaterStatus.DECLINED]
+        + number[RaterStatus.SCREENED_OUT]
+        + number[RaterStatus.WITHDRAWN]
+    )
+    state = f"{number[RaterStatus.FINISHED]} of {number.total() - gone} raters have finished"
+    if gone:
+        state += f" ({gone} more declined, withdrew or did not pass the checks)"
+    warn(f"{state}.")
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        why = "With --json" if as_json else "Here, where the input is no terminal,"
+        raise StoreError(
+            f"{why} nothing can be asked, and unblinding cannot be undone. The systems stay under their "
+            "codes; give --yes to unblind."
+        )
+    click.confirm("Reveal the systems now? This cannot be undone", abort=True)
 
 
 @click.command()
@@ -270,7 +318,9 @@ def verify(study: Study, as_json: bool) -> None:
     from models.judge.declaration import judge_hashes
     from study.store import events
     from study.store.audit import study_faults
+    from study.store.locking import read_lock
 
+    locked = read_lock(study) is not None
     with study.reading() as connection:
         lines, end = events.count(connection), events.last_hash(connection)
     try:
@@ -278,7 +328,7 @@ def verify(study: Study, as_json: bool) -> None:
     except ProtocolError as error:
         faults = [*study_faults(study), f"the judge's rubrics cannot be read: {error}"]
     if as_json:
-        print_json({"log_lines": lines, "last_hash": end, "faults": faults})
+        print_json({"log_lines": lines, "last_hash": end, "locked": locked, "faults": faults})
     if faults:
         raise Finding(
             "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in faults)])
@@ -288,5 +338,9 @@ def verify(study: Study, as_json: bool) -> None:
     if not as_json:
         say(
             f"The audit log holds ({lines} lines, the last one {end[:16]}), the saved answers agree "
-            "with it, the lock holds."
+            f"with it{', the lock holds' if locked else ''}."
         )
+        if not locked:
+            say(
+                "The study is not locked yet, so nothing is frozen. When it is ready: evenhand lock"
+            )

@@ -36,6 +36,11 @@ class Equivalence(Block):
     high: float = Field(description="Highest such difference, in points of a rater's total score.")
     reason: Text = Field(description="Why a difference within these bounds does not matter.")
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether the bounds are the same in either direction of the contrast."""
+        return self.low == -self.high
+
 
 class Family(Block):
     """Tests whose p values are adjusted together."""
@@ -126,3 +131,15 @@ class AnalysisPlan(Block):
                 "raters' totals. Name one under analysis.primary before the study is locked."
             )
         return self.primary
+
+    def without_direction(self) -> AnalysisPlan:
+        """The plan with the two systems of its primary contrast in the order of their names.
+
+        With blind codes as names it no longer tells which system is expected to be better. A
+        two-sided test keeps its p value; differences may change their sign.
+        """
+        if self.primary is None:
+            return self
+        system, against = sorted((self.primary.system, self.primary.against))
+        ordered = self.primary.model_copy(update={"system": system, "against": against})
+        return self.model_copy(update={"primary": ordered})

@@ -45,7 +45,7 @@ def contrast_section(context: ReportContext) -> Section:
     everybody = context.samples[0][2]
     result = totals_contrast(context, first, second, everybody)
     blocks: list[Block] = [
-        Paragraph(_sentence(context, first, second, result)),
+        Paragraph(_sentence(context, first, second, result) + _direction(context)),
         *_equivalence_text(context, result),
         _pair_summary(context, result),
         _contrast_table(context, first, second, result),
@@ -59,8 +59,21 @@ def contrast_section(context: ReportContext) -> Section:
     return Section("contrast", "Primary contrast of the systems", tuple(blocks))
 
 
+def _direction(context: ReportContext) -> str:
+    """Before unblinding: why the difference is not in the direction of the plan."""
+    if context.data.unblinded:
+        return ""
+    return (
+        " The difference goes in the order of the blind codes; the direction that the plan declares "
+        "is put in when the study is unblinded."
+    )
+
+
 def primary_pair(context: ReportContext) -> tuple[int, int] | None:
-    """Places of the system and of the one it is compared with; None when one has no data."""
+    """Places of the system and of the one it is compared with; None when one has no data.
+
+    In the declared direction once the study is unblinded, before that in the order of the codes.
+    """
     plan = context.data.plan.primary
     if plan is None:
         return None
@@ -79,13 +92,12 @@ def totals_contrast(
     context: ReportContext, first: int, second: int, raters: BoolArray
 ) -> PairedContrast:
     """``second`` minus ``first``, on the totals of the raters, with the plan's bounds."""
-    labels, bounds = context.system_labels, context.data.plan.equivalence
-    totals = context.totals[raters]
+    labels, totals = context.system_labels, context.totals[raters]
     return paired_contrast(
         totals[:, first],
         totals[:, second],
         names=(labels[first], labels[second]),
-        bounds=None if bounds is None else (bounds.low, bounds.high),
+        bounds=context.data.equivalence_bounds,
         alpha=1.0 - context.level,
         level=context.level,
         unit="rater",
@@ -126,8 +138,16 @@ def _sentence(context: ReportContext, first: int, second: int, result: PairedCon
 def _equivalence_text(context: ReportContext, result: PairedContrast) -> list[Block]:
     """What the two one-sided tests say, when the plan has bounds."""
     bounds, test = context.data.plan.equivalence, result.equivalence
-    if bounds is None or test is None:
+    if bounds is None:
         return []
+    if test is None:
+        return [
+            Paragraph(
+                f"Equivalence within {number(bounds.low)} to {number(bounds.high)} points of the "
+                "total in the direction that the plan declares is tested when the study is "
+                "unblinded: bounds that are not symmetric about zero would tell the systems apart."
+            )
+        ]
     head = (
         f"Equivalence within {number(bounds.low)} to {number(bounds.high)} points of the total "
         f"({bounds.reason.rstrip('.')}), two one-sided t tests"

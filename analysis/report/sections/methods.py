@@ -28,12 +28,32 @@ def opening_paragraphs(context: ReportContext) -> tuple[Paragraph, ...]:
         )
     if not data.unblinded:
         notices.append(
-            "The systems stand under blind codes. When the analysis is final, two people reveal "
-            "them with “evenhand unblind” and make the report again; the numbers stay the same."
+            "The systems stand under blind codes, and differences between them go in the order of "
+            "the codes. When the analysis is final, two people reveal the systems with “evenhand "
+            "unblind” and make the report again: it then has the direction that the plan declares, "
+            f"and where that is the other one, differences change their sign.{_visible_pair(context)}"
+        )
+    if data.answers_after_unblinding:
+        later = data.answers_after_unblinding
+        notices.append(
+            f"The study was unblinded before its end: {counted(later, 'answer')} "
+            f"{'was' if later == 1 else 'were'} saved after that, when the people who lead the study "
+            "could know which system is which."
         )
     summary = [data.summary, data.citation]
     plain = tuple(Paragraph(text) for text in summary if text)
     return tuple(Paragraph(text, "notice") for text in notices) + plain
+
+
+def _visible_pair(context: ReportContext) -> str:
+    """What the codes cannot hide: which systems of several the plan compares."""
+    if len(context.data.systems) < 3 or context.data.plan.primary is None:
+        return ""
+    return (
+        f" Blinding is not complete here: of {len(context.data.systems)} systems the plan names two "
+        "for the primary contrast, and this report shows which two codes they are, though not which "
+        "of the two is which. The other codes are the systems that the plan does not name."
+    )
 
 
 def subtitle(data: ReportData) -> str:
@@ -122,9 +142,15 @@ def _primary_words(context: ReportContext, labels: dict[str, str]) -> str:
         return "no primary contrast"
     return (
         f"as primary contrast {labels.get(primary.system, primary.system)} minus "
-        f"{labels.get(primary.against, primary.against)}, paired by rater, tested with the "
-        f"{_TESTS[primary.test]}"
+        f"{labels.get(primary.against, primary.against)}{_order_words(context)}, paired by rater, "
+        f"tested with the {_TESTS[primary.test]}"
     )
+
+
+def _order_words(context: ReportContext) -> str:
+    if context.data.unblinded:
+        return ""
+    return " (in the order of the blind codes; the declared direction comes with unblinding)"
 
 
 def _further_plan(context: ReportContext) -> str:

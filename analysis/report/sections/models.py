@@ -76,6 +76,7 @@ def models_section(context: ReportContext) -> Section:
 
 
 def _reference(context: ReportContext) -> str | None:
+    """The system that the plan compares with; before unblinding the second code of its pair."""
     known = {s.id for s in context.data.systems}
     primary = context.data.plan.primary
     return primary.against if primary is not None and primary.against in known else None
