@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import cohen_kappa, confusion
-from analysis.classification import AnnotationScores, annotation_scores
+from analysis.classification import MACRO_RULE, AnnotationScores, annotation_scores
 from analysis.results import Estimate
 from analysis.table_analyses import ResultBlock
 from analysis.validation import columns_present
@@ -120,6 +120,7 @@ def _score_block(
         "labels": list(scores.labels),
         "confusion": [list(row) for row in scores.confusion],
         "support": {c.label: c.support for c in scores.classes},
+        "notes": [MACRO_RULE],
     }
     return ResultBlock(title, (scores.accuracy, scores.kappa, *means, *by_class), facts)
 

@@ -12,8 +12,13 @@ from analysis.agreement_pairwise import cohen_kappa
 from analysis.percentile_interval import with_percentiles
 from analysis.proportions import wilson_share
 from analysis.results import Estimate, undefined
-from analysis.validation import FloatArray, IntArray, confidence_level
+from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
+
+MACRO_RULE = (
+    "Macro means are over the classes that occur in the reference or the annotation; where a class has "
+    "no precision or no recall (0/0), it counts with 0, as in scikit-learn (zero_division=0)."
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,10 @@ class AnnotationScores:
     classes : tuple of ClassScores
         In the order of ``labels``.
     macro_precision, macro_recall, macro_f1 : Estimate
-        Mean over the classes for which it is defined.
+        Mean over the classes that occur in the reference or the annotation, the same for all
+        three. A class that was never given has no precision and counts with 0, as one that never
+        occurs in the reference does in recall: scikit-learn's default (``zero_division``).
+        ``details``: ``classes`` that count, ``counted_as_zero`` of them.
     weighted_f1 : Estimate
         Mean over the classes weighted by support.
     """
@@ -99,7 +107,7 @@ def annotation_scores(
     -------
     AnnotationScores
         A class that was never given has no precision, one that never occurs no recall, and one
-        that did neither no F1.
+        that did neither no F1. In the macro means the first two count with 0 and the last not.
 
     Raises
     ------
@@ -135,7 +143,7 @@ def annotation_scores(
     classes = tuple(
         _class(name, table, k, level, n_missing, draws["f1"]) for k, name in enumerate(names)
     )
-    means = _means(found, draws, n, n_missing, level)
+    means = _means(found, draws, classes, n_missing, level)
     return AnnotationScores(
         tuple(names),
         tuple(tuple(int(c) for c in row) for row in table),
@@ -181,25 +189,26 @@ def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
 
 
 def _scores(tables: IntArray) -> dict[str, FloatArray]:
-    """Scores of each cross-table: by class, shape (tables, classes), and means, shape (tables, 1)."""
+    """F1 by class, shape (tables, classes), and the means of each cross-table, shape (tables, 1)."""
     hits = np.diagonal(tables, axis1=1, axis2=2).astype(np.float64)
     had, given = tables.sum(axis=2).astype(np.float64), tables.sum(axis=1).astype(np.float64)
     precision, recall = _ratio(hits, given), _ratio(hits, had)
     f1 = _ratio(2 * hits, given + had)
+    occurs = given + had > 0
     weighted = np.nansum(f1 * had, axis=1, keepdims=True)
     return {
         "f1": f1,
-        "macro_precision": _mean_over_classes(precision),
-        "macro_recall": _mean_over_classes(recall),
-        "macro_f1": _mean_over_classes(f1),
+        "macro_precision": _mean_over_classes(precision, occurs),
+        "macro_recall": _mean_over_classes(recall, occurs),
+        "macro_f1": _mean_over_classes(f1, occurs),
         "weighted_f1": _ratio(weighted, had.sum(axis=1, keepdims=True)),
     }
 
 
-def _mean_over_classes(values: FloatArray) -> FloatArray:
-    known = ~np.isnan(values)
-    sums = np.where(known, values, 0.0).sum(axis=1, keepdims=True)
-    return _ratio(sums, known.sum(axis=1, keepdims=True).astype(np.float64))
+def _mean_over_classes(values: FloatArray, occurs: BoolArray) -> FloatArray:
+    """Mean over the classes that occur; see `MACRO_RULE`."""
+    sums = np.nansum(np.where(occurs, values, 0.0), axis=1, keepdims=True)
+    return _ratio(sums, occurs.sum(axis=1, keepdims=True).astype(np.float64))
 
 
 def _class(
@@ -244,20 +253,27 @@ _MEANS = ("macro_precision", "macro_recall", "macro_f1", "weighted_f1")
 def _means(
     found: dict[str, FloatArray],
     draws: dict[str, FloatArray],
-    n: int,
+    classes: Sequence[ClassScores],
     n_missing: int,
     level: float,
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    n = sum(c.support for c in classes)
     if n == 0:
         because = "no unit has both a reference and an annotation"
         gone = [undefined(name, because, n_missing=n_missing, unit="item") for name in _MEANS]
         return gone[0], gone[1], gone[2], gone[3]
-    classes = int((~np.isnan(found["f1"])).sum())
+    occur = [c for c in classes if c.f1.estimate is not None]
+    zeros = {
+        "macro_precision": sum(c.precision.estimate is None for c in occur),
+        "macro_recall": sum(c.recall.estimate is None for c in occur),
+    }
     made = [
         with_percentiles(
             Estimate(
                 name, float(found[name][0, 0]), ci_method="none", n=n, n_missing=n_missing,
-                unit="item", details=MappingProxyType({"classes": classes}),
+                unit="item", details=MappingProxyType(
+                    {"classes": len(occur), "counted_as_zero": zeros.get(name, 0)}
+                ),
             ),
             draws[name][:, 0],
             level,

@@ -51,6 +51,34 @@ def test_class_without_cases_is_undefined_not_zero() -> None:
     assert found.macro_f1.details["classes"] == 2
 
 
+def test_a_class_never_given_counts_as_zero_in_every_macro_mean() -> None:
+    """scikit-learn with zero_division=0; by hand precision (1/2 + 0 + 1)/3, F1 (2/3 + 0 + 1)/3."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    for truth, given in (
+        (["joy", "sadness", "fear"], ["joy", "joy", "fear"]),
+        (["joy", "joy", "fear"], ["joy", "sadness", "fear"]),
+    ):
+        found = annotation_scores(truth, given, LABELS)
+        ours = (found.macro_precision, found.macro_recall, found.macro_f1)
+        macro = precision_recall_fscore_support(truth, given, average="macro", zero_division=0)
+        assert [e.estimate for e in ours] == pytest.approx(list(macro[:3]))
+        undefined = [
+            sum(v is None for v in column)
+            for column in zip(
+                *(
+                    (c.precision.estimate, c.recall.estimate)
+                    for c in found.classes
+                    if c.f1.estimate is not None
+                ),
+                strict=True,
+            )
+        ]
+        assert [e.details["counted_as_zero"] for e in ours] == [*undefined, 0]
+        assert sum(undefined) == 1
+    assert found.macro_f1.estimate == pytest.approx((2 / 3 + 0 + 1) / 3)
+
+
 def test_missing_annotations_are_counted() -> None:
     """Hand count: one unit without annotation, one without reference."""
     found = annotation_scores(["joy", "joy", None], ["joy", None, "fear"], LABELS)

@@ -415,6 +415,8 @@ def _show_facts(block: ResultBlock) -> None:
         say(
             f"{group['name']}: n = {group['n']}, mean {_number(group['mean'])}, SD {_number(group['sd'])}"
         )
+    for note in block.facts.get("notes", []):
+        say(note)
     for assumption in block.facts.get("assumptions", []):
         say(f"Assumed: {assumption['name']} ({assumption['evidence']})")
 
