@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.data_file import numeric_columns
+from analysis.effect_sizes import Summary
 from analysis.results import Assumption, Estimate
 from analysis.validation import columns_present
 from study.errors import AnalysisError
@@ -144,6 +145,9 @@ def compare_of(
     names = (str(groups[0]), str(groups[1]))
     result = compare_groups(first, second, names=names, planned=planned, level=level, unit=unit)
     facts = {"first": names[0], "second": names[1], "planned_test": planned, **_summaries(result)}
+    left_out = int(frame[by].isna().sum())
+    if left_out:
+        facts["notes"] = [f"Rows without a value in {by}, left out: {left_out}."]
     return [ResultBlock(f"{value}: {names[0]} minus {names[1]}", _estimates_in(result), facts)]
 
 
@@ -179,13 +183,20 @@ def paired_of(
 def groups_of(
     frame: pd.DataFrame, *, planned: str = "welch", level: float = 0.95
 ) -> list[ResultBlock]:
-    """Published n, mean and SD: columns group, n, mean, sd; other columns name the comparison."""
+    """Published n, mean and SD: columns group, n, mean, sd; other columns name the comparison.
+
+    Raises
+    ------
+    AnalysisError
+        When a comparison has not two groups with different names, or a cell does not hold what a
+        paper prints: a whole n of 1 or more, a mean, and a standard deviation of 0 or more (which
+        may be empty for n = 1).
+    """
     from analysis.compare import compare_summaries
-    from analysis.effect_sizes import Summary
 
     needed = ["group", "n", "mean", "sd"]
     columns_present(list(frame.columns), needed, "the table")
-    numeric_columns(frame, needed[1:], "the table")
+    numbers = numeric_columns(frame, needed[1:], "the table")
     keys = [c for c in ("table", "outcome", "item", "system", "measure") if c in frame.columns]
     grouped = frame.groupby(keys, sort=False, dropna=False) if keys else [((), frame)]
     blocks = []
@@ -197,15 +208,49 @@ def groups_of(
                 f"{title or 'The table'} has {len(rows)} groups, expected two rows for a comparison."
             )
         first, second = (
-            Summary(str(row["group"]), int(row["n"]), float(row["mean"]), float(row["sd"]))
-            for row in rows.to_dict("records")
+            _published(int(row), rows.loc[row, "group"], numbers.loc[row]) for row in rows.index
         )
+        if first.name == second.name:
+            raise AnalysisError(
+                f"The table, rows {rows.index[0] + 2} and {rows.index[1] + 2}: both groups are called "
+                f"{first.name!r}, expected two different names. Give one of them another name, or name "
+                "the comparisons in a column such as outcome."
+            )
         result = compare_summaries(first, second, planned=planned, level=level)
         facts = {"first": first.name, "second": second.name, "planned_test": planned}
         blocks.append(
-            ResultBlock(f"{title}: {first.name} minus {second.name}", _estimates_in(result), facts)
+            ResultBlock(
+                f"{title}: {first.name} minus {second.name}".removeprefix(": "),
+                _estimates_in(result),
+                facts,
+            )
         )
     return blocks
+
+
+def _published(row: int, name: Any, numbers: pd.Series) -> Summary:
+    """One row of published numbers, once each of them is what a paper can print."""
+    n, mean, sd = (float(numbers[column]) for column in ("n", "mean", "sd"))
+    where = f"The table, row {row + 2}, column"
+    if pd.isna(name):
+        raise AnalysisError(f"{where} 'group': the cell is empty, expected the name of the group.")
+    if np.isnan(n) or not n.is_integer() or n < 1:
+        raise AnalysisError(
+            f"{where} 'n': found {_cell(n)}, expected a whole number of 1 or more. Give the number of "
+            f"people in group {str(name)!r}."
+        )
+    if np.isnan(mean):
+        raise AnalysisError(f"{where} 'mean': the cell is empty, expected the published mean.")
+    if n > 1 and (np.isnan(sd) or sd < 0):
+        raise AnalysisError(
+            f"{where} 'sd': found {_cell(sd)}, expected a standard deviation of 0 or more. Give the "
+            f"published one of group {str(name)!r}."
+        )
+    return Summary(str(name), int(n), mean, None if n == 1 else sd)
+
+
+def _cell(value: float) -> str:
+    return "an empty cell" if np.isnan(value) else f"{value:g}"
 
 
 def frequencies_of(
@@ -216,13 +261,16 @@ def frequencies_of(
     by: str | None = None,
     level: float = 0.95,
 ) -> list[ResultBlock]:
-    """A frequency table of a column, for each value of another column if wanted."""
+    """A frequency table of a column, for each value of another column if wanted.
+
+    Rows whose cell in that column is empty make a table of their own, called missing.
+    """
     from analysis.frequencies import frequency_tables
 
     numbers = numeric_columns(frame, [value], "the table")[value]
     if by is not None:
         columns_present(list(frame.columns), [by], "the table")
-    systems = frame[by].astype(str) if by is not None else pd.Series("all", index=frame.index)
+    systems = pd.Series("all", index=frame.index) if by is None else _groups_with_missing(frame[by])
     ratings = pd.DataFrame({"item": value, "system": systems, "value": numbers})
     return [
         ResultBlock(
@@ -247,6 +295,14 @@ def frequencies_of(
         )
         for table in frequency_tables(ratings, points, top=min(2, len(points) - 1), level=level)
     ]
+
+
+def _groups_with_missing(column: pd.Series) -> pd.Series:
+    """The groups as text; the rows without one make a group that no other is called."""
+    groups = column.astype(str)
+    given = set(groups[column.notna()])
+    name = "missing" if "missing" not in given else "missing (empty cells)"
+    return groups.where(column.notna(), name)
 
 
 def reliability_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.automatic_measures_by_system import measures_of_systems
+from analysis.data_file import numeric_columns
 from analysis.table_analyses import ResultBlock
 from analysis.validation import columns_present
 from study.errors import AnalysisError
@@ -22,15 +23,23 @@ def texts_of(
     level: float = 0.95,
     seed: int = 0,
 ) -> list[ResultBlock]:
-    """Automatic measures of texts: one block for each system, then one for each difference."""
+    """Automatic measures of texts: one block for each system, then one for each difference.
+
+    Raises
+    ------
+    AnalysisError
+        When a column is not there, a row has no system (or no prompt, where prompts are named), or
+        tokens, seconds or memory are not numbers of 0 or more.
+    """
     given = [column for column in (response, by, reference, prompt) if column is not None]
     columns_present(list(frame.columns), given, "the table")
     if against is not None and prompt is None:
         raise AnalysisError(
             "A difference of systems is paired by prompt: name the column of the prompt with --prompt."
         )
-    measured = ("completion_tokens", "latency_s", "first_token_s", "peak_memory_bytes")
-    responses = frame[[c for c in measured if c in frame.columns]].assign(
+    for column in filter(None, (by, prompt)):
+        _refuse_empty(frame[column])
+    responses = _measured(frame).assign(
         text=frame[response],
         system=frame[by].astype(str),
         prompt=range(len(frame)) if prompt is None else frame[prompt].astype(str),
@@ -59,3 +68,26 @@ def texts_of(
         )
         for system, other in pairs
     ]
+
+
+def _measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """What was measured while the texts were written, in the columns that there are."""
+    known = ("completion_tokens", "latency_s", "first_token_s", "peak_memory_bytes")
+    numbers = numeric_columns(frame, [c for c in known if c in frame.columns], "the table")
+    for column in numbers.columns:
+        below = numbers[column][numbers[column] < 0]
+        if not below.empty:
+            raise AnalysisError(
+                f"the table, column {column!r}, row {int(below.index[0]) + 2}: found {below.iloc[0]:g}, "
+                "expected a number of 0 or more. Correct it, or leave the cell empty."
+            )
+    return numbers
+
+
+def _refuse_empty(column: pd.Series) -> None:
+    empty = column.index[column.isna()]
+    if len(empty):
+        raise AnalysisError(
+            f"the table, column {str(column.name)!r}, row {int(empty[0]) + 2}: the cell is empty, expected "
+            "a name in every row. Fill it in, or leave the row out of the file."
+        )

@@ -115,6 +115,52 @@ def test_frequencies_add_up_and_show_unused_points(
     assert (block["n"], block["n_missing"]) == (3, 1)
 
 
+def test_rows_without_a_group_are_the_group_missing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: by hand; the two empty cells stand beside a group and beside one called missing."""
+    file = tmp_path / "f.csv"
+    for taken, name in (("a", "missing"), ("missing", "missing (empty cells)")):
+        file.write_text(f"y,m\n1,\n2,{taken}\n1,\n")
+        arguments = ["--value", "y", "--by", "m", "--points", "1-2", "--json"]
+        assert run(["analyse", "frequencies", str(file), *arguments]) == 0
+        blocks = json.loads(capsys.readouterr().out)["blocks"]
+        found = {b["title"]: [row["frequency"] for row in b["frequencies"]] for b in blocks}
+        assert found == {f"y, m {name}": [2, 0], f"y, m {taken}": [0, 1]}
+
+
+GROUPS = "group,n,mean,sd\n"
+REFUSED = [
+    ("groups", GROUPS + "a,,3.1,1\nb,10,3.5,1\n", "row 2, column 'n': found an empty cell"),
+    ("groups", GROUPS + "a,9,3.1,1\nb,2.5,3.5,1\n", "row 3, column 'n': found 2.5"),
+    ("groups", GROUPS + "a,0,3.1,1\nb,25,3.5,1\n", "row 2, column 'n': found 0"),
+    ("groups", GROUPS + "a,9,,1\nb,25,3.5,1\n", "row 2, column 'mean': the cell is empty"),
+    ("groups", GROUPS + "a,9,3.1,1\nb,25,3.5,-1\n", "row 3, column 'sd': found -1"),
+    ("groups", GROUPS + "a,9,3.1,\nb,25,3.5,1\n", "row 2, column 'sd': found an empty cell"),
+    ("groups", GROUPS + ",9,3.1,1\nb,25,3.5,1\n", "row 2, column 'group': the cell is empty"),
+    ("groups", GROUPS + "a,20,3,1\na,10,3.5,1\n", "rows 2 and 3: both groups are called 'a'"),
+    ("texts", "s,r,latency_s\nx,Hi,1\ny,Ho,-1\n", "column 'latency_s', row 3: found -1"),
+    ("texts", "s,r,completion_tokens\nx,Hi,-3\n", "column 'completion_tokens', row 2: found -3"),
+    ("texts", "s,r,latency_s\nx,Hi,soon\n", "row 2: found 'soon', expected a number"),
+    ("texts", "s,r\nx,Hi\n,Ho\n", "column 's', row 3: the cell is empty"),
+]
+
+
+@pytest.mark.parametrize(("kind", "table", "sentence"), REFUSED)
+def test_numbers_that_cannot_be_are_refused_with_their_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, table: str, sentence: str
+) -> None:
+    """Row and value as the file has them, what was expected, and nothing computed from the rest."""
+    file = tmp_path / "f.csv"
+    file.write_text(table)
+    options = ["--response", "r", "--by", "s"] if kind == "texts" else []
+    assert run(["analyse", kind, str(file), *options]) == 2
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert "expected" in told.err
+    assert told.out == ""
+
+
 BAD = [
     (["agreement", "nowhere.csv", "--points", "1-5"], "There is no file"),
     (["agreement", "f.csv", "--points", "5-1"], "expected a range such as 1-5"),
