@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.assumption_checks import equal_variances, normality
 from analysis.compare_ranks import brunner_munzel, cliffs_delta, mann_whitney, rank_biserial
-from analysis.effect_sizes import Summary, t_estimate, two_group_effects, welch_df
+from analysis.effect_sizes import Summary, summarised, t_estimate, two_group_effects, welch_df
 from analysis.results import Assumption, Estimate, undefined
+from analysis.rounding import rounding_error, without_rounding
 from analysis.validation import (
-    FloatArray,
+    LARGEST,
     confidence_level,
     one_of,
     positive,
@@ -24,8 +26,6 @@ from analysis.validation import (
 from study.errors import AnalysisError
 
 PLANNED = ("student", "welch")
-# A p-value above which a check is reported as holding; nothing else depends on it.
-_CHECK_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def compare_groups(
     Parameters
     ----------
     first, second : array-like, shape (n,)
-        Missing as nan; left out and counted.
+        Missing as nan; left out and counted. Values that only rounding parts are taken as equal
+        (`analysis.rounding`).
     names : pair of str
     planned : {"welch", "student"}
         The t test declared in advance.
@@ -90,8 +91,8 @@ def compare_groups(
     Returns
     -------
     GroupComparison
-        ``mann_whitney``: estimate is U of the first group; p with continuity correction, without
-        it and, without ties, exact in ``details``. ``brunner_munzel``: estimate is
+        ``mann_whitney``: estimate is U of the first group; see
+        `analysis.compare_ranks.mann_whitney`. ``brunner_munzel``: estimate is
         P(first > second) + P(equal) / 2. ``cliffs_delta`` and ``rank_biserial`` are one number
         with two intervals: Cliff's, which allows unequal spread, and Fisher's z of a rank
         correlation.
@@ -117,7 +118,9 @@ def compare_groups(
     one_of(planned, PLANNED, "planned")
     x, x_missing = without_missing(first, names[0])
     y, y_missing = without_missing(second, names[1])
-    groups = (_summary(names[0], x, x_missing), _summary(names[1], y, y_missing))
+    # Both at once, so that ranks see a tie across the groups.
+    x, y = np.split(without_rounding(np.concatenate([x, y])), [x.size])
+    groups = (summarised(names[0], x, x_missing), summarised(names[1], y, y_missing))
     student, welch = _t_tests(groups, level, unit)
     n_missing = x_missing + y_missing
     return GroupComparison(
@@ -130,7 +133,11 @@ def compare_groups(
         brunner_munzel=brunner_munzel(x, y, level, n_missing, unit),
         cliffs_delta=cliffs_delta(x, y, level, n_missing, unit),
         rank_biserial=rank_biserial(x, y, level, n_missing, unit),
-        assumptions=_checks(names, x, y),
+        assumptions=(
+            normality(x, names[0]),
+            normality(y, names[1]),
+            equal_variances(names, x, y),
+        ),
     )
 
 
@@ -182,19 +189,14 @@ def _published(group: Summary) -> Summary:
             f"{group.name}: standard deviation is {group.sd}; expected the published standard "
             "deviation, 0 or more"
         )
-    return group
-
-
-def _summary(name: str, values: FloatArray, n_missing: int) -> Summary:
-    n = int(values.size)
-    return Summary(
-        name,
-        n,
-        float(values.mean()) if n else None,
-        float(values.std(ddof=1)) if n > 1 else None,
-        float(np.median(values)) if n else None,
-        n_missing,
-    )
+    beyond = max(abs(group.mean), group.sd)
+    if beyond > LARGEST:
+        raise AnalysisError(
+            f"{group.name}: {beyond:g} is too large to compute with; expected a mean and standard "
+            f"deviation up to {LARGEST:g}"
+        )
+    # A standard deviation of this size is what the rounding of equal values left.
+    return replace(group, sd=0.0) if group.sd <= rounding_error(np.asarray(group.mean)) else group
 
 
 def _effects(groups: tuple[Summary, Summary], level: float, unit: str) -> dict[str, Estimate]:
@@ -225,31 +227,3 @@ def _t_tests(groups: tuple[Summary, Summary], level: float, unit: str) -> tuple[
         for name, error, df in kinds
     ]
     return tests[0], tests[1]
-
-
-def normality(values: FloatArray, what: str) -> Assumption:
-    """Shapiro and Wilk's test as a figure to look at."""
-    from scipy import stats
-
-    name = f"{what}: values are normally distributed"
-    if values.size < 3 or values.min() == values.max():
-        return Assumption(name, None, f"cannot be checked with {values.size} values or no spread")
-    w, p = stats.shapiro(values)
-    return Assumption(name, bool(p > _CHECK_LEVEL), f"Shapiro-Wilk W = {w:.4f}, p = {p:.4f}")
-
-
-def _checks(names: tuple[str, str], x: FloatArray, y: FloatArray) -> tuple[Assumption, ...]:
-    from scipy import stats
-
-    checks = [normality(x, names[0]), normality(y, names[1])]
-    name = "both groups have the same variance"
-    spread = min(x.size, y.size) > 1 and (
-        np.ptp(np.abs(x - np.median(x))) > 0 or np.ptp(np.abs(y - np.median(y))) > 0
-    )
-    if not spread:
-        checks.append(Assumption(name, None, "cannot be checked: too few values or no spread"))
-    else:
-        f, p = stats.levene(x, y, center="median")
-        evidence = f"Levene (Brown-Forsythe) F = {f:.4f}, p = {p:.4f}"
-        checks.append(Assumption(name, bool(p > _CHECK_LEVEL), evidence))
-    return tuple(checks)

@@ -13,7 +13,12 @@ from analysis.effect_sizes import t_estimate, welch_df
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray, IntArray
 
+# R's rule: without ties the exact distribution counts while both groups are smaller than this.
 _EXACT_BELOW = 50
+# With ties the normal approximation is poor in small groups; R uses it at any size, having no other.
+_EXACT_WITH_TIES = 20
+EXACT = "exact permutation"
+NORMAL = "normal approximation with continuity correction"
 
 
 def _rank_refusal(x: FloatArray, y: FloatArray) -> str:
@@ -34,7 +39,34 @@ def _superiority(x: FloatArray, y: FloatArray) -> float:
 
 
 def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Estimate:
-    """U of x with the normal test that corrects for ties and continuity."""
+    """U of x, and its test that all ways to part the values into these groups are equally likely.
+
+    The p-value is exact without ties when both groups have fewer than 50 values, as in R, and with
+    ties when there are at most 20 values in all; elsewhere it comes from the normal approximation
+    with corrections for ties and continuity, as in R.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Without gaps.
+    n_missing : int
+    unit : str
+
+    Returns
+    -------
+    Estimate
+        ``details``: ``p_value_method`` (``"exact permutation"`` or the normal approximation),
+        ``p_value_exact`` where it was counted, and of the normal approximation ``z`` and
+        ``p_value_normal_continuity`` (with the same correction), ``z_without_continuity`` and
+        ``p_value_without_continuity``.
+
+    References
+    ----------
+    .. [1] Mann, H. B., & Whitney, D. R. (1947). On a test of whether one of two random variables is
+       stochastically larger than the other.
+    .. [2] Lehmann, E. L. (2006). Nonparametrics: statistical methods based on ranks, section 1.4
+       (the exact distribution with midranks).
+    """
     from scipy import stats
 
     n = int(x.size + y.size)
@@ -42,18 +74,25 @@ def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Est
     if because:
         return undefined("mann_whitney_u", because, n=n, n_missing=n_missing, unit=unit)
     u = _superiority(x, y)
-    _, ties = np.unique(np.concatenate([x, y]), return_counts=True)
+    both = np.concatenate([x, y])
+    _, ties = np.unique(both, return_counts=True)
     tied = float((ties.astype(float) ** 3 - ties).sum())
     error = float(np.sqrt(x.size * y.size / 12 * ((n + 1) - tied / (n * (n - 1)))))
-    distance = abs(u - x.size * y.size / 2)
-    details = {
-        "z": (u - x.size * y.size / 2) / error,
-        "p_value_without_continuity": float(2 * stats.norm.sf(distance / error)),
+    distance = u - x.size * y.size / 2
+    corrected = float(np.sign(distance)) * max(abs(distance) - 0.5, 0.0)
+    normal = float(2 * stats.norm.sf(abs(corrected) / error))
+    exact = n <= _EXACT_WITH_TIES if tied else max(x.size, y.size) < _EXACT_BELOW
+    details: dict[str, float | str] = {
+        "z": corrected / error,
+        "z_without_continuity": distance / error,
+        "p_value_normal_continuity": normal,
+        "p_value_without_continuity": float(2 * stats.norm.sf(abs(distance) / error)),
+        "p_value_method": EXACT if exact else NORMAL,
     }
-    p_value = float(min(1.0, 2 * stats.norm.sf(max(distance - 0.5, 0.0) / error)))
-    if not tied and max(x.size, y.size) < _EXACT_BELOW:
-        exact = stats.mannwhitneyu(x, y, method="exact").pvalue
-        details["p_value_exact"] = float(exact)
+    p_value = normal
+    if exact:
+        p_value = _exact_p_value(stats.rankdata(both), x.size)
+        details["p_value_exact"] = p_value
     return Estimate(
         "mann_whitney_u",
         u,
@@ -64,6 +103,23 @@ def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Est
         unit=unit,
         details=MappingProxyType(details),
     )
+
+
+def _exact_p_value(ranks: FloatArray, n_first: int) -> float:
+    """Two-sided: share of all choices of n_first ranks whose sum is as far from its mean, or further.
+
+    ``ranks`` has those of the first group in front. Mean ranks are halves, so doubled ranks are whole
+    and the choices with each sum can be counted one rank at a time.
+    """
+    doubled = np.rint(2 * ranks).astype(int)
+    ways = np.zeros((n_first + 1, int(doubled.sum()) + 1))
+    ways[0, 0] = 1.0
+    for rank in doubled:
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    mean = n_first * (ranks.size + 1)
+    distances = np.abs(np.arange(ways.shape[1]) - mean)
+    seen = abs(int(doubled[:n_first].sum()) - mean)
+    return float(min(1.0, ways[-1, distances >= seen].sum() / ways[-1].sum()))
 
 
 def brunner_munzel(
@@ -181,7 +237,11 @@ def fisher_z_interval(r: float, error: float, level: float) -> tuple[float, floa
 def rank_biserial(
     x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str
 ) -> Estimate:
-    """P(x > y) - P(x < y) as a rank correlation, interval through Fisher's z."""
+    """P(x > y) - P(x < y) as a rank correlation, interval through Fisher's z.
+
+    The same number as `cliffs_delta`; its interval, R's effectsize's, has the
+    standard error of groups that do not differ.
+    """
     name, n = "rank_biserial", int(x.size + y.size)
     because = _rank_refusal(x, y)
     if because:
@@ -195,7 +255,9 @@ def rank_biserial(
         limits[0] if limits else None,
         limits[1] if limits else None,
         level,
-        "Fisher z" if limits else "none: the groups do not overlap",
+        "Fisher z, standard error under no difference"
+        if limits
+        else "none: the groups do not overlap",
         n=n,
         n_missing=n_missing,
         unit=unit,

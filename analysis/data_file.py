@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.validation import columns_present
+from analysis.validation import LARGEST, columns_present
 from study.errors import AnalysisError
 
 
@@ -79,7 +79,8 @@ def numeric_columns(frame: pd.DataFrame, columns: Sequence[str], file: str) -> p
     Raises
     ------
     AnalysisError
-        When a column is missing or holds something that is not a number.
+        When a column is missing or holds something that is not a number, or one too large to
+        compute with.
     """
     columns_present(list(frame.columns), list(columns), file)
     numbers = {}
@@ -92,4 +93,10 @@ def numeric_columns(frame: pd.DataFrame, columns: Sequence[str], file: str) -> p
                 "expected a number or an empty cell."
             )
         numbers[column] = converted.astype(np.float64)
+        beyond = numbers[column][numbers[column].abs() > LARGEST]
+        if not beyond.empty:
+            raise AnalysisError(
+                f"{file}, column {column!r}, row {int(beyond.index[0]) + 2}: found {beyond.iloc[0]:g}, "
+                f"expected a number up to {LARGEST:g} in size."
+            )
     return pd.DataFrame(numbers)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.results import Estimate, undefined
+from analysis.rounding import standard_deviation
 from analysis.validation import FloatArray
 
 EXACT = "exact, noncentral t"
@@ -39,6 +40,19 @@ class Summary:
     sd: float | None
     median: float | None = None
     n_missing: int = 0
+
+
+def summarised(name: str, values: FloatArray, n_missing: int) -> Summary:
+    """A group from its values, shape (n,), which have no gaps any more."""
+    n = int(values.size)
+    return Summary(
+        name,
+        n,
+        float(values.mean()) if n else None,
+        standard_deviation(values) if n > 1 else None,
+        float(np.median(values)) if n else None,
+        n_missing,
+    )
 
 
 @cache

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from analysis.effect_sizes import t_estimate
 from analysis.results import Estimate, undefined
+from analysis.rounding import standard_deviation
 from analysis.validation import FloatArray, confidence_level, vector
 
 NO_REASON = "no reason recorded"
@@ -129,7 +130,7 @@ def _mean_and_sd(
                      unit=unit),
             undefined("sd", "a single number has no spread", n=1, n_missing=n_missing, unit=unit),
         )  # fmt: skip
-    spread = float(known.std(ddof=1))
+    spread = standard_deviation(known)
     sd = Estimate("sd", spread, ci_method="none", n=n, n_missing=n_missing, unit=unit)
     if spread == 0.0:
         method = "none: all numbers are equal"

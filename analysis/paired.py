@@ -8,10 +8,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.compare import normality
+from analysis.assumption_checks import normality
 from analysis.compare_ranks import fisher_z_interval
-from analysis.effect_sizes import EXACT, Summary, standardised, t_estimate
+from analysis.effect_sizes import EXACT, Summary, standardised, summarised, t_estimate
 from analysis.results import Assumption, Estimate, undefined
+from analysis.rounding import differences
 from analysis.signed_rank import signed_rank_test, signed_ranks
 from analysis.validation import (
     FloatArray,
@@ -78,7 +79,8 @@ def paired_contrast(
     Parameters
     ----------
     first, second : array-like, shape (raters,)
-        Row by row the same rater; a row with a gap is left out and counted.
+        Row by row the same rater; a row with a gap is left out and counted. Differences that only
+        rounding parts are taken as equal (`analysis.rounding`).
     names : pair of str
     bounds : pair of float, optional
         Smallest differences that matter, in units of the outcome, for `equivalence`.
@@ -111,8 +113,8 @@ def paired_contrast(
     """
     confidence_level(level)
     a, b, n_missing = complete_pairs(first, second, names)
-    groups = (_described(names[0], a, n_missing), _described(names[1], b, n_missing))
-    difference = b - a
+    groups = (summarised(names[0], a, n_missing), summarised(names[1], b, n_missing))
+    difference = differences(a, b)
     what = f"{names[1]} minus {names[0]}"
     return PairedContrast(
         groups,
@@ -126,18 +128,6 @@ def paired_contrast(
         if bounds is None
         else equivalence(a, b, bounds, alpha=alpha, unit=unit, n_missing=n_missing),
         (normality(difference, what),),
-    )
-
-
-def _described(name: str, values: FloatArray, n_missing: int) -> Summary:
-    n = int(values.size)
-    return Summary(
-        name,
-        n,
-        float(values.mean()) if n else None,
-        float(values.std(ddof=1)) if n > 1 else None,
-        float(np.median(values)) if n else None,
-        n_missing,
     )
 
 
@@ -179,7 +169,7 @@ def _d_z(
 
 
 def _d_av(a: FloatArray, b: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
-    difference, n = b - a, int(a.size)
+    difference, n = differences(a, b), int(a.size)
     because = _refusal(difference)
     if because:
         return undefined("d_av", because, n=n, n_missing=n_missing, unit=unit)
@@ -266,7 +256,7 @@ def equivalence(
     level = confidence_level(1.0 - 2.0 * alpha)
     a, b, gaps = complete_pairs(first, second)
     n_missing += gaps
-    difference, n = b - a, int(a.size)
+    difference, n = differences(a, b), int(a.size)
     because = _refusal(difference)
     if because:
         return undefined("tost_difference", because, n=n, n_missing=n_missing, unit=unit)
@@ -335,7 +325,7 @@ def bootstrap_difference(
     if replicates < 2:
         raise AnalysisError(f"replicates: {replicates}; expected at least 2, better 9,999")
     a, b, n_missing = complete_pairs(first, second)
-    difference, n = b - a, int(a.size)
+    difference, n = differences(a, b), int(a.size)
     because, name = _refusal(difference), "bootstrap_mean_difference"
     if because:
         return undefined(name, because, n=n, n_missing=n_missing, unit=unit)

@@ -18,11 +18,13 @@ class Assumption:
     Parameters
     ----------
     name : str
-        What is assumed, in words.
+        What is assumed, in words, for example ``"normality of System A"``.
     holds : bool or None
-        None when it cannot be checked with these data.
+        False when the figure speaks against it, True when it does not, None when it cannot be
+        checked with these data.
     evidence : str
-        The figure behind ``holds``, for example ``"Shapiro-Wilk W = .97, p = .41"``.
+        The figure behind ``holds``, for example ``"Shapiro-Wilk W = 0.970, p = .410"``, or why
+        there is none.
     """
 
     name: str

@@ -15,6 +15,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 _SHOWN = 5
+# The statistics take sixth powers (the standard error of alpha), which must stay finite.
+LARGEST = 1e50
 
 
 def floats(values: Any, name: str = "values") -> FloatArray:
@@ -23,7 +25,7 @@ def floats(values: Any, name: str = "values") -> FloatArray:
     Raises
     ------
     AnalysisError
-        When something is neither a number nor missing, or is infinite.
+        When something is neither a number nor missing, is infinite, or is larger than 1e50.
     """
     try:
         if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
@@ -39,13 +41,20 @@ def floats(values: Any, name: str = "values") -> FloatArray:
             f"{name}: not every value is a number ({error}); give numbers, and leave missing "
             "answers empty"
         ) from None
-    # A sum is not finite when something in it is not; nan is looked at no further here.
-    if not np.isfinite(array.sum()) and np.isinf(array).any():
-        raise AnalysisError(
-            f"{name}: {int(np.isinf(array).sum())} infinite values; give finite numbers, and leave "
-            "missing answers empty"
-        )
+    beyond = np.abs(array) > LARGEST
+    if beyond.any():
+        raise AnalysisError(_too_large(array[beyond], name))
     return np.asarray(array, dtype=np.float64)
+
+
+def _too_large(beyond: FloatArray, name: str) -> str:
+    infinite = int(np.isinf(beyond).sum())
+    if infinite:
+        return f"{name}: {infinite} infinite values; give finite numbers, and leave missing answers empty"
+    return (
+        f"{name}: {beyond[0]:g} is too large to compute with; expected numbers up to {LARGEST:g} in "
+        "size; correct it, or give the values in a larger unit"
+    )
 
 
 def vector(values: ArrayLike, name: str = "values") -> FloatArray:

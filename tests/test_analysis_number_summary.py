@@ -36,6 +36,13 @@ def test_few_numbers_give_reasons(values: list[float], sd: str) -> None:
     assert found.median.ci_low is None and found.mean.ci_low is None
 
 
+def test_equal_numbers_have_no_spread_and_no_interval() -> None:
+    """0.1 three times: the mean is off in its last place, and nothing spreads about it."""
+    found = number_summary([0.1, 0.1, 0.1])
+    assert found.sd.estimate == 0.0
+    assert found.mean.ci_low is None and "all numbers are equal" in found.mean.ci_method
+
+
 def test_order_statistics_cover_the_median_at_least_as_often_as_promised() -> None:
     """Oracle: 1,500 samples of 15 exponential numbers; exact coverage of ranks 4 and 12 is .9648."""
     rng = np.random.default_rng(3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.paired import bootstrap_difference, equivalence, paired_contrast
+from analysis.rounding import differences
 from study.errors import AnalysisError
 
 
@@ -54,6 +55,33 @@ def test_exact_signed_rank_p_equals_all_signs_counted(seed: int) -> None:
     found = paired_contrast(np.zeros(9), difference).wilcoxon
     assert found.p_value == pytest.approx(expected, rel=1e-12)
     assert found.details["zeros"] == (difference == 0).sum()
+
+
+def test_differences_that_only_rounding_parts_are_equal() -> None:
+    """Thirds one apart: 7/3 - 4/3 and 4/3 - 1/3 differ in the last place; no variance to test."""
+    thirds = np.array([4 / 3, 7 / 3, 1 / 3, 5 / 3, 8 / 3])
+    above = np.array([7 / 3, 10 / 3, 4 / 3, 8 / 3, 11 / 3])
+    assert np.ptp(above - thirds) > 0
+    result = paired_contrast(thirds, above, bounds=(-2, 2))
+    for name in ("t_test", "d_z", "hedges_d_z", "d_av", "equivalence"):
+        assert "all differences are equal" in getattr(result, name).undefined_because
+    found = bootstrap_difference(thirds, above)
+    assert "all differences are equal" in found.undefined_because
+    assert result.assumptions[0].holds is None
+
+
+def test_rounding_makes_neither_ranks_nor_differences() -> None:
+    """Hand: d = +.2, -.2, +.2 and 0 (0.1 + 0.2 - 0.3): ranks 3, 3, 3 and 1, so V = 6, one zero."""
+    first, second = [0.1, 0.6, 0.3, 0.3], [0.3, 0.4, 0.5, 0.1 + 0.2]
+    found = paired_contrast(first, second)
+    assert (found.wilcoxon.estimate, found.wilcoxon.details["zeros"]) == (6.0, 1)
+    assert found.rank_biserial.estimate == pytest.approx(1 / 3)
+
+
+def test_small_differences_of_small_values_count_beside_large_pairs() -> None:
+    """Rounding is relative to what was subtracted: 1e-9 from 2e-9 is no rounding beside 1e9."""
+    found = differences(np.array([1e-9, 1e9]), np.array([2e-9, 1e9 + 1]))
+    assert found.tolist() == [1e-9, 1.0]
 
 
 def test_effect_sizes_by_hand() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from analysis.p_values import p_phrase as p_phrase
+from analysis.p_values import p_text as p_text
 from analysis.results import Estimate
 
 MINUS = "\N{MINUS SIGN}"
@@ -38,26 +40,6 @@ def counted(value: int, noun: str) -> str:
 def percent(part: int, whole: int, digits: int = 2) -> str:
     """``part`` of ``whole`` in percent; a dash when there is no whole."""
     return number(100 * part / whole, digits) if whole else "–"
-
-
-def p_text(p: float) -> str:
-    """A p value for a cell: three decimals without the leading zero, or ``< .001``.
-
-    Examples
-    --------
-    >>> p_text(0.0526), p_text(0.00003), p_text(1.0)
-    ('.053', '< .001', '1.000')
-    """
-    if p < 0.001:
-        return "< .001"
-    text = f"{p:.3f}"
-    return text[1:] if text.startswith("0") else text
-
-
-def p_phrase(p: float) -> str:
-    """A p value for running text: ``p = .053`` or ``p < .001``."""
-    text = p_text(p)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def interval_text(result: Estimate, digits: int = 2) -> str:
