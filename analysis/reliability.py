@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, ratings_matrix
-from study.errors import AnalysisError
+
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,13 @@ class Consistency:
 
     Parameters
     ----------
-    raw_alpha, standardised_alpha : float
-        From covariances and from correlations.
+    raw_alpha : float
+        From covariances.
+    standardised_alpha : float or None
+        From correlations; None when the sum of the standardised items does not vary.
     g6 : float or None
-        Guttman's lambda 6 from squared multiple correlations; None for two items.
+        Guttman's lambda 6 from squared multiple correlations; None for two items, and where the
+        standardised alpha is.
     average_r, median_r : float
         Of the correlations between items.
     signal_to_noise : float or None
@@ -33,7 +37,7 @@ class Consistency:
     """
 
     raw_alpha: float
-    standardised_alpha: float
+    standardised_alpha: float | None
     g6: float | None
     average_r: float
     median_r: float
@@ -52,8 +56,8 @@ class ItemReliability:
     mean, sd : float
     r_total : float
         With the mean of all items, itself included.
-    r_total_standardised : float
-        The same for standardised items.
+    r_total_standardised : float or None
+        The same for standardised items; None when their sum does not vary.
     r_corrected : float
         With the total, corrected for overlap by squared multiple correlations.
     r_rest : float
@@ -68,7 +72,7 @@ class ItemReliability:
     mean: float
     sd: float
     r_total: float
-    r_total_standardised: float
+    r_total_standardised: float | None
     r_corrected: float
     r_rest: float
     without: Consistency | None
@@ -143,6 +147,11 @@ def _refusal(table: FloatArray, names: Sequence[str], covariance: FloatArray) ->
         return f"everybody gave the same answer to {', '.join(still)}; leave it out"
     if covariance.sum() <= 1e-12:
         return "the sum of the items does not vary"
+    if covariance.sum() > len(names) * np.trace(covariance) * (1 + 1e-9):
+        # No table without gaps can do this; alpha would be above 1.
+        return (
+            "the covariances, each from the people who answered both items, contradict each other"
+        )
     return ""
 
 
@@ -211,19 +220,24 @@ def scale_reliability(items: ArrayLike, *, level: float = 0.95) -> ScaleReliabil
     means = np.nanmean(table, axis=1)
     return ScaleReliability(
         _feldt(scale, n, n_missing, table.shape[1], level),
-        Estimate(
-            "cronbach_alpha_standardised",
-            scale.standardised_alpha,
-            ci_method="none",
-            n=n,
-            n_missing=n_missing,
-            unit="person",
-        ),
+        _standardised(scale, n, n_missing),
         scale,
         parts,
         tuple(p.item for p in parts if p.r_rest < 0),
         float(means.mean()),
         float(means.std(ddof=1)),
+    )
+
+
+def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate:
+    name = "cronbach_alpha_standardised"
+    if scale.standardised_alpha is None:
+        because = (
+            "the correlations of the items cancel out, so their standardised sum does not vary"
+        )
+        return undefined(name, because, n=n, n_missing=n_missing, unit="person")
+    return Estimate(
+        name, scale.standardised_alpha, ci_method="none", n=n, n_missing=n_missing, unit="person"
     )
 
 
@@ -268,12 +282,15 @@ def _consistency(covariance: FloatArray, n: int) -> Consistency:
     square = covariance @ covariance
     spread = total * (float(np.trace(square)) + trace**2) - 2 * trace * float(square.sum())
     variance = 2 * k**2 / ((k - 1) ** 2 * total**3) * spread
-    g6 = None
-    if k > 2:
-        g6 = float(1 - (k - squared_multiple_correlations(r).sum()) / r.sum())
+    standardised, g6 = None, None
+    # Between 0 and k * k in a table without gaps; beyond it alpha would be above 1.
+    if _TINY < r.sum() <= k * k * (1 + 1e-9):
+        standardised = float((1 - k / r.sum()) * k / (k - 1))
+        if k > 2:
+            g6 = float(1 - (k - squared_multiple_correlations(r).sum()) / r.sum())
     return Consistency(
         (1 - trace / total) * k / (k - 1),
-        float((1 - k / r.sum()) * k / (k - 1)),
+        standardised,
         g6,
         average,
         float(np.median(below)),
@@ -308,7 +325,7 @@ def _items(
                 float(answers.mean()),
                 answer_sd,
                 float(together[0, 1]) / scale_of_total if scale_of_total > 0 else 0.0,
-                float(r[i].sum() / np.sqrt(r.sum())),
+                float(r[i].sum() / np.sqrt(r.sum())) if r.sum() > _TINY else None,
                 float(overlap[i].sum() / np.sqrt(overlap.sum())) if overlap.sum() > 0 else 0.0,
                 float(covariance[i, others].sum() / np.sqrt(covariance[i, i] * rest_sum))
                 if rest_sum > 1e-12
@@ -317,57 +334,3 @@ def _items(
             )
         )
     return tuple(found)
-
-
-def bootstrap_reliability(
-    statistic: Callable[[FloatArray], Estimate],
-    items: ArrayLike,
-    *,
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Percentile interval of a reliability coefficient from a bootstrap of people.
-
-    Parameters
-    ----------
-    statistic : callable
-        From a table (people, items) to an `Estimate`, for example
-        `analysis.reliability_omega.omega_minres`.
-    items : array-like, shape (people, items)
-    replicates : int
-        At least 2.
-    level : float
-    seed : int
-
-    Returns
-    -------
-    Estimate
-    """
-    confidence_level(level)
-    if replicates < 2:
-        raise AnalysisError(f"replicates: {replicates}; expected at least 2, better 1,000")
-    table = ratings_matrix(items)
-    point = statistic(table)
-    if point.estimate is None:
-        return point
-    rng = np.random.default_rng(seed)
-    drawn = (
-        statistic(table[rng.integers(0, len(table), len(table))]).estimate
-        for _ in range(replicates)
-    )
-    values = [value for value in drawn if value is not None]
-    details = {**point.details, "replicates": replicates, "seed": seed}
-    details["replicates_undefined"] = replicates - len(values)
-    if len(values) < 2:
-        method = "none: the statistic is undefined in nearly all replicates"
-        return replace(point, ci_method=method, details=MappingProxyType(details))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return replace(
-        point,
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=level,
-        ci_method=f"percentile bootstrap of people, {len(values)} replicates",
-        details=MappingProxyType(details),
-    )

@@ -15,13 +15,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.polychoric import polychoric
-from analysis.reliability import correlations, pairwise_correlation, pairwise_covariance
+from analysis.reliability import (
+    correlations,
+    item_names,
+    pairwise_correlation,
+    pairwise_covariance,
+)
 from analysis.results import Estimate, undefined
-from analysis.validation import FloatArray, ratings_matrix
+from analysis.validation import BoolArray, FloatArray, ratings_matrix
 
 # Two items give one correlation for two loadings.
 _FEW_ITEMS = "a factor needs at least three items to be told from the data"
 _IMPROPER = 1e-6
+NO_INTERVAL = "none: only the omega of one minimum-residual factor has one, by bootstrap"
+# A unique variance of zero or below that still leaves omega between 0 and 1 is said with the number.
+IMPROPER = "; improper solution (Heywood case): an item has no unique variance"
 
 
 def _matrix(items: ArrayLike, *, pairwise: bool) -> tuple[FloatArray, int, int, str]:
@@ -71,20 +79,55 @@ def _loadings_by_residuals(r: FloatArray, weights: FloatArray) -> FloatArray:
     return loading if loading.sum() >= 0 else -loading
 
 
+def is_share(value: ArrayLike) -> np.bool_ | BoolArray:
+    """Whether omega lies from 0 to 1, but for what the search for the loadings leaves."""
+    omega = np.asarray(value)
+    return (omega >= -_IMPROPER) & (omega <= 1.0 + _IMPROPER)
+
+
+def _impossible(value: float, loading: FloatArray, unique: FloatArray, names: Sequence[str]) -> str:
+    """Why a model gives no reliability, which is a share of variance; empty when it gives one."""
+    if is_share(value):
+        return ""
+    beyond = f"omega would be {value:.4g}, and it is a share from 0 to 1"
+    worst = int(np.argmin(unique))
+    if unique[worst] < 0:
+        return (
+            f"the one-factor model has an improper solution (Heywood case): {names[worst]} has the "
+            f"loading {loading[worst]:.4g} and with it a negative unique variance; {beyond}"
+        )
+    against = [name for name, value in zip(names, loading, strict=True) if value < 0]
+    if against:
+        return (
+            f"the loading of {', '.join(against)} is negative, so the items do not add up; {beyond}"
+        )
+    return f"the items correlate negatively on the whole; {beyond}"
+
+
 def _result(
-    name: str, value: float, loading: FloatArray, unique: FloatArray, n: int, n_missing: int
+    name: str,
+    value: float,
+    loading: FloatArray,
+    unique: FloatArray,
+    n: int,
+    n_missing: int,
+    items: ArrayLike,
 ) -> Estimate:
+    because = _impossible(float(value), loading, unique, item_names(items, loading.size))
+    if because:
+        return undefined(name, because, n=n, n_missing=n_missing, unit="person")
+    improper = bool(unique.min() < _IMPROPER)
     details: dict[str, Any] = {
         "items": int(loading.size),
         "lowest_loading": float(loading.min()),
         "highest_loading": float(loading.max()),
         "lowest_unique_variance": float(unique.min()),
-        "improper": "yes" if unique.min() < _IMPROPER else "no",
+        "improper": "yes" if improper else "no",
     }
     return Estimate(
         name,
-        float(value),
-        ci_method="none: take it from the bootstrap",
+        min(max(float(value), 0.0), 1.0),
+        ci_method=NO_INTERVAL + (IMPROPER if improper else ""),
         n=n,
         n_missing=n_missing,
         unit="person",
@@ -105,6 +148,7 @@ def omega_minres(items: ArrayLike) -> Estimate:
     Returns
     -------
     Estimate
+        Undefined, with the item named, when the solution is so improper that omega leaves 0 to 1;
         ``details["improper"]`` is ``"yes"`` when a unique variance is not positive.
 
     References
@@ -120,7 +164,7 @@ def omega_minres(items: ArrayLike) -> Estimate:
         return undefined("omega_minres", because, n=n, n_missing=n_missing, unit="person")
     loading = _loadings_by_residuals(r, np.ones_like(r))
     unique = 1.0 - loading**2
-    return _result("omega_minres", 1 - unique.sum() / r.sum(), loading, unique, n, n_missing)
+    return _result("omega_minres", 1 - unique.sum() / r.sum(), loading, unique, n, n_missing, items)
 
 
 def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate:
@@ -157,7 +201,8 @@ def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate:
     spread = np.ones(loading.size) if standardised else np.sqrt(np.diag(covariance))
     loading, unique = loading * spread, unique * spread**2
     common = loading.sum() ** 2
-    return _result(name, common / (common + unique.sum()), loading, unique, n, n_missing)
+    value = common / (common + unique.sum())
+    return _result(name, value, loading, unique, n, n_missing, items)
 
 
 def _loadings_by_likelihood(r: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -220,4 +265,4 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
     unique = 1 - loading**2
     common = loading.sum() ** 2
     value = common / (common + unique.sum())
-    return _result("omega_ordinal", value, loading, unique, n, n_missing)
+    return _result("omega_ordinal", value, loading, unique, n, n_missing, items)

@@ -316,15 +316,14 @@ def reliability_of(
 
     table = _table_of_numbers(frame)
     _on_scale(table, frame, points)
-    result = scale_reliability(
-        numeric_columns(frame, list(frame.columns), "the table"), level=level
-    )
+    items = numeric_columns(frame, list(frame.columns), "the table")
+    result = scale_reliability(items, level=level)
     estimates = (
         *_estimates_in(result),
-        bootstrap_omega(table, level=level),
-        omega.omega_ml(table),
-        omega.omega_ml(table, standardised=True),
-        omega.omega_ordinal(table, points),
+        bootstrap_omega(items, level=level),
+        omega.omega_ml(items),
+        omega.omega_ml(items, standardised=True),
+        omega.omega_ordinal(items, points),
     )
     matrix = polychoric(table, points)
     facts = {

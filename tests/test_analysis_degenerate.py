@@ -46,7 +46,8 @@ from analysis.quality import (
     straightlining,
     too_fast,
 )
-from analysis.reliability import bootstrap_reliability, scale_reliability
+from analysis.reliability import scale_reliability
+from analysis.reliability_bootstrap import bootstrap_omega
 from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
 from analysis.results import Estimate
 
@@ -87,6 +88,8 @@ PAIRS: dict[str, tuple[list[float], list[float]]] = {
     "ties everywhere": ([1.0, 2, 1, 2, 1], [2.0, 1, 2, 1, 1]),
     "shifted": ([1.0, 2, 3, 4], [2.0, 3, 4, 5]),
     "mirror": ([1.0, 2, 3], [3.0, 2, 1]),
+    "apart by rounding": ([10 / 3, 13 / 3, 7 / 3, 11 / 3], [7 / 3, 10 / 3, 4 / 3, 8 / 3]),
+    "equal but for rounding": ([1.1] * 3, [1.2, 1.1 + 0.1, 1.2]),
     "huge effect": ([1.0, 1.001, 0.999, 1.0], [100.0, 100.1, 99.9, 100.05]),
 }
 
@@ -117,7 +120,7 @@ BY_TABLE: dict[str, Callable[[np.ndarray], Any]] = {
         for w in WEIGHTS
     },
     "scale_reliability": scale_reliability,
-    "bootstrap_reliability": lambda t: bootstrap_reliability(omega_minres, t, replicates=5),
+    "bootstrap_omega": lambda t: bootstrap_omega(t, replicates=5),
     "omega_minres": omega_minres,
     "omega_ml": omega_ml,
     "omega_ordinal": lambda t: omega_ordinal(t, POINTS),

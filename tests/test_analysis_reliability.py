@@ -9,13 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis.polychoric import bivariate_normal, polychoric
-from analysis.reliability import (
-    bootstrap_reliability,
-    pairwise_correlation,
-    pairwise_covariance,
-    scale_reliability,
-)
-from analysis.reliability_bootstrap import bootstrap_omega
+from analysis.reliability import pairwise_correlation, pairwise_covariance, scale_reliability
+from analysis.reliability_bootstrap import bootstrap_omega, omegas
 from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
 
 STATS = Path(__file__).parent / "reference" / "stats"
@@ -108,7 +103,7 @@ def test_unused_points_change_no_polychoric_correlation() -> None:
 def test_bootstrap_gives_omega_an_interval_about_the_estimate() -> None:
     """Property, and the same seed gives the same interval."""
     table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
-    one, same = (bootstrap_reliability(omega_minres, table, replicates=60) for _ in range(2))
+    one, same = (bootstrap_omega(table, replicates=60) for _ in range(2))
     assert (one.ci_low or 1) < (one.estimate or 0) < (one.ci_high or 0)
     assert one.ci_low == same.ci_low
 
@@ -128,5 +123,91 @@ def test_omega_bootstrap_equals_omega_of_each_draw() -> None:
 
 
 def test_omega_bootstrap_of_too_little_says_why() -> None:
-    """Two items give no factor, so there is nothing to draw."""
+    """Two items give no factor; a bootstrap of few people covers too seldom (simulated: 73 % of 5)."""
     assert "at least three items" in bootstrap_omega(np.ones((5, 2))).undefined_because
+    table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
+    few, enough = bootstrap_omega(table[:9], replicates=50), bootstrap_omega(table, replicates=50)
+    assert few.estimate is not None and few.ci_low is None
+    assert "9 people are too few to draw again, 10 are needed" in few.ci_method
+    assert enough.ci_low is not None and (enough.ci_high or 2) <= 1
+
+
+# One factor fits this without residuals: the products of its loadings 2, 0.4 and 0.3 are its
+# correlations 0.8, 0.6 and 0.12, so the first item's unique variance is 1 - 4 = -3.
+HEYWOOD = np.array([[1, 0.8, 0.6], [0.8, 1, 0.12], [0.6, 0.12, 1]])
+
+
+def _with_correlations(matrix: np.ndarray, n: int = 12) -> np.ndarray:
+    """A table whose correlations are these to the last place."""
+    raw = np.random.default_rng(3).normal(size=(n, len(matrix)))
+    raw -= raw.mean(axis=0)
+    white = np.linalg.solve(np.linalg.cholesky(raw.T @ raw), raw.T).T
+    return white @ np.linalg.cholesky(matrix).T
+
+
+def test_omega_of_a_heywood_case_is_undefined_and_names_the_item() -> None:
+    """Hand: 1 - (1 - 4 + 1 - .16 + 1 - .09) / (3 + 2 * 1.52) = 1.207, which is no share."""
+    table = pd.DataFrame(_with_correlations(HEYWOOD), columns=["calm", "heard", "safe"])
+    found = omega_minres(table)
+    assert found.estimate is None
+    for told in ("Heywood case", "calm has the loading 2 ", "omega would be 1.207"):
+        assert told in found.undefined_because
+    assert bootstrap_omega(table).undefined_because == found.undefined_because
+
+
+def test_omega_of_items_that_run_apart_is_undefined_and_says_so() -> None:
+    """Hand: equal correlations r = -.3 of three items have no factor; omega = 1 - 3 / 1.2 = -1.5."""
+    apart = omega_minres(_with_correlations(np.eye(3) * 1.3 - 0.3))
+    assert apart.estimate is None and "0 to 1" in apart.undefined_because
+
+
+def test_improper_omega_within_bounds_is_marked() -> None:
+    """A Heywood case whose other items make up for it: omega stands, with a word about it."""
+    loading = np.array([1.05, 0.6, 0.5, 0.5])
+    matrix = np.outer(loading, loading)
+    np.fill_diagonal(matrix, 1.0)
+    found = omega_minres(_with_correlations(matrix))
+    unique = 1 - loading**2
+    assert found.estimate == pytest.approx(1 - unique.sum() / matrix.sum(), abs=1e-6)
+    assert "improper solution (Heywood case)" in found.ci_method
+
+
+def test_draws_beyond_0_to_1_are_undefined_and_many_of_them_leave_no_interval() -> None:
+    """Hand: the Heywood case above as a draw; parallel items with r = .5 have omega 3 r / (1 + 2 r)."""
+    parallel = np.full((3, 3), 0.5) + 0.5 * np.eye(3)
+    values = omegas(np.stack([HEYWOOD, parallel]))
+    assert np.isnan(values[0]) and values[1] == pytest.approx(0.75)
+    rng = np.random.default_rng(6)
+    table = np.round(rng.normal(0, 0.5, (11, 1)) + rng.normal(0, 1, (11, 3)))
+    table[0] = [9, 9, 9]
+    found = bootstrap_omega(table, replicates=200)
+    undefined = found.details["replicates_undefined"]
+    assert undefined > 20 and found.ci_low is None
+    assert found.ci_method.startswith(f"none: omega is undefined in {undefined} of 200 draws")
+
+
+def test_standardised_alpha_of_correlations_that_cancel_is_undefined() -> None:
+    """Hand: three directions 120 degrees apart, all r = -.5, so the standardised items sum to 0.
+
+    With spreads 1, 1 and 4 the sum varies: raw alpha is 1.5 (1 - 18 / 9) = -1.5.
+    """
+    turns = np.array([0, 2 * np.pi / 3, 4 * np.pi / 3])
+    directions = np.stack([np.cos(turns), np.sin(turns)])
+    result = scale_reliability(_with_correlations(np.eye(2)) @ directions * [1.0, 1.0, 4.0])
+    assert result.alpha.estimate == pytest.approx(-1.5)
+    assert "cancel out" in result.alpha_standardised.undefined_because
+    assert result.items[0].r_total_standardised is None
+
+
+def test_covariances_from_other_people_that_contradict_each_other_give_no_alpha() -> None:
+    """Hand: two people answered a and b, 0 and 10, covariance 50; beside all others each varies by 3.8."""
+    n = np.nan
+    shared, of_a, of_b = (
+        [[0, 0, n], [10, 10, n]],
+        [[5, n, 5], [5.1, n, 5.1]],
+        [[n, 5, 5], [n, 5.1, 5.1]],
+    )
+    table = np.array(shared + 6 * of_a + 6 * of_b)
+    assert pairwise_covariance(table)[0, 1] == pytest.approx(50)
+    assert pairwise_covariance(table)[0, 0] < 4
+    assert "contradict each other" in scale_reliability(table).alpha.undefined_because

@@ -43,7 +43,8 @@ def ordinal_omega(context: ReportContext, system: int, places: Sequence[int]) ->
     pages, points, because = _pages(context, system, places)
     if because:
         return undefined("omega_ordinal", because, unit="page")
-    return omega_ordinal(pages, points)
+    labels = [context.data.items[i].label for i in places]
+    return omega_ordinal(pd.DataFrame(pages, columns=labels), points)
 
 
 def polychoric_blocks(

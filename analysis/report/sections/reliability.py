@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.reliability import ScaleReliability, scale_reliability
 from analysis.reliability_bootstrap import bootstrap_omega
+from analysis.reliability_omega import IMPROPER
 from analysis.report.blocks import (
     Block,
     Column,
@@ -43,6 +44,7 @@ def reliability_section(context: ReportContext) -> Section:
     notes, alpha_groups, item_groups = Footnotes(), [], []
     flat, flat_items = [], []
     methods: dict[str, None] = {}
+    improper: list[str] = []
     for instrument, places in instruments.items():
         rows = []
         for s, system in enumerate(context.data.systems):
@@ -67,7 +69,13 @@ def reliability_section(context: ReportContext) -> Section:
             )
             keys = {"instrument": instrument, "system": system.id}
             flat += [(keys, e) for e in (scale.alpha, scale.alpha_standardised, omega, ordinal)]
-            methods.update(dict.fromkeys([omega.ci_method] if omega.ci_low is not None else []))
+            if omega.estimate is not None:
+                methods[_interval_of(omega)] = None
+            improper += [
+                f"{name} of {system.label} ({instrument})"
+                for name, e in (("ω", omega), ("ordinal ω", ordinal))
+                if e.details.get("improper") == "yes"
+            ]
             if scale.items:
                 label = f"{instrument}, {system.label}"
                 item_groups.append(RowGroup(label, _item_rows(scale)))
@@ -75,12 +83,18 @@ def reliability_section(context: ReportContext) -> Section:
         alpha_groups.append(RowGroup(instrument, tuple(rows)))
     blocks: list[Block] = [
         Paragraph(_HOW),
-        _alpha_table(context, alpha_groups, flat, notes, list(methods)),
+        _alpha_table(context, alpha_groups, flat, notes, list(methods), improper),
         *_item_table(item_groups, flat_items),
     ]
     for number_of, (instrument, places) in enumerate(instruments.items(), start=1):
         blocks += polychoric_blocks(context, instrument, number_of, places)
     return Section("reliability", "Internal consistency of the items", tuple(blocks))
+
+
+def _interval_of(omega: Estimate) -> str:
+    """How the interval was made, or why there is none; what is improper is said once for the table."""
+    method = omega.ci_method.removesuffix(IMPROPER)
+    return "none, because " + method.removeprefix("none: ") if omega.ci_low is None else method
 
 
 def _alpha_table(
@@ -89,6 +103,7 @@ def _alpha_table(
     flat: list[tuple[dict[str, str], Estimate]],
     notes: Footnotes,
     methods: list[str],
+    improper: list[str],
 ) -> Table:
     pages = [e.n for _, e in flat if e.statistic == "omega_ordinal" and e.estimate is not None]
     few = (
@@ -96,6 +111,8 @@ def _alpha_table(
         if pages and min(pages) < FEW_PAGES
         else ()
     )
+    what = "Improper solution (Heywood case: an item has no unique variance)"
+    marked = (f"{what}: {', '.join(improper)}.",) if improper else ()
     return Table(
         "reliability",
         f"Internal consistency per system, intervals at {level_text(context.level)}",
@@ -115,6 +132,7 @@ def _alpha_table(
             f"Interval of α: Feldt. Interval of ω: {'; '.join(methods) or 'none'}. Ordinal ω has none, "
             "because pages of one rater hang together.",
             *few,
+            *marked,
             *notes.notes(),
         ),
     )
