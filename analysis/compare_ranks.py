@@ -19,6 +19,10 @@ _EXACT_BELOW = 50
 _EXACT_WITH_TIES = 20
 EXACT = "exact permutation"
 NORMAL = "normal approximation with continuity correction"
+EXACT_WHERE = (
+    f"without ties where both groups have fewer than {_EXACT_BELOW} values, with ties where there are "
+    f"at most {_EXACT_WITH_TIES} in all"
+)
 
 
 def _rank_refusal(x: FloatArray, y: FloatArray) -> str:

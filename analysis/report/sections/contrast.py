@@ -30,6 +30,7 @@ from analysis.report.figures import ForestRow, draw_forest, draw_slopes
 from analysis.report.numbers import interval_text, level_text, number, p_phrase, p_text, phrase
 from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
+from analysis.rounding import differences
 from analysis.signed_rank import EXACT, EXACT_BELOW
 
 MOST_RATERS_WITH_LINES = 400
@@ -215,7 +216,8 @@ def _contrast_table(
         label = name + (mark if declared else " – exploratory")
         rows.append(result_row(label, estimate, notes, strong=declared))
         flat.append(({**names, "declared": declared}, estimate))
-    checks = tuple(f"{a.name}: {a.evidence}." for a in result.assumptions)
+    checks = tuple(f"{a.name[0].upper()}{a.name[1:]}: {a.evidence}." for a in result.assumptions)
+    effects = [(name, e) for name, e, _ in kinds if e is not result.wilcoxon]
     return Table(
         "primary-contrast",
         f"{labels[second]} minus {labels[first]}, paired by rater, intervals at "
@@ -233,7 +235,12 @@ def _contrast_table(
         ),
         one_group(rows),
         tidy(flat),
-        (*checks, *signed_rank_note([result.wilcoxon]), *notes.notes()),
+        (
+            *checks,
+            *signed_rank_note([result.wilcoxon]),
+            *without_interval(effects),
+            *notes.notes(),
+        ),
     )
 
 
@@ -267,6 +274,18 @@ def result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool =
     )
 
 
+def without_interval(named: Sequence[tuple[str, Estimate]]) -> tuple[str, ...]:
+    """Why an effect of a table has no interval, a note for each reason."""
+    found: dict[str, list[str]] = {}
+    for name, e in named:
+        if e.estimate is not None and e.ci_low is None and e.ci_high is None:
+            found.setdefault(e.ci_method.removeprefix("none: "), []).append(name)
+    return tuple(
+        f"No interval of {', '.join(dict.fromkeys(names))}, because {because}."
+        for because, names in found.items()
+    )
+
+
 def signed_rank_note(tests: Sequence[Estimate]) -> tuple[str, ...]:
     """Where the p values of a table's signed-rank tests come from."""
     used = sorted({str(t.details["p_value_method"]) for t in tests if t.p_value is not None})
@@ -282,7 +301,8 @@ def _slopes(context: ReportContext, first: int, second: int) -> list[Figure]:
     if both.sum() < 2:
         return []
     one, two, labels = one[both], two[both], context.system_labels
-    higher, lower = int((two > one).sum()), int((two < one).sum())
+    apart = differences(one, two)
+    higher, lower = int((apart > 0).sum()), int((apart < 0).sum())
     drawn = min(one.size, MOST_RATERS_WITH_LINES)
     few = f"; the first {drawn} raters are drawn" if drawn < one.size else ""
     draw = partial(draw_slopes, one, two, (labels[first], labels[second]), drawn)

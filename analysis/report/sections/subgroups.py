@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compare import GroupComparison, compare_groups
+from analysis.compare_ranks import EXACT, EXACT_WHERE
 from analysis.report.blocks import (
     Block,
     Column,
@@ -24,6 +25,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number, p_phrase, p_text, phrase
+from analysis.report.sections.contrast import without_interval
 from analysis.report.sections.families import (
     FamilyTest,
     SubgroupResult,
@@ -238,6 +240,15 @@ def _test_table(
         keys = {"system": c.system, "by": split.key, "first": c.names[0], "second": c.names[1]}
         found = (r.student, r.welch, r.hedges_g, r.mann_whitney, r.brunner_munzel, r.cliffs_delta)
         flat += [({**keys, "declared": e is r.planned_test and split.declared}, e) for e in found]
+    unbounded = [
+        (f"{name} ({c.system_label}: {c.names[0]} minus {c.names[1]})", e)
+        for c in compared
+        for name, e in (
+            ("Hedges’ g", c.result.hedges_g),
+            ("P(first > second)", c.result.brunner_munzel),
+            ("Cliff’s δ", c.result.cliffs_delta),
+        )
+    ]
     checks = tuple(
         f"{c.system_label}, {a.name}: {a.evidence}." for c in compared for a in c.result.assumptions
     )
@@ -260,9 +271,22 @@ def _test_table(
         (
             "Effect sizes and rank tests are exploratory. The p values in the column p are not "
             "adjusted for the number of tests.",
+            *_rank_sum_note([c.result.mann_whitney for c in compared]),
+            *without_interval(unbounded),
             *notes.notes(),
             *checks,
         ),
+    )
+
+
+def _rank_sum_note(tests: Sequence[Estimate]) -> tuple[str, ...]:
+    """Where the p values of a table's Mann-Whitney tests come from."""
+    used = sorted({str(t.details["p_value_method"]) for t in tests if t.p_value is not None})
+    if not used:
+        return ()
+    rule = f" ({EXACT} {EXACT_WHERE})" if len(used) > 1 else ""
+    return (
+        f"p of the Mann–Whitney test: {' or '.join(used)}{rule}. Its z has the continuity correction.",
     )
 
 
