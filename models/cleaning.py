@@ -36,6 +36,13 @@ _OTHER_TURN = re.compile(
 _SENTENCE = re.compile(r"[^.!?\n]*[.!?]+[\"')\]]*\s*|[^.!?\n]+\n*|\n+")
 # A run of 2 to 12 words, three times or more in a row: two can be a figure of speech.
 _LOOP = re.compile(r"\b((?:[\w'’-]+[\s,;]+){2,12}?)\1{2,}", re.IGNORECASE)
+# Arabic and full-width marks stand here too. No end: a list's number, an initial, an abbreviation.
+_SENTENCE_END = re.compile(
+    r"[.!?\u2026\u061f\u3002\uff01\uff1f]+[\"')\]*\u201d\u2019\u00bb]*(?=\s|\Z)"
+)
+_NO_END = re.compile(
+    r"(?:(?:^|\n)[ \t]*\d{1,3}|\b(?:[A-Z]|e\.g|i\.e|cf|vs|approx|Dr|Mr|Mrs|Ms|Prof|St))\Z",
+)
 _WORD_LOOP = re.compile(r"\b([\w'’-]+)(?:[\s,]+\1\b){3,}", re.IGNORECASE)
 
 
@@ -82,6 +89,34 @@ def clean_response(raw_text: str) -> CleanedText:
             text = re.sub(r"[ \t]{2,}", " ", re.sub(r"[ \t]*\n{3,}", "\n\n", text))
         if text == before:
             return CleanedText(text=text, raw_text=raw_text, changes=tuple(changes))
+
+
+def cut_to_whole_sentences(cleaned: CleanedText) -> CleanedText:
+    """Cut a reply that was stopped while it was being written back to its last whole sentence.
+
+    Parameters
+    ----------
+    cleaned : CleanedText
+        Of a reply that ran into a limit and did not end by itself.
+
+    Returns
+    -------
+    CleanedText
+        The text is empty when it holds no whole sentence. It is as it was when it ends with one, or
+        when a leaked turn was cut off: then it was not the reply that the limit broke off.
+    """
+    if "leaked turn cut off" in cleaned.changes:
+        return cleaned
+    ends = [
+        found.end()
+        for found in _SENTENCE_END.finditer(cleaned.text)
+        if found[0] != "." or not _NO_END.search(cleaned.text, 0, found.start())
+    ]
+    whole = cleaned.text[: ends[-1]] if ends else ""
+    if whole == cleaned.text:
+        return cleaned
+    changes = (*cleaned.changes, "unfinished sentence cut off")
+    return CleanedText(text=whole, raw_text=cleaned.raw_text, changes=changes)
 
 
 def _without_thinking(text: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.backends.scripted import ScriptedBackend
-from models.cleaning import clean_response
+from models.cleaning import clean_response, cut_to_whole_sentences
 from models.decoding import DecodingSettings
 
 
@@ -81,6 +81,41 @@ def test_good_texts_stay_as_they_are(text: str) -> None:
         cleaned = clean_response(raw)
         assert cleaned.text == text
         assert cleaned.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole"),
+    [
+        ("That is hard. Perhaps you can plan for one day only and", "That is hard."),
+        ("Perhaps you can plan for one day only and", ""),
+        ("It took 3.5 hours. How long will", "It took 3.5 hours."),
+        ('She said "I am done!" and then', 'She said "I am done!"'),
+        (
+            "Two things help:\n\n1. Breathe slowly.\n2. Go out",
+            "Two things help:\n\n1. Breathe slowly.",
+        ),
+        ("Two things help:\n\n1. Breathe\n2. ", ""),
+        ("I hear you. You could ask Dr.", "I hear you."),
+        ("I hear you. Small things, e.g. a walk", "I hear you."),
+        (
+            "\u0647\u0630\u0627 \u0635\u0639\u0628\u061f \u0648",
+            "\u0647\u0630\u0627 \u0635\u0639\u0628\u061f",
+        ),
+        ("I hear you...", "I hear you..."),
+        ("I hear you\nUser: and", "I hear you"),
+    ],
+)
+def test_a_reply_that_was_broken_off_ends_with_its_last_whole_sentence(
+    raw: str, whole: str
+) -> None:
+    # By hand. In the last case a leaked turn was cut off, and not the reply by a limit.
+    cleaned = clean_response(raw)
+    cut = cut_to_whole_sentences(cleaned)
+    assert cut.text == whole
+    assert cut.raw_text == raw
+    told = "unfinished sentence cut off" in cut.changes
+    assert told == (whole != cleaned.text)
+    assert cut_to_whole_sentences(cut) == cut
 
 
 def test_scripted_replies_stay_as_they_are() -> None:

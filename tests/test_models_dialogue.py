@@ -252,8 +252,9 @@ def test_a_sign_of_danger_in_any_turn_gives_the_fixed_reply_and_nothing_generate
 class Leaking:
     """A generator that leaks its training format, as small tuned models do."""
 
-    def __init__(self, written: str) -> None:
+    def __init__(self, written: str, stop_reason: Any = "stop_token") -> None:
         self.written = written
+        self.stop_reason = stop_reason
         self.asked: list[Any] = []
 
     def provenance(self) -> dict[str, Any]:
@@ -263,7 +264,7 @@ class Leaking:
         from models.decoding import Generated
 
         self.asked.append(messages)
-        return Generated(self.written.strip(), self.written, 5, 7, 0.1, 0.05, "length")
+        return Generated(self.written.strip(), self.written, 5, 7, 0.1, 0.05, self.stop_reason)
 
     def close(self) -> None:
         pass
@@ -288,6 +289,83 @@ def test_the_generated_part_is_cleaned_before_the_sentence_follows() -> None:
         backend.generate([user(WORRY)], SETTINGS)
     with pytest.raises(ModelError, match="no message of the user"):
         backend.generate([{"role": "assistant", "content": "Hello"}], SETTINGS)
+
+
+@pytest.mark.parametrize("limit", ["length", "context", "time"])
+def test_a_part_that_ran_into_a_limit_ends_with_a_whole_sentence(limit: str) -> None:
+    broken = "That is hard. Perhaps you can plan your revision for one day only and"
+    generator = Leaking(broken, limit)
+    backend = around(generator)
+    reply = backend.generate([user(WORRY)], SETTINGS)
+    facts = backend.provenance()["dialogue"]
+    assert reply.text == f"That is hard.\n\n{facts['said']}"
+    assert reply.raw_text == f"{broken}\n\n{facts['said']}"
+    assert facts["generated_raw_text"] == broken
+    assert facts["generated_text"] == "That is hard."
+    assert facts["generated_cleaning"] == ["unfinished sentence cut off"]
+
+    # The same text that ended by itself is the system's own and stays.
+    generator.stop_reason = "stop_token"
+    assert backend.generate([user(WORRY)], SETTINGS).text.startswith(f"{broken}\n\n")
+
+    # Nothing whole: the technique's sentence stands alone, and without one there is no reply.
+    generator.written, generator.stop_reason = "Perhaps you can plan your", limit
+    reply = backend.generate([user(WORRY)], SETTINGS)
+    assert reply.text == backend.provenance()["dialogue"]["said"]
+    alone = around(generator, technique_goes="to-generator")
+    with pytest.raises(GenerationError, match=f"no whole sentence.*stopped by {limit}"):
+        alone.generate([user(WORRY)], SETTINGS)
+
+
+# Words and signs of ordinary English in which tokens are short.
+LONG_MESSAGE = (
+    "My supervisor humiliated me in front of the whole department yesterday. I'd prepared the "
+    "presentation for weeks, including supplementary statistics about microplastics in the Danube, "
+    "and she interrupted after two slides. Afterwards nobody said anything. I'm considering quitting "
+    "my doctorate altogether, although my scholarship would be cancelled retroactively. What now?!?"
+)
+
+
+@pytest.mark.parametrize("name", ["nile-user-study", "sus", "umux-lite"])
+def test_the_longest_conversation_of_a_shipped_chat_study_fits_the_shipped_model(name: str) -> None:
+    """Oracle: the tokenizer's count, with the longest technique's sentence after each reply."""
+    from transformers import AutoTokenizer
+
+    from models.shipped import shipped_path
+    from study.protocol import load_protocol
+
+    protocol = load_protocol(ROOT / "protocols" / f"{name}.yaml")
+    chat, system = protocol.chat, protocol.systems[0]
+    assert chat is not None
+    assert chat.history_turns is not None
+    tokenizer = AutoTokenizer.from_pretrained(shipped_path("demo-tuned"))
+    context = tokenizer.model_max_length
+    assert context == 512
+    message = (LONG_MESSAGE + LONG_MESSAGE)[: chat.longest_message]
+    talk = [user(message)]
+    for _ in range(chat.history_turns - 1):
+        talk += [{"role": "assistant", "content": ""}, user(message)]
+    prompt = len(tokenizer.apply_chat_template(talk, add_generation_prompt=True)["input_ids"])
+    sentences = [text for t in TABLE.techniques.values() for text in t.says]
+    said = max(len(tokenizer(f"\n\n{text}")["input_ids"]) for text in sentences)
+    budget = system.decoding.max_new_tokens
+    replies = (chat.history_turns - 1) * (budget + said * (system.backend == "dialogue")) + budget
+    assert prompt + replies <= context
+
+
+def test_replies_of_the_shipped_model_end_by_themselves() -> None:
+    # The shipped chat studies' own settings; a reply cut by its budget would say "length".
+    from study.protocol import load_protocol
+
+    protocol = load_protocol(ROOT / "protocols" / "nile-user-study.yaml")
+    topics = load_protocol(ROOT / "protocols" / "emosapp-students.yaml").prompts
+    system = protocol.systems[0].model_copy(
+        update={"backend": "transformers", "dialogue": None, "precision": "fp32"}
+    )
+    alone = open_backend(system, study_folder=Path())
+    reasons = [alone.generate([user(p.text)], settings_of(system)).stop_reason for p in topics]
+    alone.close()
+    assert reasons == ["stop_token"] * len(topics)
 
 
 def test_the_technique_can_go_to_the_generator_instead() -> None:

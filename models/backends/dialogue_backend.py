@@ -16,8 +16,8 @@ from models.backends.model_files import (
     sha256_of_file,
 )
 from models.backends.scripted import reply_sentences
-from models.cleaning import CleanedText, clean_response
-from models.decoding import DecodingSettings, Generated
+from models.cleaning import CleanedText, clean_response, cut_to_whole_sentences
+from models.decoding import DecodingSettings, Generated, StopReason
 from models.dialogue.conversation_plan import PlannedTurn, plan_conversation
 from models.dialogue.embeddings import Embedder, embedding_files
 from models.dialogue.emotion_classifier import CLASSIFIER_FILE, load_classifier
@@ -27,6 +27,7 @@ from study.protocol.systems import Dialogue
 
 # Turns whose emotion is kept; a conversation sends its earlier turns again with every request.
 _KEPT_EMOTIONS = 4096
+_CUT_OFF_BY: frozenset[StopReason] = frozenset({"length", "context", "time"})
 
 
 def dialogue_files(settings: Dialogue, study_folder: Path) -> dict[str, str]:
@@ -113,8 +114,9 @@ class DialogueBackend:
         """Write one reply (see :class:`models.backends.interface.Backend`).
 
         The reply comes whole, because the generated part is cleaned before the technique's
-        sentence follows it. Limits and stop strings are those of the generated part; sentences of
-        the dialogue's own are never cut.
+        sentence follows it. Limits and stop strings are those of the generated part. One that ran
+        into a limit is cut back to its last whole sentence, or left out when it has none; sentences
+        of the dialogue's own are never cut.
         """
         started = time.perf_counter()
         turns = [message["content"] for message in messages if message["role"] == "user"]
@@ -157,7 +159,15 @@ class DialogueBackend:
                 f"{written.raw_text.strip()[:80]!r}, stopped by {written.stop_reason}); expected a "
                 f"text. Try another decoding.seed or a larger max_new_tokens"
             )
+        if written.stop_reason in _CUT_OFF_BY:
+            cleaned = cut_to_whole_sentences(cleaned)
         said = "" if to_generator else sentence_of(technique, earlier)
+        if not cleaned.text and not said:
+            raise GenerationError(
+                f"the generator's reply has no whole sentence (it wrote "
+                f"{written.raw_text.strip()[:80]!r}, stopped by {written.stop_reason}); expected one "
+                f"at least. Try a larger max_new_tokens"
+            )
         joined = replace(
             written,
             text=_joined(cleaned.text, said),
@@ -188,7 +198,7 @@ def with_instruction(messages: Sequence[Message], instruction: str) -> list[Mess
 
 
 def _joined(generated: str, said: str) -> str:
-    return f"{generated}\n\n{said}" if said else generated
+    return "\n\n".join(part for part in (generated, said) if part)
 
 
 def _what_led_to_it(
