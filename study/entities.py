@@ -64,7 +64,7 @@ class Rater:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A new rater with the one-time link's secret, which the database does not hold."""
+    """A new rater with the secret of the personal link, which the database does not hold."""
 
     rater: Rater
     token: str

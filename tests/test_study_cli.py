@@ -125,10 +125,8 @@ def test_unblinding_reveals_and_exports_follow(
     locked_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ok("enrol", "--group", "student", "-n", "1")
-    assert run(["unblind", "--person", "Ann"]) == 1
-    assert run(["unblind", "--person", "Ann", "--person", "ann"]) == 1
     capsys.readouterr()
-    ok("unblind", "--person", "Ann", "--person", "Bo", "--json")
+    ok("unblind", "--person", "Ann", "--person", "Bo", "--json", "--yes")
     assert set(json.loads(capsys.readouterr().out)["codes"].values()) == {"zebrafinch", "quokka"}
     ok("export")
     assert "zebrafinch" in capsys.readouterr().out
@@ -190,6 +188,26 @@ MISTAKES = {
         "The format sav is for the ratings; found --what codebook",
     ),
     "no such format": (["export", "--format", "xls"], "is not one of"),
+    "one person": (["unblind", "--yes", "--person", "Ann"], "the names of two people; found 1"),
+    "the same person": (
+        ["unblind", "--yes", "--person", "Ann", "--person", "ann"],
+        "'Ann' was named twice",
+    ),
+    "nobody to ask": (
+        ["unblind", "--person", "Ann", "--person", "Bo"],
+        "nothing can be asked, and unblinding cannot be undone",
+    ),
+    "no protocol": (["init", "x"], "`evenhand protocols` lists those"),
+    "no scheme": (
+        ["enrol", "--group", "student", "-n", "1", "--address", "192.168.1.20:8501"],
+        "found '192.168.1.20:8501', which does not begin with http:// or https://; expected something "
+        "like http://192.168.1.20:8501",
+    ),
+    "no scheme in links": (["links", "--address", "tablet:8501"], "does not begin with http://"),
+    "no scheme in serve": (["serve", "--address", "tablet:8501"], "does not begin with http://"),
+    "an address of nobody": (["links", "--address", "http://0.0.0.0:8501"], "a tablet can open"),
+    "no host": (["links", "--address", "http://:8501"], "is no web address"),
+    "no such port": (["links", "--address", "http://a:99999"], "is no web address"),
     "not a number": (["enrol", "--group", "student", "-n", "many"], "not a valid integer"),
 }
 

@@ -330,7 +330,7 @@ class TestLock:
 
     def test_unblinding_needs_two_people_and_is_logged(self, locked: Study) -> None:
         for pair in (("Ann", " ann "), ("Ann  Bo", "ann bo"), ("Ann", ""), (" ", "Bo")):
-            with pytest.raises(Finding, match="two"):
+            with pytest.raises(StoreError, match="two"):
                 unblind_study(locked, *pair)
         assert unblinded_at(locked) is None
         at = unblind_study(locked, "Ann", "Bo")
@@ -338,7 +338,7 @@ class TestLock:
         assert log_kinds(locked)[-2:] == ["unblinded", "unblinded"]
 
     def test_an_open_study_cannot_be_unblinded(self, make_study: MakeStudy) -> None:
-        with pytest.raises(Finding, match="not locked"):
+        with pytest.raises(LockError, match="not locked"):
             unblind_study(make_study(locked=False), "Ann", "Bo")
 
 

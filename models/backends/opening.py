@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from models.backends.interface import Backend
@@ -66,6 +67,43 @@ def open_backend(system: System, *, study_folder: Path) -> Backend:
             return _open_endpoint(system)
         case "dialogue":
             return _open_dialogue(system, study_folder)
+
+
+def missing_files(systems: Iterable[System], study_folder: Path) -> dict[str, str]:
+    """System id -> the sentence that names a file which it needs and this machine lacks.
+
+    Looks whether the files are there, not what is in them; nothing is loaded. A system without
+    files, or with all of them, has no entry.
+    """
+    missing = {}
+    for system in systems:
+        try:
+            _locate_files(system, study_folder)
+        except ModelError as error:
+            missing[system.id] = str(error)
+    return missing
+
+
+def _locate_files(system: System, study_folder: Path) -> None:
+    from models.backends.model_files import (
+        locate_adapter,
+        locate_checkpoint,
+        locate_pte,
+        locate_tokenizer,
+    )
+
+    if system.backend == "dialogue":
+        from models.dialogue.emotion_classifier import load_classifier
+
+        settings = system.dialogue or Dialogue()
+        locate_checkpoint(system.model_copy(update={"model": settings.embeddings}), study_folder)
+        load_classifier(settings.classifier, study_folder)
+    match system.runs_on:
+        case "executorch":
+            locate_tokenizer(system, study_folder, locate_pte(system, study_folder))
+        case "transformers":
+            locate_checkpoint(system, study_folder)
+            locate_adapter(system, study_folder)
 
 
 def _open_dialogue(system: System, study_folder: Path) -> Backend:

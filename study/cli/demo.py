@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from study.cli.addresses import ANY_HOST, local_network_address
 from study.cli.fieldwork import lock_checked, rehearse_with_progress, start_server
 from study.cli.link_sheet import rater_links, write_link_sheet
 from study.cli.options import say
@@ -47,17 +48,22 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
         if simulated:
             _add_simulated(study, simulated)
         if no_serve:
-            _show_links(study, people, f"http://{host}:{port}", no_serve)
+            _show_links(study, people, _address(host, port), no_serve)
             return
         start_server(
             study,
             host,
             port,
             None,
-            lambda listening: _show_links(study, people, f"http://{host}:{listening}", no_serve),
+            lambda listening: _show_links(study, people, _address(host, listening), no_serve),
         )
     finally:
         study.close()
+
+
+def _address(host: str, port: int) -> str:
+    own = (local_network_address() or "127.0.0.1") if host == ANY_HOST else host
+    return f"http://{own}:{port}"
 
 
 def _make_or_reopen(folder: Path) -> Study:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.options import (
+from study.cli.addresses import (
+    ANY_HOST,
     address_option,
+    fits,
+    links_remarks,
+    serving_remarks,
+    settle_address,
+)
+from study.cli.chat_answers import NO_CONVERSATIONS, chat_remark
+from study.cli.options import (
     find_study_folder,
     json_option,
     print_json,
@@ -17,12 +25,11 @@ from study.cli.options import (
     progress_bar,
     say,
     study_option,
+    warn,
     with_study,
 )
-from study.errors import Finding, StoreError
+from study.errors import Finding, ModelError, StoreError
 from study.store.study import Study
-
-ANY_HOST = "0.0.0.0"  # noqa: S104 (a choice of the coordinator, not the default)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +65,7 @@ def lock(
       evenhand lock --accept 3f9a12bc77d0 --by "Dr Weiss"
       evenhand lock --restore
     """
+    from study.store.locking import read_lock
     from study.store.study import opened, restore_locked_protocol
 
     where = folder or find_study_folder(Path())
@@ -66,19 +74,26 @@ def lock(
         kept = restore_locked_protocol(where)
         say(f"The locked protocol is back in study.yaml; the changed one is in {kept.name}.")
     with opened(where) as study:
+        before = read_lock(study) is not None
         locked = lock_checked(study, accepted, by)
     if as_json:
-        print_json({"locked_at": locked.at, "sha256": locked.hashes})
+        print_json({"locked_at": locked.at, "locked_before": before, "sha256": locked.hashes})
         return
     # The log keeps microseconds; people write down seconds.
     when = dt.datetime.fromisoformat(locked.at).astimezone(dt.UTC)
-    say(f"Locked at {when:%Y-%m-%d %H:%M:%S} UTC.")
+    at = f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    say(f"It was locked before, at {at}; nothing changed." if before else f"Locked at {at}.")
     print_table(["what", "SHA-256"], [(k.replace("_", " "), v) for k, v in locked.hashes.items()])
     say("Put these hashes into your preregistration. Next: evenhand enrol --group GROUP -n N")
 
 
 def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> Lock:
-    """Check the responses and lock; a finding that nobody accepted refuses the lock."""
+    """Check the responses, or the models of live systems, and lock.
+
+    A finding that nobody accepted refuses the lock, and so does a system of a study of conversations
+    whose files are not on this machine.
+    """
+    from models.backends.opening import missing_files
     from models.checks import check_responses
     from models.judge.declaration import judge_hashes
     from study.store.locking import accept_finding, accepted_findings, lock_study, read_lock
@@ -87,6 +102,14 @@ def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> 
     existing = read_lock(study)
     if existing is not None:
         return existing
+    if study.protocol.design.shows == "conversation":
+        missing = missing_files(study.protocol.systems, study.folder)
+        if missing:
+            raise ModelError(
+                "\n".join(
+                    ["The study was not locked: a system could not answer.", *missing.values()]
+                )
+            )
     findings = {f.id: f for f in check_responses(study.protocol, read_responses(study))}
     for identity in accepted:
         if identity not in findings:
@@ -120,8 +143,10 @@ def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> 
 @address_option
 @json_option
 @with_study
-def enrol(study: Study, group: str, number: int, address: str, as_json: bool) -> None:
-    """Enrol raters: codes, one-time links and a printable sheet with QR codes.
+def enrol(study: Study, group: str, number: int, address: str | None, as_json: bool) -> None:
+    """Enrol raters: codes, personal links and a printable sheet with everybody's QR codes.
+
+    A link opens one person's pages, any number of times, and goes on where that person stopped.
 
     \b
     Examples:
@@ -132,7 +157,7 @@ def enrol(study: Study, group: str, number: int, address: str, as_json: bool) ->
 
     enrolled = enrol_raters(study, group, number)
     planned = next(g.planned for g in study.protocol.groups if g.id == group)
-    _show_links(study, [e.rater.code for e in enrolled], address, as_json)
+    _show_links(study, address, as_json, only={e.rater.code for e in enrolled})
     in_group = max(e.rater.slot for e in enrolled) + 1
     if in_group > planned and not as_json:
         say(f"Note: {in_group} raters are now enrolled in {group}; the protocol planned {planned}.")
@@ -142,7 +167,7 @@ def enrol(study: Study, group: str, number: int, address: str, as_json: bool) ->
 @address_option
 @json_option
 @with_study
-def links(study: Study, address: str, as_json: bool) -> None:
+def links(study: Study, address: str | None, as_json: bool) -> None:
     """Print all raters' links and write the sheet with QR codes again.
 
     \b
@@ -151,28 +176,51 @@ def links(study: Study, address: str, as_json: bool) -> None:
     """
     from study.store.raters import read_raters
 
-    codes = [rater.code for rater in read_raters(study)]
-    if not codes:
-        raise StoreError("Nobody is enrolled yet. Run: evenhand enrol --group GROUP -n N")
-    _show_links(study, codes, address, as_json)
+    raters = read_raters(study)
+    if all(rater.simulated for rater in raters):
+        others = " but simulated raters, who need no link" if raters else " yet"
+        raise StoreError(f"Nobody is enrolled{others}. Run: evenhand enrol --group GROUP -n N")
+    _show_links(study, address, as_json)
 
 
-def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> None:
+def _show_links(
+    study: Study, given: str | None, as_json: bool, only: set[str] | None = None
+) -> None:
+    """Print the links of these raters, or of all, and write the sheet of all."""
     from study.cli.link_sheet import rater_links, write_link_sheet
+    from study.store.raters import read_raters
 
-    rows = rater_links(study, codes, address)
-    sheet = write_link_sheet(study, rows)
+    address, before = settle_address(study, given)
+    people = [rater.code for rater in read_raters(study) if not rater.simulated]
+    cards = rater_links(study, people, address)
+    sheet = write_link_sheet(study, cards)
+    rows = [card for card in cards if only is None or card.code in only]
     panel = study.protocol.completion.panel
-    entry = f"{address.rstrip('/')}/panel?{panel.participant_parameter}=" if panel else None
+    entry = f"{address}/panel?{panel.participant_parameter}=" if panel else None
     if as_json:
-        told = {"sheet": str(sheet), "raters": [vars(row) for row in rows]}
+        told = {"sheet": str(sheet), "cards": len(cards), "address": address}
+        told |= {"raters": [vars(row) for row in rows]}
         print_json({**told, "panel_address": entry} if entry else told)
-        return
-    for row in rows:
-        say(f"{row.code}  {row.group}  {row.link}")
-    say(f"Sheet to print, with QR codes: {sheet}")
-    if entry:
-        say(f"For the panel, with its participant id at the end: {entry}")
+    else:
+        for row in rows:
+            say(f"{row.code}  {row.group}  {row.link}")
+        say(
+            f"Sheet to print, with QR codes: {sheet} ({len(cards)} card{'s' * (len(cards) != 1)}, of "
+            "all raters enrolled so far)"
+        )
+        if entry:
+            say(f"For the panel, with its participant id at the end: {entry}")
+    for remark in [*_replaced(before, address), *links_remarks(address)]:
+        warn(remark)
+
+
+def _replaced(before: str | None, address: str) -> list[str]:
+    if before is None:
+        return []
+    return [
+        f"Links began with {before} before and begin with {address} now: print the cards again that "
+        "were given out already."
+    ]
 
 
 @click.command()
@@ -184,11 +232,7 @@ def _show_links(study: Study, codes: list[str], address: str, as_json: bool) -> 
     type=click.IntRange(1, 65535),
     help="Port to listen on.",
 )
-@click.option(
-    "--address",
-    envvar="EVENHAND_ADDRESS",
-    help="Address under which raters reach the server, such as https://study.example.org.",
-)
+@address_option
 @click.option(
     "--chat-address",
     envvar="EVENHAND_CHAT_ADDRESS",
@@ -210,13 +254,30 @@ def serve(
       evenhand serve --chat-address http://127.0.0.1:8000/v1
     """
     from study import blinding
+    from study.store.link_address import read_address
+
+    links_begin, before = settle_address(study, address)
+    named = read_address(study)
+    talks = study.protocol.design.shows == "conversation"
 
     def told(listening: int) -> None:
-        shown = address or f"http://{'127.0.0.1' if host == ANY_HOST else host}:{listening}"
+        here = f"http://{'127.0.0.1' if host == ANY_HOST else host}:{listening}"
+        shown = named if named and (address or fits(named, host, listening)) else here
         say(f"Coordinator: {shown}/coordinator/{blinding.coordinator_token(study.key)}")
         say("Raters: the links of `evenhand links`. Stop with Ctrl-C; saved answers stay saved.")
+        remarks = serving_remarks(links_begin, host, listening)
+        if before:
+            remarks.append(
+                f"The sheet of links was written for {before}. Write it again: evenhand links"
+            )
+        if chat_address and not talks:
+            remarks.append(NO_CONVERSATIONS)
+        if talks and (wrong := chat_remark(study)):
+            remarks.append(wrong)
+        for remark in remarks:
+            warn(remark)
 
-    start_server(study, host, port, address, told, chat_address)
+    start_server(study, host, port, named, told, chat_address)
 
 
 def start_server(
@@ -284,6 +345,8 @@ def rehearse(
       evenhand rehearse -n 12 --careless 0.25
       evenhand rehearse -n 4 --chat-address http://127.0.0.1:8000/v1
     """
+    if chat_address and study.protocol.design.shows != "conversation":
+        warn(NO_CONVERSATIONS)
     done = rehearse_with_progress(study, seed, number, careless, chat_address)
     if as_json:
         told = {"simulated_raters": done.raters, "answers": done.answers}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.options import cluster_option, json_option, print_json, print_table, say, with_study
-from study.errors import Finding, StoreError
+from study.errors import Finding, LockError, StoreError
 from study.store.study import Study
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def judge(
       evenhand judge --yes --cluster tcp://192.168.1.10:8786
     """
     from models.judge.session import open_session
+    from study.store.locking import read_lock
 
     session = open_session(study)
     if reparse:
@@ -75,6 +76,11 @@ def judge(
         return
     plans = _probe_plans(session, probes)
     calls: Sequence[JudgeCall] = session.calls()
+    if read_lock(study) is None and not (only_estimate and calls):
+        first = "" if calls else "evenhand generate (or evenhand import FILE), then: "
+        raise LockError(
+            f"The study is not locked yet, and the judge scores locked responses. Run: {first}evenhand lock"
+        )
     if plans:
         calls = [call for plan in plans for call in plan.calls]
     estimate = session.estimate(calls)

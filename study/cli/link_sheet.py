@@ -16,6 +16,7 @@ SHEET_FILE = "links.html"
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Links of {title}</title><style>
 body {{ font-family: system-ui, sans-serif; margin: 1.5cm; }}
+h2 {{ break-after: avoid; }}
 .cards {{ display: grid; grid-template-columns: repeat(2, 1fr); gap: 6mm; }}
 .card {{ border: 1px dashed #555; padding: 5mm; break-inside: avoid; text-align: center; }}
 .code {{ font-size: 16pt; font-weight: bold; letter-spacing: 1px; }}
@@ -24,7 +25,10 @@ body {{ font-family: system-ui, sans-serif; margin: 1.5cm; }}
 </style></head><body><h1>{title}</h1>
 <p>One card per rater. A link opens one person's pages: give each card to one person only, and destroy
 this sheet after the session. The code is needed to withdraw.</p>
-<div class="cards">{cards}</div></body></html>
+{groups}</body></html>
+"""
+
+_GROUP = """<h2>{title}: {number}</h2><div class="cards">{cards}</div>
 """
 
 _CARD = """<div class="card"><div class="code">{code}</div><div>{group}</div>{picture}
@@ -52,23 +56,31 @@ def rater_links(study: Study, codes: Sequence[str], address: str) -> list[RaterL
 
 
 def write_link_sheet(study: Study, links: Sequence[RaterLink]) -> Path:
-    """Write the sheet into the study folder and give its path."""
-    titles = {group.id: group.title for group in study.protocol.groups}
-    cards = "".join(
-        _CARD.format(
-            code=link.code,
-            group=html.escape(titles.get(link.group, link.group)),
-            picture=_qr_picture(link.link),
-            link=html.escape(link.link),
+    """Write the sheet into the study folder, by group in the protocol's order, and give its path."""
+    groups = "".join(
+        _GROUP.format(
+            title=html.escape(group.title),
+            number=len(own),
+            cards="".join(_card(link, group.title) for link in own),
         )
-        for link in links
+        for group in study.protocol.groups
+        if (own := [link for link in links if link.group == group.id])
     )
     path = study.folder / SHEET_FILE
     path.write_text(
-        _PAGE.format(title=html.escape(study.protocol.title), cards=cards), encoding="utf-8"
+        _PAGE.format(title=html.escape(study.protocol.title), groups=groups), encoding="utf-8"
     )
     path.chmod(0o600)
     return path
+
+
+def _card(link: RaterLink, group: str) -> str:
+    return _CARD.format(
+        code=link.code,
+        group=html.escape(group),
+        picture=_qr_picture(link.link),
+        link=html.escape(link.link),
+    )
 
 
 def _qr_picture(link: str) -> str:

@@ -13,8 +13,6 @@ import click
 
 from study.errors import StoreError
 
-DEFAULT_ADDRESS = "http://127.0.0.1:8501"
-
 study_option = click.option(
     "--study",
     "folder",
@@ -32,14 +30,6 @@ cluster_option = click.option(
     metavar="ADDRESS",
     envvar="EVENHAND_CLUSTER",
     help="Work on the machines of this Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT.",
-)
-
-address_option = click.option(
-    "--address",
-    default=DEFAULT_ADDRESS,
-    show_default=True,
-    envvar="EVENHAND_ADDRESS",
-    help="Address under which the raters' tablets reach the server; links start with it.",
 )
 
 
@@ -82,6 +72,11 @@ def find_study_folder(here: Path) -> Path:
 def say(text: str) -> None:
     """Print one line of the result."""
     click.echo(text)
+
+
+def warn(text: str) -> None:
+    """Print one line about the result on the error stream, where no program reads it as the result."""
+    click.echo(text, err=True)
 
 
 def print_json(value: Any) -> None:

@@ -89,7 +89,7 @@ def _check_receipt(study: Study, code: str, as_json: bool) -> None:
     rater = completion.rater_with_receipt(study, code)
     if rater is None:
         raise Finding(
-            f"{code!r} is no receipt of this study. Expected ten letters such as 7QK2M-4XV9A."
+            f"{code!r} is no receipt of this study. Expected ten letters and digits such as 7QK2M-4XV9A."
         )
     if completion.receipt(study, rater) is None:
         raise Finding(

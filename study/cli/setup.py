@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.cli.options import json_option, print_json, print_table, say, warn, with_study
 from study.cli.responses import NOTHING_TO_WRITE
-from study.errors import ProtocolError, StoreError
+from study.errors import ModelError, ProtocolError, StoreError
 from study.store.study import Study
 
 
@@ -54,12 +54,22 @@ def protocols_command(schema: bool, as_json: bool) -> None:
         print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
+class _ProtocolName(click.types.StringParamType):
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        del param, ctx
+        return (
+            "`evenhand protocols` lists those that come with evenhand; for example: evenhand init "
+            "my-study --protocol eai-2025"
+        )
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--protocol",
     "name",
     required=True,
+    type=_ProtocolName(),
     help="A shipped protocol's name, or the path of a YAML file.",
 )
 def init(folder: Path, name: str) -> None:
@@ -98,6 +108,8 @@ def init(folder: Path, name: str) -> None:
 def check(study: Study, ask_judge: bool, as_json: bool) -> None:
     """Validate the protocol and show the design: who rates what, in which time.
 
+    Also looks whether the model files that its systems need are on this machine.
+
     \b
     Examples:
       evenhand check
@@ -119,7 +131,10 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
             "The protocol's judge cannot do what is asked of it:\n"
             + "\n".join(f"  {fault}" for fault in faults)
         )
+    remarks = _files_that_are_missing(study)
     facts = design_facts(study)
+    for remark in remarks:
+        warn(remark)
     if as_json:
         print_json(facts)
         return
@@ -129,6 +144,46 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
     )
     if study.protocol.design.shows == "conversation":
         say(NOTHING_TO_WRITE)
+
+
+def _files_that_are_missing(study: Study) -> list[str]:
+    """Warnings about model files that nothing needs any more.
+
+    Raises
+    ------
+    ModelError
+        When a system has still to write its responses, or to answer live, and cannot.
+    """
+    from models.backends.opening import missing_files
+    from study.store.locking import read_lock
+    from study.store.responses import read_responses
+
+    missing = missing_files(study.protocol.systems, study.folder)
+    if not missing:
+        return []
+    live = study.protocol.design.shows == "conversation"
+    if read_lock(study) is not None:
+        # Which systems they are stands in no output after the lock.
+        need = " `evenhand serve-model --all` needs them." if live else ""
+        return [f"Warning: model files of {len(missing)} systems are not on this machine.{need}"]
+    there = {(response.prompt_id, response.system_id) for response in read_responses(study)}
+    needed = {
+        system: fault
+        for system, fault in missing.items()
+        if any((prompt.id, system) not in there for prompt in study.protocol.prompts)
+    }
+    if needed:
+        otherwise = [] if live else ["Or bring in their responses: evenhand import FILE"]
+        raise ModelError(
+            "\n".join(
+                [
+                    f"Model files are missing for {len(needed)} systems:",
+                    *needed.values(),
+                    *otherwise,
+                ]
+            )
+        )
+    return [f"Warning, though all responses are there: {fault}" for fault in missing.values()]
 
 
 def design_facts(study: Study) -> dict[str, Any]:

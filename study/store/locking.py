@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from study.design import allocate
 from study.entities import Response
-from study.errors import Finding
+from study.errors import Finding, LockError, StoreError
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
@@ -145,27 +145,45 @@ def lock_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[st
     ]
 
 
+def unblinding_people(study: Study, people: Sequence[str]) -> tuple[str, str]:
+    """The two names as they go into the log; changes nothing.
+
+    Raises
+    ------
+    StoreError
+        When they are not the names of two people.
+    LockError
+        When the study is not locked.
+    """
+    names = [" ".join(name.split()) for name in people]
+    if len(names) != 2 or not all(names):
+        found = "an empty one" if len(names) == 2 else str(len(names))
+        raise StoreError(
+            f"Unblinding needs the names of two people; found {found}. Give --person twice with two "
+            "names."
+        )
+    first, second = names
+    if first.casefold() == second.casefold():
+        raise StoreError(
+            f"Unblinding needs two different people; {first!r} was named twice. Give "
+            "--person twice with two names."
+        )
+    if read_lock(study) is None:
+        raise LockError(
+            "The study is not locked yet, so there is nothing to unblind. Run `evenhand lock` first."
+        )
+    return first, second
+
+
 def unblind_study(study: Study, first: str, second: str) -> str:
     """Record that two people asked to reveal the systems; gives the time of the first unblinding.
 
     Raises
     ------
-    Finding
-        When the study is not locked, or the same person is named twice.
+    StoreError, LockError
+        As ``unblinding_people``.
     """
-    first, second = " ".join(first.split()), " ".join(second.split())
-    if not first or not second:
-        raise Finding(
-            "Unblinding needs the names of two people; found an empty one. Give --person twice with "
-            "two names."
-        )
-    if first.casefold() == second.casefold():
-        raise Finding(
-            f"Unblinding needs two different people; {first!r} was named twice. Give "
-            "--person twice with two names."
-        )
-    if read_lock(study) is None:
-        raise Finding("The study is not locked yet, so there is nothing to unblind.")
+    first, second = unblinding_people(study, (first, second))
     with study.writing() as connection:
         events.hold(connection)
         at = connection.execute(select(tables.study.c.unblinded_at)).scalar_one() or now()

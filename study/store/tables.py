@@ -38,6 +38,8 @@ study = Table(
     Column("locked_protocol", Text),
     Column("lock_hashes", Text),
     Column("unblinded_at", String(32)),
+    # With which the raters' links begin; it may change after the lock.
+    Column("address", Text),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 
@@ -17,7 +19,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.numbers import count, counted, number
-from analysis.report_data import ReportItem
+from analysis.report_data import ReportData, ReportItem
 
 # More texts than this make the page longer than anybody reads; the CSV file has them all.
 MOST_TEXTS_SHOWN = 40
@@ -29,7 +31,7 @@ def materials_section(context: ReportContext) -> Section:
     blind = (
         "The systems stand under blind codes."
         if not data.unblinded
-        else "The systems stand under their names, because the study was unblinded."
+        else f"The systems stand under their names, because the study was unblinded{_when(data)}."
     )
     text = (
         f"{counted(len(data.systems), 'system')} answered "
@@ -44,6 +46,16 @@ def materials_section(context: ReportContext) -> Section:
         )
     tables = (_items_table(context), *([_systems_table(context)] if len(data.responses) else []))
     return Section("materials", "Systems, responses and items", (Paragraph(text), *tables))
+
+
+def _when(data: ReportData) -> str:
+    """When it was unblinded, and how much came in after that; empty where it is not known."""
+    if not data.unblinded_at:
+        return ""
+    at = dt.datetime.fromisoformat(data.unblinded_at).astimezone(dt.UTC)
+    later = data.answers_after_unblinding
+    saved = f"{counted(later, 'answer')} {'was' if later == 1 else 'were'} saved after that"
+    return f" on {at:%Y-%m-%d} at {at:%H:%M:%S} UTC; {saved}"
 
 
 def _answers_to(item: ReportItem) -> str:
