@@ -19,7 +19,15 @@ from analysis.effect_sizes import t_estimate
 from analysis.frequencies import NO_REASON
 from analysis.proportions import wilson_share
 from analysis.results import Estimate, undefined
-from analysis.validation import columns_present, confidence_level, floats, positive, vector
+from analysis.validation import (
+    FloatArray,
+    columns_present,
+    confidence_level,
+    floats,
+    positive,
+    vector,
+)
+from study.errors import AnalysisError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +45,7 @@ class Straightlining:
     longest_run : int
         Longest row of equal answers, in the order of answering; a gap ends a run.
     variance : float or None
-        Of all answers; None with fewer than two.
+        Of all answers as shares of their scale's range (0 to 1 each); None with fewer than two.
     uniform_responses, responses : int
         Rated responses whose items all got the same answer, and rated responses with at least two
         answers.
@@ -88,14 +96,71 @@ def longest_run(values: ArrayLike) -> int:
     return int(lengths[~np.isnan(array[edges[:-1]])].max(initial=0))
 
 
-def straightlining(ratings: pd.DataFrame) -> tuple[Straightlining, ...]:
+def shares_of_range(ratings: pd.DataFrame, ranges: Mapping[str, tuple[float, float]]) -> FloatArray:
+    """Each answer as a share of its item's scale: 0 at the lowest point, 1 at the highest.
+
+    Answers on 1 to 5 and on 0 to 100 can only be taken together after this; in points the item
+    with the longest scale decides.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        Columns ``item``, ``value``.
+    ranges : mapping from item to (float, float)
+        Lowest and highest point of every item that occurs.
+
+    Returns
+    -------
+    array of float, shape (rows,)
+        nan where the answer is missing.
+
+    Raises
+    ------
+    AnalysisError
+        When an item has no range, its range is empty, or an answer lies outside it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> answers = pd.DataFrame({"item": ["clear", "slider"], "value": [4, 75]})
+    >>> shares_of_range(answers, {"clear": (1, 5), "slider": (0, 100)}).tolist()
+    [0.75, 0.75]
+    """
+    columns_present(list(ratings.columns), ["item", "value"], "shares of the range")
+    items = [str(item) for item in ratings["item"]]
+    for item in dict.fromkeys(items):
+        low, high = ranges.get(item, (np.nan, np.nan))
+        if not low < high:
+            raise AnalysisError(
+                f"item {item!r}: found the range {low} to {high}, expected a lowest and a higher highest "
+                "point; give the ends of its scale"
+            )
+    ends = np.array([ranges[item] for item in items], dtype=np.float64).reshape(-1, 2)
+    values = floats(ratings["value"], "value")
+    shares = (values - ends[:, 0]) / (ends[:, 1] - ends[:, 0])
+    outside = np.flatnonzero((shares < 0) | (shares > 1))
+    if outside.size:
+        row = int(outside[0])
+        raise AnalysisError(
+            f"item {items[row]!r}, row {row + 1}: found {values[row]:g}, expected a number from "
+            f"{ends[row, 0]:g} to {ends[row, 1]:g}; correct it or give the full scale"
+        )
+    return np.asarray(shares, dtype=np.float64)
+
+
+def straightlining(
+    ratings: pd.DataFrame, ranges: Mapping[str, tuple[float, float]]
+) -> tuple[Straightlining, ...]:
     """Runs and variance of each rater's answers.
 
     Parameters
     ----------
     ratings : DataFrame
         One row per answer asked for, in the order of answering within each rater (sort by position
-        and item first). Columns ``rater``, ``prompt``, ``system``, ``value``.
+        and item first). Columns ``rater``, ``prompt``, ``system``, ``item``, ``value``.
+    ranges : mapping from item to (float, float)
+        Ends of the items' scales, see `shares_of_range`. Runs are of equal values as given, the
+        variance is of shares of the range.
 
     Returns
     -------
@@ -107,11 +172,14 @@ def straightlining(ratings: pd.DataFrame) -> tuple[Straightlining, ...]:
     ----------
     .. [1] Meade, A. W., & Craig, S. B. (2012). Identifying careless responses in survey data.
     """
-    columns_present(list(ratings.columns), ["rater", "prompt", "system", "value"], "straightlining")
+    columns_present(
+        list(ratings.columns), ["rater", "prompt", "system", "item", "value"], "straightlining"
+    )
     found = []
-    for rater, rows in ratings.groupby("rater", sort=False, observed=True):
-        values = floats(rows["value"], "value")
-        given = values[~np.isnan(values)]
+    shared = ratings.assign(share=shares_of_range(ratings, ranges))
+    for rater, rows in shared.groupby("rater", sort=False, observed=True):
+        values, shares = floats(rows["value"], "value"), floats(rows["share"])
+        given = shares[~np.isnan(shares)]
         pages = rows.assign(value=values).groupby(["prompt", "system"], observed=True)["value"]
         spread = pages.agg(["min", "max", "count"])
         full = spread[spread["count"] >= 2]
@@ -213,7 +281,9 @@ def attention_checks(
     return MappingProxyType(shares)
 
 
-def position_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
+def position_effect(
+    ratings: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], *, level: float = 0.95
+) -> Estimate:
     """Do ratings drift while a rater works? Mean slope per position over raters.
 
     Each rater's ratings are regressed on position, and the slopes are tested against zero with t:
@@ -223,19 +293,25 @@ def position_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     Parameters
     ----------
     ratings : DataFrame
-        Columns ``rater``, ``position`` (1, 2, ...), ``value``.
+        Columns ``rater``, ``position`` (1, 2, ...), ``item``, ``value``.
+    ranges : mapping from item to (float, float)
+        Ends of the items' scales, see `shares_of_range`.
     level : float
 
     Returns
     -------
     Estimate
-        Scale points per position.
+        Share of the scale's range per position (0.01: a hundredth of the way from the lowest point
+        to the highest).
     """
     confidence_level(level)
-    columns_present(list(ratings.columns), ["rater", "position", "value"], "position effect")
+    columns_present(
+        list(ratings.columns), ["rater", "position", "item", "value"], "position effect"
+    )
     slopes, without = [], 0
-    for _, rows in ratings.groupby("rater", sort=False, observed=True):
-        values, position = floats(rows["value"]), floats(rows["position"], "position")
+    shared = ratings.assign(share=shares_of_range(ratings, ranges))
+    for _, rows in shared.groupby("rater", sort=False, observed=True):
+        values, position = floats(rows["share"]), floats(rows["position"], "position")
         known = ~(np.isnan(values) | np.isnan(position))
         values, position = values[known], position[known]
         if position.size < 2 or position.min() == position.max():
@@ -246,7 +322,9 @@ def position_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     return _mean_over_raters("position_slope", np.array(slopes), without, level)
 
 
-def place_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
+def place_effect(
+    ratings: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], *, level: float = 0.95
+) -> Estimate:
     """Does an item's place on the page change its ratings? Mean slope per place over raters.
 
     Only where items stand in another order on every page can place and item be told apart. Ratings
@@ -257,16 +335,19 @@ def place_effect(ratings: pd.DataFrame, *, level: float = 0.95) -> Estimate:
     ----------
     ratings : DataFrame
         Columns ``rater``, ``item``, ``place`` (1, 2, ... on the page), ``value``.
+    ranges : mapping from item to (float, float)
+        Ends of the items' scales, see `shares_of_range`.
     level : float
 
     Returns
     -------
     Estimate
-        Scale points per place.
+        Share of the scale's range per place.
     """
     confidence_level(level)
     columns_present(list(ratings.columns), ["rater", "item", "place", "value"], "place effect")
-    known = ratings[ratings["value"].notna() & ratings["place"].notna()]
+    shared = ratings.assign(value=shares_of_range(ratings, ranges))
+    known = shared[shared["value"].notna() & shared["place"].notna()]
     if not len(known):
         return undefined("place_slope", "no place on the page is recorded", unit="rater")
     by_item = known.groupby("item", observed=True)

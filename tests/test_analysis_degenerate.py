@@ -53,6 +53,7 @@ from analysis.results import Estimate
 
 NAN = math.nan
 POINTS = [1, 2, 3, 4, 5]
+ENDS = {"q0": (1.0, 5.0), "q1": (1.0, 5.0)}
 
 TABLES: dict[str, np.ndarray] = {
     "no units": np.empty((0, 3)),
@@ -256,10 +257,10 @@ def test_long_tables_give_numbers_or_reasons(values: list[float]) -> None:
     frame = _long(values)
     _sound(frequency_tables(frame, POINTS, by_group=True))
     _sound(rater_totals(frame))
-    _sound(straightlining(frame))
+    _sound(straightlining(frame, ENDS))
     _sound(too_fast(frame, minimum_seconds=2))
     _sound(attention_checks(frame, {"q0": [3]}))
-    _sound(position_effect(frame))
+    _sound(position_effect(frame, ENDS))
     _sound(missingness(frame, "rater"))
     _sound(frequency_table(values, POINTS))
     assert longest_run(values) >= 0

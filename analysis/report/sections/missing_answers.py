@@ -34,7 +34,7 @@ def missing_answers_section(context: ReportContext) -> Section:
         flat.append({"item": item.id, "planned": len(own), "missing": missing, **counts})
     table = Table(
         "missing-answers",
-        "Missing answers per item and reason",
+        f"Missing answers per item{' and reason' if reasons else ''}",
         context.n_text("planned answer", len(frame)),
         "descriptive",
         (

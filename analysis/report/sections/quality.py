@@ -115,7 +115,7 @@ def _fast(context: ReportContext) -> dict[str, Estimate]:
 
 def _rater_table(context: ReportContext) -> Table:
     notes, rows, flat = Footnotes(), [], []
-    lines = straightlining(_in_order(context))
+    lines = straightlining(_in_order(context), _ranges(context))
     fast = _fast(context)
     no_speed = "no time was recorded" if len(context.data.responses) else "no response was shown"
     gaps = {m.label: m for m in missingness(context.data.ratings, "rater", level=context.level)}
@@ -126,7 +126,7 @@ def _rater_table(context: ReportContext) -> Table:
         variance = (
             notes.undefined("a variance needs two answers")
             if line.variance is None
-            else number(line.variance)
+            else number(line.variance, 3)
         )
         uniform = f"{line.uniform_responses} of {line.responses}"
         missing = str(gaps[line.rater].n_missing) if line.rater in gaps else "0"
@@ -152,13 +152,31 @@ def _rater_table(context: ReportContext) -> Table:
             Column("Missing"),
             Column("Longest run of equal answers"),
             Column("Responses with all items equal"),
-            Column("Variance"),
+            Column("Variance, share of the range"),
             Column("Fast pages, %"),
         ),
         one_group(rows),
         pd.DataFrame(flat),
-        (*further, *notes.notes()),
+        (
+            *further,
+            f"The variance is of a rater's answers as shares of their scale's range{_scales(context)}.",
+            *notes.notes(),
+        ),
     )
+
+
+def _ranges(context: ReportContext) -> dict[str, tuple[float, float]]:
+    """Lowest and highest point of every item."""
+    return {
+        item.id: (float(item.points[0][0]), float(item.points[-1][0]))
+        for item in context.data.items
+    }
+
+
+def _scales(context: ReportContext) -> str:
+    """What 0 and 1 stand for on each scale of the study."""
+    ends = dict.fromkeys((item.points[0][0], item.points[-1][0]) for item in context.data.items)
+    return f" (0 the lowest point, 1 the highest: {', '.join(f'{a} to {b}' for a, b in ends)})"
 
 
 def _share_uniform(line: Straightlining) -> float:
@@ -186,7 +204,7 @@ def _missing_table(context: ReportContext, gaps: tuple[Missingness, ...]) -> Tab
     planned = sum(g.n + g.n_missing for g in gaps)
     return Table(
         "missing",
-        "Missing answers per item and reason",
+        f"Missing answers per item{' and reason' if reasons else ''}",
         context.n_text("planned answer", planned),
         "descriptive",
         (
@@ -229,7 +247,7 @@ def _missing_figure(context: ReportContext) -> list[Figure]:
 
 def _order_table(context: ReportContext) -> Table:
     notes = Footnotes()
-    drift = position_effect(context.data.ratings, level=context.level)
+    drift = position_effect(context.data.ratings, _ranges(context), level=context.level)
     carry, place = _order_effect(context), _place_effect(context)
     rows = [
         Row(
@@ -242,8 +260,8 @@ def _order_table(context: ReportContext) -> Table:
             )
         )
         for name, e, digits in (
-            ("Drift of ratings per position, points", drift, 4),
-            ("Drift of ratings per place of the item on the page, points", place, 4),
+            ("Drift of ratings per position, share of the range", drift, 4),
+            ("Drift of ratings per place of the item on the page, share of the range", place, 4),
             ("Primary contrast by the system seen first, difference of totals", carry, 2),
         )
     ]
@@ -269,7 +287,8 @@ def _order_table(context: ReportContext) -> Table:
         ),
         (
             "Position: the response's place in the rater's order, balanced over systems. Place: the "
-            "item's place on the page, beside its own mean.",
+            "item's place on the page, beside its own mean. Drifts are in shares of the scale's range"
+            f"{_scales(context)}; the contrast is in points of the total.",
             *notes.notes(),
         ),
     )
@@ -279,7 +298,7 @@ def _place_effect(context: ReportContext) -> Estimate:
     ratings = context.data.ratings
     if "place" not in ratings:
         return undefined("place_slope", "no place on the page is recorded", unit="rater")
-    return place_effect(ratings, level=context.level)
+    return place_effect(ratings, _ranges(context), level=context.level)
 
 
 def _order_effect(context: ReportContext) -> Estimate:
