@@ -42,9 +42,8 @@ def normality(values: FloatArray, what: str) -> Assumption:
     name, n = f"normality of {what}", int(values.size)
     because = ""
     if n < _FEWEST:
-        because = (
-            f"{n} values are too few to tell a distribution by (at least {_FEWEST} are needed)"
-        )
+        few = "1 value is" if n == 1 else f"{n} values are"
+        because = f"{few} too few to tell a distribution by (at least {_FEWEST} are needed)"
     elif n > _MOST:
         because = f"its p value is known for up to {_MOST} values, and there are {n}"
     elif standard_deviation(values) == 0.0:
