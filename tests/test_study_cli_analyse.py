@@ -70,6 +70,33 @@ def test_light_and_omega_have_bootstrap_intervals(capsys: pytest.CaptureFixture[
         assert result["ci_method"] == method
 
 
+def test_one_value_in_a_group_has_an_undefined_spread_and_checks_choose_no_test(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By hand: 3 alone has no SD; of 5 choices of one value the two ends are as extreme, p = 2 / 5."""
+    file = tmp_path / "c.csv"
+    file.write_text("y,g\n3,a\n4,b\n5,b\n6,b\n8,b\n")
+    arguments = ["compare", str(file), "--value", "y", "--by", "g"]
+    assert run(["analyse", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "a: n = 1, mean 3, SD undefined (a standard deviation needs two values)" in printed
+    assert "p of mann_whitney_u: exact permutation" in printed
+    assert "Check of normality of a: Shapiro-Wilk test undefined, because 1 value is" in printed
+    assert "Assumed" not in printed and "normally distributed" not in printed
+    assert analysed(capsys, *arguments)["mann_whitney_u"]["p_value"] == pytest.approx(0.4)
+
+
+def test_numbers_that_no_statistic_can_square_are_refused_with_their_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """1e300 squared is infinite: a sentence with row and column, no traceback and no warning."""
+    file = tmp_path / "c.csv"
+    file.write_text("y,z,g\n1,2,a\n2,3,a\n1e300,5,b\n4,6,b\n")
+    for arguments in (["compare", "--value", "y", "--by", "g"], ["paired", "--columns", "y,z"]):
+        assert run(["analyse", arguments[0], str(file), *arguments[1:]]) == 2
+        assert "column 'y', row 4: found 1e+300" in capsys.readouterr().err
+
+
 def test_mixed_gives_clmm_and_lmer_of_r(capsys: pytest.CaptureFixture[str]) -> None:
     """Oracle: mixed.out, clmm modelEAI 0.69971468 and lmer modelEAI 0.39945971."""
     file = str(STATS / "long_missing.csv")

@@ -368,6 +368,9 @@ def _show_estimates(block: ResultBlock) -> None:
     for number, method in enumerate(methods, start=1):
         say(f"  interval {number}: {method}")
     for e in block.estimates:
+        if e.p_value is not None and "p_value_method" in e.details:
+            say(f"  p of {_name(e)}: {e.details['p_value_method']}")
+    for e in block.estimates:
         low, high = e.details.get("profile_ci_low"), e.details.get("profile_ci_high")
         if low is not None or high is not None:
             say(f"  profile likelihood, {_name(e)}: {_number(low)} to {_number(high)}")
@@ -412,13 +415,14 @@ def _show_facts(block: ResultBlock) -> None:
     if block.facts.get("unit_of_inference"):
         say(f"Unit of inference: {block.facts['unit_of_inference']}")
     for group in block.facts.get("groups", []):
-        say(
-            f"{group['name']}: n = {group['n']}, mean {_number(group['mean'])}, SD {_number(group['sd'])}"
-        )
+        mean = "undefined (there is no value)" if group["n"] == 0 else _number(group["mean"])
+        few = "a standard deviation needs two values"
+        spread = f"undefined ({few})" if group["n"] < 2 else _number(group["sd"])
+        say(f"{group['name']}: n = {group['n']}, mean {mean}, SD {spread}")
     for note in block.facts.get("notes", []):
         say(note)
     for assumption in block.facts.get("assumptions", []):
-        say(f"Assumed: {assumption['name']} ({assumption['evidence']})")
+        say(f"Check of {assumption['name']}: {assumption['evidence']}")
 
 
 def _cell(value: float | str | None) -> str:
