@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.validation import LARGEST
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -208,12 +209,13 @@ def _numbers(series: pd.Series[Any], name: str) -> Floats:
     import pandas as pd
 
     numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=float, na_value=math.nan)
-    bad = np.isinf(numbers) | (np.isnan(numbers) & ~series.isna().to_numpy(dtype=bool))
+    bad = (np.abs(numbers) > LARGEST) | (np.isnan(numbers) & ~series.isna().to_numpy(dtype=bool))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise AnalysisError(
             f"column {name!r} has {series.iloc[row]!r} in data row {row + 1}; a rating must be a "
-            "finite number, and a missing one an empty cell: mend the file or name another column"
+            f"finite number up to {LARGEST:g} in size, and a missing one an empty cell: mend the file or "
+            "name another column"
         )
     return np.asarray(numbers, dtype=float)
 

@@ -95,6 +95,10 @@ def test_numbers_that_no_statistic_can_square_are_refused_with_their_row(
     for arguments in (["compare", "--value", "y", "--by", "g"], ["paired", "--columns", "y,z"]):
         assert run(["analyse", arguments[0], str(file), *arguments[1:]]) == 2
         assert "column 'y', row 4: found 1e+300" in capsys.readouterr().err
+    file.write_text("y,m,r,p\n1e300,a,1,1\n2,b,1,1\n3,a,2,1\n4,b,2,1\n")
+    columns = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p"]
+    assert run(["analyse", "mixed", str(file), *columns]) == 2
+    assert "up to 1e+50 in size" in capsys.readouterr().err
 
 
 def test_mixed_gives_clmm_and_lmer_of_r(capsys: pytest.CaptureFixture[str]) -> None:
