@@ -297,7 +297,7 @@ class TestModelFiles:
         assert (code, "no problems" in out, "Warning" in err) == (0, True, True)
         assert said("lock")[0] == 0
         code, out, err = said("check")
-        assert (code, "1 systems are not on this machine" in err) == (0, True)
+        assert (code, "of 1 system are not on this machine" in err) == (0, True)
         assert [name for name in SYSTEM_NAMES if name in (out + err).lower()] == []
 
     @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from study.cli.group import run
+from study.store.responses import delete_responses
 from study.store.study import opened
 from study.store.verdicts import read_calls
 from tests.fixtures_judge import make_study
@@ -123,6 +124,15 @@ def test_a_study_without_a_judge_or_a_lock(
     made.close()
     code, _, err = said(capsys, "judge", "--yes", "--study", str(made.folder))
     assert (code, "evenhand lock" in err) == (2, True)
+    # What it would cost can be asked before the lock; without responses there is nothing to ask about.
+    code, out, _ = said(capsys, "judge", "--estimate", "--study", str(made.folder))
+    assert (code, "3 calls to make" in out) == (0, True)
+    with opened(made.folder) as study:
+        for system in study.protocol.systems:
+            delete_responses(study, system.id)
+    for words in (["--yes"], ["--estimate"], ["--replay"]):
+        code, out, err = said(capsys, "judge", *words, "--study", str(made.folder))
+        assert (code, out, "evenhand generate" in err) == (2, "", True)
     text = (made.folder / "study.yaml").read_text(encoding="utf-8")
     (made.folder / "study.yaml").write_text(text[: text.index("judge:")], encoding="utf-8")
     code, _, err = said(capsys, "judge", "--yes", "--study", str(made.folder))

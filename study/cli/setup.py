@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def _files_that_are_missing(study: Study) -> list[str]:
     if read_lock(study) is not None:
         # Which systems they are stands in no output after the lock.
         need = " `evenhand serve-model --all` needs them." if live else ""
-        return [f"Warning: model files of {len(missing)} systems are not on this machine.{need}"]
+        return [f"Warning: model files of {_systems(missing)} are not on this machine.{need}"]
     there = {(response.prompt_id, response.system_id) for response in read_responses(study)}
     needed = {
         system: fault
@@ -177,13 +178,17 @@ def _files_that_are_missing(study: Study) -> list[str]:
         raise ModelError(
             "\n".join(
                 [
-                    f"Model files are missing for {len(needed)} systems:",
+                    f"Model files are missing for {_systems(needed)}:",
                     *needed.values(),
                     *otherwise,
                 ]
             )
         )
     return [f"Warning, though all responses are there: {fault}" for fault in missing.values()]
+
+
+def _systems(some: Sized) -> str:
+    return f"{len(some)} system{'s' * (len(some) != 1)}"
 
 
 def design_facts(study: Study) -> dict[str, Any]:
