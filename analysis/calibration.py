@@ -165,12 +165,17 @@ def _paired(generator: Generator) -> Outcome:
 
 
 def rating_shape(
-    generator: Generator, *, effect: float = 0.0, slope_sd: float = 0.0
+    generator: Generator, *, effect: float = 0.0, slope_sd: float = 0.0, response_sd: float = 0.0
 ) -> pd.DataFrame:
-    """One item of the study on a continuous latent scale: raters x prompts x systems, crossed."""
+    """One item of the study on a continuous latent scale: raters x prompts x systems, crossed.
+
+    ``response_sd`` is how much the responses of one system differ, beyond their prompts.
+    """
     rater = generator.normal(scale=0.5, size=(RATERS, 1, 1))
     prompt = generator.normal(scale=0.3, size=(1, PROMPTS, 1))
     slope = generator.normal(scale=slope_sd, size=(RATERS, 1, 1)) if slope_sd else 0.0
+    if response_sd:
+        prompt = prompt + generator.normal(scale=response_sd, size=(1, PROMPTS, 2))
     system = np.array([0.0, 1.0])
     value = 3.0 + rater + prompt + (effect + slope) * system
     value = value + generator.normal(size=(RATERS, PROMPTS, 2))
@@ -217,6 +222,27 @@ def _linear_mixed_without_slopes(generator: Generator) -> Outcome:
     }
 
 
+def _linear_mixed_responses(generator: Generator) -> Outcome:
+    from analysis.linear_mixed import fit_lmm
+
+    ratings = _prepared(rating_shape(generator, slope_sd=0.4, response_sd=0.3))
+    model = fit_lmm(ratings, random_slopes=True, random_responses=True)
+    name = "Linear mixed model with rater slopes and random responses, responses differ"
+    return {
+        f"{name}|false positives": _effect(model, _rejects),
+        f"{name}|coverage": _effect(model, lambda e: _covers(e, 0.0)),
+    }
+
+
+def _linear_mixed_without_responses(generator: Generator) -> Outcome:
+    from analysis.linear_mixed import fit_lmm
+
+    ratings = _prepared(rating_shape(generator, slope_sd=0.4, response_sd=0.3))
+    model = fit_lmm(ratings, random_slopes=True)
+    name = "Linear mixed model with rater slopes, no random responses, responses differ"
+    return {f"{name}|false positives": _effect(model, _rejects)}
+
+
 def _effect(model: Any, look: Callable[[Estimate], bool | None]) -> bool | None:
     found = [e for e in model.coefficients if e.details.get("reference") is not None]
     return look(found[0]) if found else None
@@ -240,8 +266,8 @@ def _marginal_uncorrected(generator: Generator) -> Outcome:
 
     model = fit_gee(_prepared(rating_shape(generator, slope_sd=0.4)))
     return {
-        "GEE, sandwich errors without correction, 36 raters|false positives": _effect(
-            model, _rejects
+        "GEE, sandwich errors without correction, 36 raters|false positives": _rejects(
+            next(e for e in model.coefficients if e.statistic == "mean_difference_uncorrected")
         )
     }
 
@@ -300,6 +326,20 @@ def _intraclass(generator: Generator) -> Outcome:
     return {
         "ICC(2,1)|coverage": _covers(forms.icc2, 1 / 2.25),
         "ICC(3,1)|coverage": _covers(forms.icc3, 0.5),
+    }
+
+
+def _intraclass_missing(generator: Generator) -> Outcome:
+    from analysis.agreement_icc import icc
+
+    table = math.sqrt(0.3) * generator.normal(size=(35, 1))
+    table = table + math.sqrt(0.2) * generator.normal(size=(1, 4))
+    table = table + math.sqrt(0.5) * generator.normal(size=(35, 4))
+    table[generator.random(table.shape) < 0.5] = np.nan
+    forms = icc(table, missing="mixed_model")
+    return {
+        "ICC(2,1), missing ratings|coverage": _covers(forms.icc2, 0.3),
+        "ICC(3,1), missing ratings|coverage": _covers(forms.icc3, 0.375),
     }
 
 
@@ -369,14 +409,33 @@ def simulations() -> list[Simulation]:
         Simulation("share", "360 answers", _proportion),
         Simulation("scale", "36 persons x 8 parallel items", _scale),
         Simulation("ICC", "60 units x 6 raters, normal", _intraclass),
+        Simulation(
+            "ICC, missing ratings",
+            "35 units x 4 raters, normal, half of the ratings missing",
+            _intraclass_missing,
+            share=0.1,
+        ),
         Simulation("agreement", "60 units x 6 raters, 5 points", _Agreement()),
         Simulation("linear mixed", crossed, _linear_mixed, share=0.5),
+        Simulation(
+            "random responses",
+            f"{crossed}, raters and responses differ",
+            _linear_mixed_responses,
+            share=0.25,
+        ),
         Simulation("GEE", crossed, _marginal),
         Simulation("ordinal mixed", f"{crossed}, 5 points", _ordinal_mixed, share=0.25),
         Simulation("Student, unequal", f"{totals}, SD 1 and 2", _student_unequal, **broken),
         Simulation("pooled", crossed, _pooled, **broken),
         Simulation(
             "no slopes", f"{crossed}, raters differ", _linear_mixed_without_slopes, 0.25, False
+        ),
+        Simulation(
+            "no responses",
+            f"{crossed}, raters and responses differ",
+            _linear_mixed_without_responses,
+            0.25,
+            False,
         ),
         Simulation(
             "GEE, uncorrected", f"{crossed}, raters differ", _marginal_uncorrected, **broken

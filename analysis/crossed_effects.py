@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class RandomTerm:
         Row 0 is the intercept (ones); further rows are random slopes.
     labels : tuple of str
         Names of the columns.
+    tied : tuple of int
+        For each column the parameter that is its relative SD: the effects of a level are then
+        independent, and columns with the same parameter equally variable. Empty for a covariance
+        matrix that is free.
     """
 
     name: str
@@ -46,6 +50,7 @@ class RandomTerm:
     n_levels: int
     columns: Floats
     labels: tuple[str, ...]
+    tied: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -54,8 +59,18 @@ class RandomTerm:
 
     @property
     def n_parameters(self) -> int:
-        """Entries of the lower-triangular factor of the covariance matrix."""
-        return self.width * (self.width + 1) // 2
+        """Free numbers in the lower-triangular factor of the covariance matrix."""
+        return len(self.positions)
+
+    @cached_property
+    def positions(self) -> list[tuple[Codes, Codes]]:
+        """Rows and columns of the factor that each parameter fills."""
+        if self.tied:
+            tied = np.array(self.tied)
+            places = [np.flatnonzero(tied == k) for k in range(int(tied.max()) + 1)]
+            return [(place, place) for place in places]
+        rows, columns = np.tril_indices(self.width)
+        return [(rows[k : k + 1], columns[k : k + 1]) for k in range(rows.size)]
 
     @property
     def size(self) -> int:
@@ -82,14 +97,19 @@ class RandomTerm:
     def factor(self, parameters: Floats) -> Floats:
         """Lower-triangular factor from its entries by rows, shape (r, r)."""
         lower = np.zeros((self.width, self.width))
-        lower[lower_entries(self.width)] = parameters
+        for place, value in zip(self.positions, parameters, strict=True):
+            lower[place] = value
         return lower
 
+    def by_parameter(self, matrix: Floats) -> Floats:
+        """Sum of a matrix (r, r) over the entries that each parameter fills, shape (parameters,)."""
+        return np.array([matrix[place].sum() for place in self.positions])
 
-@lru_cache
-def lower_entries(width: int) -> tuple[Codes, Codes]:
-    """Places of the entries of a lower-triangular factor, by rows."""
-    return np.tril_indices(width)
+    def start(self, deviation: float) -> Floats:
+        """Parameters of independent effects with one relative SD."""
+        return np.array(
+            [deviation * bool(rows[0] == columns[0]) for rows, columns in self.positions]
+        )
 
 
 def random_term(
@@ -99,6 +119,20 @@ def random_term(
     ones = np.ones((1, codes.size))
     columns = ones if slopes is None else np.vstack([ones, np.asarray(slopes).T])
     return RandomTerm(name, codes, n_levels, columns, ("(Intercept)", *labels))
+
+
+def prompt_and_response_term(
+    prompt: Codes, n_prompts: int, level: Codes, labels: Sequence[str]
+) -> RandomTerm:
+    """A random prompt intercept, and one of each response (prompt by system) of that prompt.
+
+    Responses are nested in their prompt, so the two intercepts are one term of independent columns:
+    ones for the prompt, and for each system what marks its response.
+    """
+    marks = (level == np.arange(len(labels))[:, None]).astype(float)
+    columns = np.vstack([np.ones((1, prompt.size)), marks])
+    tied = (0, *(1 for _ in labels))
+    return RandomTerm("prompt", prompt, n_prompts, columns, ("(Intercept)", *labels), tied)
 
 
 @dataclass(frozen=True)

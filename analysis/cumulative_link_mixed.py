@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, lower_entries, random_term
+from analysis.crossed_effects import RandomTerm, random_term
 from analysis.cumulative_link import (
     fit_counts,
     level_counts,
@@ -81,7 +81,7 @@ def fit_laplace(ratings: CrossedRatings, x: Floats, terms: list[RandomTerm]) -> 
         counts = counts.sum(axis=0, keepdims=True)
     first = fit_counts(counts)
     likelihood = LaplaceLikelihood(ratings.category, x, terms)
-    lambdas = [_START_SD * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
+    lambdas = [t.start(_START_SD) for t in likelihood.terms]
     start = np.concatenate([first.thresholds, first.slopes, *lambdas])
     scale = np.diag(
         np.concatenate([np.ones(first.covariance.shape[0]), *guessed_spread(likelihood)])
@@ -118,11 +118,29 @@ def slope_obstacle(ratings: CrossedRatings, random_slopes: bool) -> str:
     return ""
 
 
-def inference_unit(prompts_random: bool) -> str:
-    """The unit of inference of a mixed model in words."""
-    if prompts_random:
-        return "rater and prompt (both random: results speak to other raters and other prompts)"
-    return "rater (random: results speak to other raters, with these prompts only)"
+def inference_unit(ratings: CrossedRatings) -> str:
+    """The unit of inference, in words, of a model whose random prompt is an intercept only.
+
+    Where a prompt has responses of several systems its intercept is the same in all of them and
+    cancels out of their difference, so these models say nothing about other responses.
+    """
+    if ratings.prompt_obstacle():
+        return "rater (random: results speak to other raters, with these prompts only)"
+    if ratings.one_system_per_prompt:
+        return (
+            "rater and prompt (both random, and each prompt has one system: results speak to other "
+            "raters and other prompts)"
+        )
+    return (
+        "rater (random: results speak to other raters who judge these very responses; the random "
+        "prompt intercept cancels out of differences between systems)"
+    )
+
+
+def estimate_unit(ratings: CrossedRatings) -> str:
+    """The same in short, for the estimates."""
+    both = not ratings.prompt_obstacle() and ratings.one_system_per_prompt
+    return "rater and prompt" if both else "rater"
 
 
 def fit_clmm(
@@ -196,7 +214,7 @@ def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
         "model": "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
         "title": f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
         + (" and crossed random prompt intercepts" if prompts else ""),
-        "unit_of_inference": inference_unit(prompts),
+        "unit_of_inference": inference_unit(ratings),
         "method": METHOD,
         "n": ratings.n,
         "n_missing": ratings.n_missing,
@@ -216,7 +234,7 @@ def _model_fit(
     covariance = fit.maximum.covariance()
     errors = np.sqrt(np.diag(covariance))
     k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
-    unit = "rater" if no_prompt else "rater and prompt"
+    unit = estimate_unit(ratings)
     variances, notes = variance_estimates(ratings, fit.covariance, no_prompt)
     check = proportional_odds_test(ratings)
     return ModelFit(
@@ -272,9 +290,16 @@ def variance_estimates(
     found: list[Estimate] = []
     notes: list[str] = []
     labels = ("intercept", *ratings.levels[1:])
-    for term, size in (("rater", len(ratings.raters)), ("prompt", len(ratings.prompts))):
+    sizes = {
+        "rater": len(ratings.raters),
+        "prompt": len(ratings.prompts),
+        "response": ratings.n_responses,
+    }
+    for term, size in sizes.items():
         matrix = covariance_of(term)
         floor = _ZERO_SD**2 * (1.0 if residual is None else residual)
+        if matrix is None and term == "response":
+            continue
         if matrix is None:
             found.append(undefined("prompt_variance", no_prompt, unit="prompt", **facts))
             notes.append(f"no random prompt in the model: {no_prompt}")

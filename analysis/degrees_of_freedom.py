@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ from analysis.ratings_frame import Codes, Floats
 from analysis.restricted_likelihood import LinearMixedLikelihood, LinearState
 
 _MOST_EFFECTS = 1000
+
+
+class UndefinedTestError(ArithmeticError):
+    """A test that does not exist for these data; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,19 @@ class KenwardRoger:
     weights: Floats
 
     def f_test(self, contrasts: Floats, beta: Floats) -> FTest:
-        """Scaled F test of contrasts (q, p), after [4]_ and [5]_."""
+        """Scaled F test of contrasts (q, p), after [4]_ and [5]_.
+
+        Raises
+        ------
+        UndefinedTestError
+            The approximation gives no F distribution or no variance for these contrasts.
+        """
         q = contrasts.shape[0]
+        spread = contrasts @ self.adjusted @ contrasts.T
+        if not np.linalg.eigvalsh(spread)[0] > 0:
+            raise UndefinedTestError(
+                "Kenward and Roger's adjusted variance of the effect is not positive for so few data"
+            )
         inner = np.linalg.inv(contrasts @ self.covariance @ contrasts.T)
         theta = contrasts.T @ inner @ contrasts @ self.covariance
         turned = [theta @ slope @ self.covariance for slope in self.slopes]
@@ -119,21 +135,37 @@ class KenwardRoger:
         a2 = float(np.sum(self.weights * pairs))
         denominator, scale = _matched_f(a1, a2, q)
         estimate = contrasts @ beta
-        spread = np.linalg.solve(contrasts @ self.adjusted @ contrasts.T, estimate)
-        return f_test(scale * float(estimate @ spread) / q, q, denominator)
+        squared = float(estimate @ np.linalg.solve(spread, estimate))
+        return f_test(scale * squared / q, q, denominator)
 
 
 def _matched_f(a1: float, a2: float, q: int) -> tuple[float, float]:
-    """Denominator degrees of freedom and scale that match two moments of F."""
+    """Denominator degrees of freedom and scale that match two moments of F.
+
+    For one contrast both moments match at 2 / a2 degrees of freedom with scale 1; the general
+    formula divides zero by zero there at 2 and at 4 degrees of freedom.
+    """
+    if not a2 > 0:
+        raise UndefinedTestError("Kenward and Roger's method finds no uncertainty in the variances")
+    if q == 1:
+        return 2 / a2, 1.0
     b = (a1 + 6 * a2) / (2 * q)
     g = ((q + 1) * a1 - (q + 4) * a2) / ((q + 2) * a2)
     base = 3 * q + 2 * (1 - g)
     c1, c2, c3 = g / base, (q - g) / base, (q + 2 - g) / base
-    expected = 1 / (1 - a2 / q)
-    variance = (2 / q) * (1 + c1 * b) / ((1 - c2 * b) ** 2 * (1 - c3 * b))
-    rho = variance / (2 * expected**2)
-    degrees = 4 + (q + 2) / (q * rho - 1)
-    return degrees, degrees / (expected * (degrees - 2))
+    inverse_mean = 1 - a2 / q
+    # rho / q is over / under: without a division, four degrees of freedom are a number like others.
+    over = inverse_mean**2 * (1 + c1 * b)
+    under = (1 - c2 * b) ** 2 * (1 - c3 * b)
+    degrees = 4 + (q + 2) * under / (over - under) if over != under else math.inf
+    scale = degrees * inverse_mean / (degrees - 2) if degrees != 2 else math.nan
+    if not (0 < degrees < math.inf and scale > 0):
+        raise UndefinedTestError(
+            "Kenward and Roger's method finds no F distribution for so few data: it comes to "
+            f"{degrees:.3g} denominator degrees of freedom and the scale {scale:.3g}, and both must be "
+            "above zero"
+        )
+    return degrees, scale
 
 
 def kenward_roger(
@@ -229,15 +261,14 @@ class _Pieces:
 
 
 def _component_rows(likelihood: LinearMixedLikelihood) -> list[tuple[Codes, Codes]]:
-    """Rows of the random effects that each variance or covariance joins."""
+    """Rows of the random effects that each variance (of one or several columns) or covariance joins."""
     start = 0
     found: list[tuple[Codes, Codes]] = []
     for term in likelihood.terms:
         places = start + np.arange(term.size).reshape(term.n_levels, term.width)
-        for row in range(term.width):
-            for column in range(row + 1):
-                one = places[:, row]
-                found.append((one, one if row == column else places[:, column]))
+        for rows, columns in term.positions:
+            one = places[:, rows].ravel()
+            found.append((one, one if rows[0] == columns[0] else places[:, columns].ravel()))
         start += term.size
     return found
 

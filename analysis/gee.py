@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +28,7 @@ from analysis.ratings_frame import Codes, CrossedRatings, Floats
 from analysis.results import Assumption, Estimate
 
 _MOST_STEPS = 200
-_FEW_RATERS = 40
+FEW_RATERS = 50
 _EDGE = 1e-9
 UNIT = "rater (the ratings of a rater are one cluster; prompts are fixed)"
 
@@ -187,9 +187,11 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
     Returns
     -------
     ModelFit
-        Coefficients are population-averaged mean differences in points. ``details`` carry the
-        standard error of Mancl and DeRouen, with its p-value from Student's t on
-        raters - coefficients degrees of freedom, for studies of few raters.
+        Coefficients are population-averaged mean differences in points. With fewer than 50 raters
+        the sandwich standard error is too small: interval and p-value are then those of Mancl and
+        DeRouen's, by Student's t on raters - coefficients degrees of freedom, and the uncorrected
+        ones of ``geepack`` follow under names that end in ``_uncorrected``. With more raters the
+        sandwich is the main one; Mancl and DeRouen's stands in ``details`` always.
     """
     because = ratings.obstacle() or ratings.rater_obstacle()
     p = len(ratings.levels)
@@ -202,7 +204,8 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
         "model": "gee",
         "title": "Generalized estimating equations, exchangeable correlation within raters",
         "unit_of_inference": UNIT,
-        "method": "estimating equations, robust (sandwich) standard errors",
+        "method": "estimating equations, robust (sandwich) standard errors"
+        + (", corrected for few raters" if len(ratings.raters) < FEW_RATERS else ""),
         "n": ratings.n,
         "n_missing": ratings.n_missing,
         "n_raters": len(ratings.raters),
@@ -215,8 +218,12 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
     because = _fit_obstacle(ratings, fit)
     if because:
         return ModelFit(**facts, undefined_because=because)
-    few = len(ratings.raters) < _FEW_RATERS
-    note = f"{len(ratings.raters)} raters: see the standard errors for few clusters in the details"
+    few = len(ratings.raters) < FEW_RATERS
+    note = (
+        f"the estimating equations have {len(ratings.raters)} raters only: standard errors are Mancl "
+        f"and DeRouen's for few clusters, with t on {len(ratings.raters) - p} degrees of freedom; the "
+        "uncorrected sandwich errors beside them make p too small"
+    )
     return ModelFit(
         **facts,
         coefficients=_coefficients(ratings, fit, ci_level),
@@ -227,7 +234,7 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
         assumptions=(
             Assumption("raters are independent of one another", None, "by design, not tested"),
             Assumption(
-                "enough raters for the robust standard errors (about 40)",
+                f"enough raters for the uncorrected robust standard errors ({FEW_RATERS})",
                 not few,
                 f"{len(ratings.raters)} raters",
             ),
@@ -253,40 +260,64 @@ def _fit_obstacle(ratings: CrossedRatings, fit: ExchangeableFit) -> str:
 def _coefficients(
     ratings: CrossedRatings, fit: ExchangeableFit, ci_level: float
 ) -> tuple[Estimate, ...]:
+    robust = tuple(_robust(ratings, fit, i, ci_level) for i in range(fit.beta.size))
+    small = fit.small_sample
+    if len(ratings.raters) >= FEW_RATERS or small is None:
+        return robust
+    corrected = tuple(
+        _corrected(e, float(np.sqrt(max(small[i, i], 0.0))), len(ratings.raters) - fit.beta.size)
+        for i, e in enumerate(robust)
+    )
+    return (*corrected, *(replace(e, statistic=f"{e.statistic}_uncorrected") for e in robust))
+
+
+def _robust(ratings: CrossedRatings, fit: ExchangeableFit, index: int, ci_level: float) -> Estimate:
+    """Coefficient with its sandwich error, Mancl and DeRouen's in the details."""
     from scipy import stats
 
-    df = len(ratings.raters) - len(ratings.levels)
-    found = []
-    for index, value in enumerate(fit.beta):
-        details: dict[str, Any] = {"term": "(Intercept)", "level": ratings.levels[index]}
-        if index > 0:
-            details = {
-                "term": ratings.terms[index - 1],
-                "level": ratings.levels[index],
-                "reference": ratings.levels[0],
-            }
-        small = fit.small_sample
-        if small is not None and small[index, index] > 0:
-            error = float(np.sqrt(small[index, index]))
-            details |= {
-                "mancl_derouen_std_error": error,
-                "mancl_derouen_df": df,
-                "mancl_derouen_p_value": float(2 * stats.t.sf(abs(value) / error, df)),
-            }
-        found.append(
-            wald_estimate(
-                "mean_difference" if index else "intercept",
-                float(value),
-                float(np.sqrt(max(fit.robust[index, index], 0.0))),
-                ci_level=ci_level,
-                ci_method="Wald, robust standard error",
-                n=ratings.n,
-                n_missing=ratings.n_missing,
-                unit="rater",
-                **details,
-            )
-        )
-    return tuple(found)
+    details: dict[str, Any] = {"term": "(Intercept)", "level": ratings.levels[index]}
+    if index > 0:
+        details = {
+            "term": ratings.terms[index - 1],
+            "level": ratings.levels[index],
+            "reference": ratings.levels[0],
+        }
+    value, small = float(fit.beta[index]), fit.small_sample
+    if small is not None and small[index, index] > 0:
+        error, df = float(np.sqrt(small[index, index])), len(ratings.raters) - len(ratings.levels)
+        details |= {
+            "mancl_derouen_std_error": error,
+            "mancl_derouen_df": df,
+            "mancl_derouen_p_value": float(2 * stats.t.sf(abs(value) / error, df)),
+        }
+    return wald_estimate(
+        "mean_difference" if index else "intercept",
+        value,
+        float(np.sqrt(max(fit.robust[index, index], 0.0))),
+        ci_level=ci_level,
+        ci_method="Wald, robust standard error",
+        n=ratings.n,
+        n_missing=ratings.n_missing,
+        unit="rater",
+        **details,
+    )
+
+
+def _corrected(robust: Estimate, error: float, df: int) -> Estimate:
+    """The same coefficient with Mancl and DeRouen's error as the main one."""
+    kept = {k: v for k, v in robust.details.items() if k not in ("std_error", "z_value")}
+    return wald_estimate(
+        robust.statistic,
+        float(robust.estimate or 0.0),
+        error,
+        df=float(df),
+        ci_level=robust.ci_level,
+        ci_method="t, robust standard error corrected for few raters (Mancl and DeRouen)",
+        n=robust.n,
+        n_missing=robust.n_missing,
+        unit=robust.unit,
+        **kept,
+    )
 
 
 def _working(ratings: CrossedRatings, fit: ExchangeableFit) -> tuple[Estimate, ...]:

@@ -27,7 +27,6 @@ from analysis.crossed_effects import (
     BlockSystem,
     RandomTerm,
     cross_products,
-    lower_entries,
     order_for_elimination,
 )
 from analysis.cumulative_link import gap_terms, padded
@@ -177,9 +176,9 @@ class LaplaceLikelihood:
         size = self.n_points
         up = np.bincount(self.category, by_upper, minlength=size) + self.counts * gap_slope
         low = np.bincount(self.category, by_lower, minlength=size) - self.counts * gap_slope
-        parts = [up[:-1] + low[1:], self.x.T @ by_eta]
+        parts: list[Floats] = [up[:-1] + low[1:], self.x.T @ by_eta]
         traces = system.trace_terms()
         for term, u, v, trace in zip(self.terms, mode.effects, pull, traces, strict=True):
             full = term.sums(by_eta).T @ u - trace.T - 0.5 * term.sums(slope).T @ v
-            parts.append(full[lower_entries(term.width)])
+            parts.append(term.by_parameter(full))
         return np.concatenate(parts)

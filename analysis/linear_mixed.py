@@ -9,6 +9,7 @@ References
 2. Kuznetsova A, Brockhoff PB, Christensen RHB. lmerTest package. J Stat Softw 2017;82(13):1-26.
 3. Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum
    likelihood. Biometrics 1997;53:983-997.
+4. Clark HH. The language-as-fixed-effect fallacy. J Verbal Learning Verbal Behav 1973;12:335-359.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, lower_entries
+from analysis.crossed_effects import RandomTerm, prompt_and_response_term
 from analysis.cumulative_link import likelihood_ratio
 from analysis.cumulative_link_mixed import (
+    estimate_unit,
     inference_unit,
     random_terms,
     slope_obstacle,
@@ -31,6 +33,7 @@ from analysis.degrees_of_freedom import (
     FTest,
     KenwardRoger,
     Satterthwaite,
+    UndefinedTestError,
     kenward_roger,
     satterthwaite,
 )
@@ -41,6 +44,10 @@ from analysis.restricted_likelihood import LinearMixedLikelihood, LinearState
 from analysis.results import Assumption, Estimate, undefined
 
 METHOD = "restricted maximum likelihood (REML)"
+RESPONSE_UNIT = (
+    "rater and response (raters, prompts and responses random: results speak to other raters, other "
+    "prompts and other responses of these systems)"
+)
 
 
 @dataclass(frozen=True)
@@ -57,19 +64,25 @@ class LinearFit:
         return float(np.sqrt(self.state.penalized / self.likelihood.degrees))
 
     def covariance(self, term: str) -> Floats | None:
-        """Covariance matrix of a term's random effects; None when the term is not in the model."""
+        """Covariance matrix of a term's random effects; None when the term is not in the model.
+
+        Responses ("response") are further columns of the prompts' term, all with one variance.
+        """
+        name = "prompt" if term == "response" else term
         for known, factor in zip(self.likelihood.terms, self.state.system.factors, strict=True):
-            if known.name == term:
-                return np.asarray(self.sigma**2 * (factor @ factor.T))
+            if known.name != name:
+                continue
+            whole = np.asarray(self.sigma**2 * (factor @ factor.T))
+            if not known.tied:
+                return None if term == "response" else whole
+            return whole[1:2, 1:2] if term == "response" else whole[:1, :1]
         return None
 
 
 def fit_linear(y: Floats, x: Floats, terms: list[RandomTerm], *, reml: bool = True) -> LinearFit:
     """Fit y (n,) on x (n, p), intercept included, with one or two random terms."""
     likelihood = LinearMixedLikelihood(y, x, terms, reml=reml)
-    start = np.concatenate(
-        [0.5 * np.eye(t.width)[lower_entries(t.width)] for t in likelihood.terms]
-    )
+    start = np.concatenate([t.start(0.5) for t in likelihood.terms])
     spread = [np.full(t.n_parameters, 0.5 / t.n_levels) for t in likelihood.terms]
     maximum = maximise(likelihood, start, np.diag(np.concatenate(spread)))
     return LinearFit(likelihood, maximum, likelihood.state(maximum.parameters))
@@ -79,10 +92,16 @@ def fit_lmm(
     ratings: CrossedRatings,
     *,
     random_slopes: bool = False,
+    random_responses: bool = False,
     ci_level: float = 0.95,
     profile: bool = False,
 ) -> ModelFit:
     """Linear mixed model with crossed random raters and prompts, as ``lme4::lmer`` fits it.
+
+    Every system answers a prompt with one response, which all raters judge. A random prompt
+    intercept is the same for all systems and cancels out of their differences; only
+    ``random_responses`` makes the results speak to other responses than these, and so to other
+    prompts [4]_.
 
     Parameters
     ----------
@@ -90,6 +109,9 @@ def fit_lmm(
     random_slopes : bool
         Let the difference of each level from the reference vary between raters (correlated with
         the rater's intercept).
+    random_responses : bool
+        Let each response (prompt by level) have a random intercept, as ``(1 | prompt:system)``
+        beside ``(1 | prompt)`` in R.
     ci_level : float
         Between 0 and 1; t intervals with Satterthwaite's degrees of freedom.
     profile : bool
@@ -100,15 +122,23 @@ def fit_lmm(
     -------
     ModelFit
         Coefficients are mean differences in points. ``details`` of each carry Kenward-Roger's
-        standard error, degrees of freedom and p-value too.
+        standard error, degrees of freedom and p-value too, or say why there are none
+        (``kenward_roger_undefined_because``).
     """
     because = (
-        ratings.obstacle() or ratings.rater_obstacle() or slope_obstacle(ratings, random_slopes)
+        ratings.obstacle()
+        or ratings.rater_obstacle()
+        or slope_obstacle(ratings, random_slopes)
+        or (ratings.response_obstacle() if random_responses else "")
     )
-    facts = _facts(ratings, random_slopes)
+    facts = _facts(ratings, random_slopes, random_responses)
     if because:
         return ModelFit(**facts, undefined_because=because)
     terms, no_prompt = random_terms(ratings, random_slopes)
+    if random_responses:
+        terms[1] = prompt_and_response_term(
+            ratings.prompt, len(ratings.prompts), ratings.level, ratings.levels
+        )
     x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
     if ratings.n <= x.shape[1] + 1:
         said = f"{ratings.n} ratings are too few for {x.shape[1]} means and an error"
@@ -143,6 +173,9 @@ def _profiled(
         term = e.statistic.removesuffix("_variance").removesuffix("_slope")
         level = e.details.get("level")
         row = ratings.levels.index(str(level)) if level else 0
+        if term == "response":
+            # The responses' columns follow the prompts' own.
+            term, row = "prompt", 1
         low, high = profile.interval(term, row, level=ci_level)
         made.append(
             replace(
@@ -157,14 +190,17 @@ def _profiled(
     return tuple(made)
 
 
-def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
+def _facts(ratings: CrossedRatings, random_slopes: bool, random_responses: bool) -> dict[str, Any]:
     slopes = " and slopes" if random_slopes else ""
-    prompts = not ratings.prompt_obstacle()
+    crossed = "" if ratings.prompt_obstacle() else " and crossed random prompt intercepts"
+    if random_responses:
+        crossed = ", crossed random prompt and response (prompt by system) intercepts"
     return {
-        "model": "linear_mixed_slopes" if random_slopes else "linear_mixed",
-        "title": f"Linear mixed model, random rater intercepts{slopes}"
-        + (" and crossed random prompt intercepts" if prompts else ""),
-        "unit_of_inference": inference_unit(prompts),
+        "model": "linear_mixed"
+        + ("_slopes" if random_slopes else "")
+        + ("_responses" if random_responses else ""),
+        "title": f"Linear mixed model, random rater intercepts{slopes}{crossed}",
+        "unit_of_inference": RESPONSE_UNIT if random_responses else inference_unit(ratings),
         "method": METHOD,
         "n": ratings.n,
         "n_missing": ratings.n_missing,
@@ -176,7 +212,8 @@ def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
 def _model_fit(
     ratings: CrossedRatings, fit: LinearFit, facts: dict[str, Any], no_prompt: str, ci_level: float
 ) -> ModelFit:
-    unit = "rater" if no_prompt else "rater and prompt"
+    responses = fit.covariance("response") is not None
+    unit = "rater and response" if responses else estimate_unit(ratings)
     parameters, sigma = fit.maximum.parameters, fit.sigma
     spread = satterthwaite(fit.likelihood, parameters, sigma)
     adjusted = kenward_roger(fit.likelihood, parameters, sigma)
@@ -187,8 +224,7 @@ def _model_fit(
     if adjusted is None:
         notes = (*notes, "Kenward-Roger is left out: more than 1,000 random effects")
     else:
-        kr = adjusted.f_test(contrasts, fit.state.beta)
-        tests.append(_f_estimate("f_kenward_roger_effect", kr, ratings, unit))
+        tests.append(_kenward_roger_effect(adjusted, contrasts, fit, ratings, unit))
     tests.append(_effect_test(ratings, fit, unit))
     return ModelFit(
         **facts,
@@ -234,12 +270,7 @@ def _coefficients(
                 "reference": ratings.levels[0],
             }
         if adjusted is not None:
-            test = adjusted.f_test(row[None, :], fit.state.beta)
-            details |= {
-                "kenward_roger_std_error": float(np.sqrt(adjusted.adjusted[index, index])),
-                "kenward_roger_df": test.denominator,
-                "kenward_roger_p_value": test.p_value,
-            }
+            details |= _kenward_roger_details(adjusted, row, fit.state.beta)
         found.append(
             wald_estimate(
                 "mean_difference" if index else "intercept",
@@ -255,6 +286,29 @@ def _coefficients(
             )
         )
     return tuple(found)
+
+
+def _kenward_roger_details(adjusted: KenwardRoger, row: Floats, beta: Floats) -> dict[str, Any]:
+    try:
+        test = adjusted.f_test(row[None, :], beta)
+    except UndefinedTestError as reason:
+        return {"kenward_roger_undefined_because": str(reason)}
+    return {
+        "kenward_roger_std_error": float(np.sqrt(row @ adjusted.adjusted @ row)),
+        "kenward_roger_df": test.denominator,
+        "kenward_roger_p_value": test.p_value,
+    }
+
+
+def _kenward_roger_effect(
+    adjusted: KenwardRoger, contrasts: Floats, fit: LinearFit, ratings: CrossedRatings, unit: str
+) -> Estimate:
+    name = "f_kenward_roger_effect"
+    try:
+        test = adjusted.f_test(contrasts, fit.state.beta)
+    except UndefinedTestError as reason:
+        return undefined(name, str(reason), n=ratings.n, n_missing=ratings.n_missing, unit=unit)
+    return _f_estimate(name, test, ratings, unit)
 
 
 def _f_estimate(name: str, test: FTest, ratings: CrossedRatings, unit: str) -> Estimate:

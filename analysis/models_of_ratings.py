@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.cumulative_link import fit_clm, likelihood_ratio, proportional_odds_test
-from analysis.cumulative_link_mixed import fit_clmm
+from analysis.cumulative_link_mixed import fit_clmm, slope_obstacle
 from analysis.gee import fit_gee
 from analysis.linear_mixed import fit_lmm
 from analysis.model_results import ModelFit, wald_estimate
-from analysis.ratings_frame import CrossedRatings, Floats, prepare_ratings
+from analysis.ratings_frame import CrossedRatings, Floats, prepare_ratings, refuse_repeats
 from analysis.results import Estimate, undefined
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class RatingModels:
         Ordinal: without random effects, with random intercepts, with random rater slopes.
     lmer_intercept, lmer_slope : ModelFit
         Linear: random intercepts, with random rater slopes.
+    lmer_response : ModelFit
+        Linear, with random responses (prompt by level) and, where the data allow, random rater
+        slopes: the one that speaks to other prompts and responses.
     proportional_odds : Estimate
         Likelihood-ratio test of the ordinal models' main idea.
     comparisons : tuple of Estimate
@@ -69,6 +72,7 @@ class RatingModels:
     clmm_slope: ModelFit
     lmer_intercept: ModelFit
     lmer_slope: ModelFit
+    lmer_response: ModelFit
     proportional_odds: Estimate
     comparisons: tuple[Estimate, ...]
     effect: str
@@ -86,6 +90,7 @@ class RatingModels:
         return {
             "lmer_intercept": self.lmer_intercept,
             "lmer_slope": self.lmer_slope,
+            "lmer_response": self.lmer_response,
             "clm": self.clm,
             "clmm": self.clmm,
             "clmm_slope": self.clmm_slope,
@@ -153,7 +158,7 @@ def fit_all(
     Raises
     ------
     AnalysisError
-        The columns, the reference or a rating do not fit.
+        The columns, the reference or a rating do not fit, or a rater rated a response twice.
 
     Examples
     --------
@@ -170,6 +175,7 @@ def fit_all(
         prompt=prompt,
         points=points,
     )
+    refuse_repeats(frame, value=value, effect=effect, rater=rater, prompt=prompt)
     with one_thread():
         return _fit_all(ratings, ci_level, most_ratings_for_clmm, profile)
 
@@ -178,18 +184,22 @@ def _fit_all(
     ratings: CrossedRatings, ci_level: float, most: int | None, profile: bool
 ) -> RatingModels:
     most_slopes = None if most is None else most // 4
-    clmm = fit_clmm(ratings, ci_level=ci_level, most_ratings=most, profile=profile)
-    clmm_slope = fit_clmm(ratings, random_slopes=True, ci_level=ci_level, most_ratings=most_slopes)
-    lmer = fit_lmm(ratings, ci_level=ci_level, profile=profile)
-    lmer_slope = fit_lmm(ratings, random_slopes=True, ci_level=ci_level, profile=profile)
+    level: dict[str, Any] = {"ci_level": ci_level}
+    clmm = fit_or_reason(fit_clmm, ratings, most_ratings=most, profile=profile, **level)
+    clmm_slope = fit_or_reason(
+        fit_clmm, ratings, random_slopes=True, most_ratings=most_slopes, **level
+    )
+    lmer = fit_or_reason(fit_lmm, ratings, profile=profile, **level)
+    lmer_slope = fit_or_reason(fit_lmm, ratings, random_slopes=True, profile=profile, **level)
     return RatingModels(
-        paired_t=fit_paired_t(ratings, ci_level=ci_level),
-        gee=fit_gee(ratings, ci_level=ci_level),
-        clm=fit_clm(ratings, ci_level=ci_level),
+        paired_t=fit_or_reason(fit_paired_t, ratings, **level),
+        gee=fit_or_reason(fit_gee, ratings, **level),
+        clm=fit_or_reason(fit_clm, ratings, **level),
         clmm=clmm,
         clmm_slope=clmm_slope,
         lmer_intercept=lmer,
         lmer_slope=lmer_slope,
+        lmer_response=fit_or_reason(fit_response_model, ratings, profile=profile, **level),
         proportional_odds=proportional_odds_test(ratings),
         comparisons=(compare_slopes(lmer, lmer_slope), compare_slopes(clmm, clmm_slope)),
         effect=ratings.effect,
@@ -201,6 +211,51 @@ def _fit_all(
         n_prompts=len(ratings.prompts),
         missing=ratings.missing,
     )
+
+
+def fit_response_model(
+    ratings: CrossedRatings, *, ci_level: float = 0.95, profile: bool = False
+) -> ModelFit:
+    """Linear mixed model with random responses, and random rater slopes where the data allow them.
+
+    Where each rater judged one response of each system, a rater's own difference is part of the
+    error and needs no term.
+    """
+    return fit_lmm(
+        ratings,
+        random_slopes=not slope_obstacle(ratings, True),
+        random_responses=True,
+        ci_level=ci_level,
+        profile=profile,
+    )
+
+
+def fit_or_reason(
+    fit: Callable[..., ModelFit], ratings: CrossedRatings, **options: Any
+) -> ModelFit:
+    """A model, or one that is undefined because its arithmetic broke down on these data.
+
+    The other models, and the report around them, go on.
+    """
+    try:
+        return fit(ratings, **options)
+    except (ArithmeticError, ValueError) as error:
+        name = fit.__name__.removeprefix("fit_")
+        slopes = " with random slopes" if options.get("random_slopes") else ""
+        return ModelFit(
+            model=name,
+            title=f"Model {name}{slopes}",
+            unit_of_inference="rater",
+            method="none",
+            n=ratings.n,
+            n_missing=ratings.n_missing,
+            n_raters=len(ratings.raters),
+            n_prompts=len(ratings.prompts),
+            undefined_because=(
+                f"its arithmetic broke down on these {ratings.n} ratings "
+                f"({type(error).__name__}: {error})"
+            ),
+        )
 
 
 def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:

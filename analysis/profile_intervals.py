@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, lower_entries
+from analysis.crossed_effects import RandomTerm
 from analysis.cumulative_link import CumulativeLinkFit, bound_rows, log_likelihood
 from analysis.cumulative_link_mixed import LaplaceFit
 from analysis.likelihood_maximum import maximise
@@ -202,9 +202,8 @@ class VarianceProfile:
         """Where the entries of a row of a term's factor stand among the parameters."""
         first = 0
         for known in self.likelihood.terms:
-            rows, _ = lower_entries(known.width)
             if known.name == term:
-                return [first + int(i) for i in np.flatnonzero(rows == row)]
+                return [first + k for k, (rows, _) in enumerate(known.positions) if row in rows]
             first += known.n_parameters
         raise KeyError(term)
 

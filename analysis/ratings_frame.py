@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 Codes = NDArray[np.integer[Any]]
+# With fewer prompts the variance of the responses is a guess and its degrees of freedom are 3 or less.
+MIN_PROMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,21 @@ class CrossedRatings:
         """Coefficient names as R gives them: the column's name, then the level's."""
         return tuple(f"{self.effect}{level}" for level in self.levels[1:])
 
+    @property
+    def responses(self) -> Codes:
+        """Prompt and level of every response that was rated, shape (responses, 2)."""
+        return np.unique(np.column_stack([self.prompt, self.level]), axis=0)
+
+    @property
+    def n_responses(self) -> int:
+        """Pairs of prompt and level that were rated."""
+        return int(self.responses.shape[0])
+
+    @property
+    def one_system_per_prompt(self) -> bool:
+        """Whether no prompt has responses of two levels."""
+        return self.n_responses == len(self.prompts)
+
     def contrasts(self) -> Floats:
         """Treatment coding against the reference, shape (n, levels - 1)."""
         return np.asarray(self.level[:, None] == np.arange(1, len(self.levels)), dtype=float)
@@ -112,6 +129,29 @@ class CrossedRatings:
             return (
                 f"{self.n} ratings of {len(self.prompts)} prompts: without a prompt that was rated "
                 "twice, differences between prompts and error cannot be told apart"
+            )
+        return ""
+
+    def response_obstacle(self) -> str:
+        """Why responses (prompt by level) cannot be random in the model; empty when they can."""
+        because = self.prompt_obstacle()
+        if because:
+            return because
+        if self.one_system_per_prompt:
+            return (
+                "each prompt has responses of one level only, so a prompt and its response cannot be "
+                "told apart"
+            )
+        several = int(np.sum(np.bincount(self.responses[:, 0]) > 1))
+        if several < MIN_PROMPTS:
+            return (
+                f"{several} prompts have responses of several levels; {MIN_PROMPTS} are needed to "
+                "say anything about other prompts and other responses"
+            )
+        if self.n <= self.n_responses:
+            return (
+                f"{self.n} ratings of {self.n_responses} responses: without a response that was rated "
+                "twice, differences between responses and error cannot be told apart"
             )
         return ""
 
@@ -188,6 +228,34 @@ def prepare_ratings(
         reference=first,
         n_missing=int((~keep).sum()),
         missing=MappingProxyType({name: int(gone.sum()) for name, gone in absent.items()}),
+    )
+
+
+def refuse_repeats(
+    frame: pd.DataFrame, *, effect: str, rater: str, prompt: str, value: str
+) -> None:
+    """Refuse a rater's second rating of the same response, which would count twice.
+
+    Raises
+    ------
+    AnalysisError
+        Two rows with a rating have the same rater, prompt and level of ``effect``.
+    """
+    names = [rater, prompt, effect]
+    rated = frame[[value, *names]].notna().all(axis=1).to_numpy(dtype=bool)
+    keys = frame[names].astype(str)
+    repeated = keys[rated].duplicated().to_numpy(dtype=bool)
+    if not repeated.any():
+        return
+    rows = np.flatnonzero(rated)
+    later = int(rows[np.flatnonzero(repeated)[0]])
+    same = (keys == keys.iloc[later]).all(axis=1).to_numpy(dtype=bool) & rated
+    first = int(np.flatnonzero(same)[0])
+    named = ", ".join(f"{name} {keys.iloc[later][name]}" for name in names)
+    raise AnalysisError(
+        f"data rows {first + 1} and {later + 1} are both a rating of {named} "
+        f"({int(repeated.sum())} rows repeat an earlier one); expected one row for each rater, prompt "
+        f"and {effect}, because a repeated row counts twice: delete the repeats or average them"
     )
 
 

@@ -20,7 +20,6 @@ from analysis.crossed_effects import (
     BlockSystem,
     RandomTerm,
     cross_products,
-    lower_entries,
     order_for_elimination,
 )
 from analysis.ratings_frame import Floats
@@ -172,7 +171,7 @@ class LinearMixedLikelihood:
             if self.reml:
                 scaled = np.einsum("ab,lap->lbp", factor, x) @ state.unscaled
                 full = full - 2.0 * np.tensordot(x, scaled, axes=((0, 2), (0, 2)))
-            parts.append(full[lower_entries(term.width)])
+            parts.append(term.by_parameter(full))
         return np.concatenate(parts)
 
     def covariance_slopes(self, state: LinearState, sigma: float) -> list[Floats]:
@@ -182,8 +181,8 @@ class LinearMixedLikelihood:
             self.terms, state.system.factors, state.projected_x, strict=True
         ):
             scaled = np.einsum("ab,lap->lbp", factor, x)
-            for row, column in zip(*lower_entries(term.width), strict=True):
-                half = x[:, row, :].T @ scaled[:, column, :]
+            for rows, columns in term.positions:
+                half = np.einsum("lip,liq->pq", x[:, rows, :], scaled[:, columns, :])
                 slopes.append(sigma**2 * state.unscaled @ (half + half.T) @ state.unscaled)
         slopes.append(2 * sigma * state.unscaled)
         return slopes

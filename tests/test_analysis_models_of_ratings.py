@@ -47,8 +47,9 @@ def _line(start: str, occurrence: int = 0) -> list[float]:
 
 
 def _by_term(model: ModelFit, term: str) -> Estimate:
-    rows = (*model.coefficients, *model.thresholds)
-    return next(row for row in rows if row.details["term"] == term)
+    rows = [row for row in (*model.coefficients, *model.thresholds) if row.details["term"] == term]
+    # R's estimating equations have the uncorrected errors, which are not the main ones here.
+    return next((row for row in rows if row.statistic.endswith("_uncorrected")), rows[0])
 
 
 def _close(ours: Any, theirs: float, tolerance: float = 1e-4) -> None:
@@ -318,6 +319,41 @@ def test_order_of_rows_does_not_matter(missing: RatingModels) -> None:
     for name, model in missing.models.items():
         theirs = other.models[name].coefficients[-1].estimate
         assert theirs == pytest.approx(model.coefficients[-1].estimate, rel=1e-7)
+
+
+def test_a_rating_given_twice_is_refused_with_its_rows() -> None:
+    """Property: data rows 5 and 9 are the same rater, prompt and system; a repeat without a rating is
+    missing and counts nothing."""
+    frame = _grid(3, 3).astype({"y": float})
+    frame.loc[8, ["rater", "topic", "model"]] = frame.loc[4, ["rater", "topic", "model"]]
+    with pytest.raises(AnalysisError, match=r"data rows 5 and 9 .*topic p2, model a \(1 rows"):
+        fit_all(frame, **NAMES, reference=None)
+    frame.loc[8, "y"] = np.nan
+    assert fit_all(frame, **NAMES, reference=None).n == 17
+
+
+def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Property: a division by zero in one model is its reason, and the rest of the analysis goes on."""
+
+    def broken(ratings: object, **options: object) -> ModelFit:
+        raise ZeroDivisionError("float division by zero")
+
+    broken.__name__ = "fit_gee"
+    monkeypatch.setattr("analysis.models_of_ratings.fit_gee", broken)
+    fits = fit_all(_grid(6, 3), **NAMES, reference=None)
+    assert "ZeroDivisionError" in fits.gee.undefined_because
+    assert fits.lmer_slope.converged and fits.paired_t.converged
+
+
+def test_random_responses_stand_among_the_models(missing: RatingModels) -> None:
+    """Property: ten prompts with two systems each carry the model for other prompts; with rater slopes
+    where a rater has several ratings of a system."""
+    assert missing.lmer_response.model == "linear_mixed_slopes_responses"
+    assert "other prompts and other responses" in missing.lmer_response.unit_of_inference
+    assert "these very responses" in missing.lmer_slope.unit_of_inference
+    assert missing.to_dict()["models"]["lmer_response"]["converged"]
 
 
 def test_every_model_names_its_unit_of_inference(missing: RatingModels) -> None:

@@ -344,6 +344,9 @@ def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) ->
         print_json({"kind": kind, "file": file.name, "blocks": [b.to_dict() for b in blocks]})
         return
     for block in blocks:
+        if block.facts.get("undefined_because") and not block.estimates:
+            say(f"{block.title}\n  undefined, because {block.facts['undefined_because']}\n")
+            continue
         _show_facts(block)
         _show_estimates(block)
 

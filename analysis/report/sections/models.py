@@ -13,7 +13,7 @@ from analysis.cumulative_link_mixed import fit_clmm
 from analysis.gee import fit_gee
 from analysis.linear_mixed import fit_lmm
 from analysis.model_results import ModelFit
-from analysis.models_of_ratings import one_thread
+from analysis.models_of_ratings import fit_or_reason, fit_response_model, one_thread
 from analysis.multiplicity import adjust
 from analysis.ratings_frame import CrossedRatings, prepare_ratings
 from analysis.report.blocks import (
@@ -38,10 +38,17 @@ from analysis.results import Estimate
 MOST_EFFECTS_PROFILED = 150
 # Laplace fits of more ratings an item take minutes; the linear model then stands alone.
 MOST_RATINGS_FOR_CLMM = 20_000
+_SLOPES = "Linear, random slopes"
+_RESPONSES = "Linear, random slopes and responses"
 _HOW = (
     "Each rating is modelled as it is: one rater, one prompt, one system, one ordered answer. "
     "Raters and prompts are random and crossed, and the difference between systems may vary from "
-    "rater to rater, so the results speak to other raters and other prompts. The cumulative-link "
+    "rater to rater, so the results speak to other raters. A random prompt intercept is the same for "
+    "all systems and cancels out of their difference: models with that alone speak to these very "
+    "responses, and not to other prompts. The rows with random responses add an intercept for each "
+    "response (prompt by system); they speak to other prompts and other responses of these systems, "
+    "and their intervals are wider the more responses of one system differ. They need five prompts "
+    "or more that several systems answered. The cumulative-link "
     "model takes the answers as ordered points; its effect is a log odds ratio of a higher answer. "
     "The linear model takes them as numbers; its effect is in points. The estimating equations "
     "(GEE) average over raters. All answers that are there are used."
@@ -98,8 +105,8 @@ def _prepared(
     )
 
 
-def _overall(context: ReportContext) -> ModelFit:
-    """Linear model of each response's sum over items; a sum with a gap is missing."""
+def _overall(context: ReportContext) -> tuple[tuple[str, ModelFit], ...]:
+    """Linear models of each response's sum over items; a sum with a gap is missing."""
     shaped = context.shaped
     asked = shaped.planned.any(axis=3)
     r, s, p = np.nonzero(asked)
@@ -117,16 +124,21 @@ def _overall(context: ReportContext) -> ModelFit:
         missing = prepare_ratings(
             raw, value="value", effect="system", reference=None, rater="rater", prompt="prompt"
         )
-        fit = fit_lmm(missing, random_slopes=True, ci_level=context.level)
+        fit = fit_or_reason(fit_lmm, missing, random_slopes=True, ci_level=context.level)
         because = "no response has an answer to every item"
-        return replace(fit, coefficients=(), variances=(), undefined_because=because)
+        gone = replace(fit, coefficients=(), variances=(), undefined_because=because)
+        return ((_SLOPES, gone),)
     prepared = _prepared(context, frame, None)
-    return fit_lmm(
-        prepared,
-        random_slopes=True,
-        ci_level=context.level,
-        profile=_may_profile(prepared),
-    )
+    return _linear_models(prepared, context.level, profile=_may_profile(prepared))
+
+
+def _linear_models(
+    ratings: CrossedRatings, level: float, *, profile: bool = False
+) -> tuple[tuple[str, ModelFit], ...]:
+    """The model for these responses, and the one for others of the same systems."""
+    slopes = fit_or_reason(fit_lmm, ratings, random_slopes=True, ci_level=level, profile=profile)
+    responses = fit_or_reason(fit_response_model, ratings, ci_level=level)
+    return ((_SLOPES, slopes), (_RESPONSES, responses))
 
 
 def _may_profile(ratings: CrossedRatings) -> bool:
@@ -146,19 +158,20 @@ def _item_models(context: ReportContext, place: int) -> _ItemModels:
     fits = (
         (
             "Cumulative link, random slopes",
-            fit_clmm(ratings, random_slopes=True, ci_level=level, most_ratings=most),
+            fit_or_reason(fit_clmm, ratings, random_slopes=True, ci_level=level, most_ratings=most),
         ),
         (
             "Cumulative link, intercepts",
-            fit_clmm(
+            fit_or_reason(
+                fit_clmm,
                 ratings,
                 ci_level=level,
                 most_ratings=most,
                 profile=len(ratings.levels) == 2 and _may_profile(ratings),
             ),
         ),
-        ("Linear, random slopes", fit_lmm(ratings, random_slopes=True, ci_level=level)),
-        ("GEE, linear", fit_gee(ratings, ci_level=level)),
+        *_linear_models(ratings, level),
+        ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
     )
     return _ItemModels(item.id, item.label, fits, proportional_odds_test(ratings))
 
@@ -169,8 +182,8 @@ def _numeric_item_models(
     """Models of the answers as numbers; a cumulative-link model is for ordered points."""
     ratings, level = _prepared(context, frame, None), context.level
     fits = (
-        ("Linear, random slopes", fit_lmm(ratings, random_slopes=True, ci_level=level)),
-        ("GEE, linear", fit_gee(ratings, ci_level=level)),
+        *_linear_models(ratings, level),
+        ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
     )
     why = "the answers are numbers between two ends and not ordered points"
     return _ItemModels(
@@ -222,7 +235,8 @@ def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -
     rows = []
     for e in _effects(fit):
         one, two = (str(e.details[k]) for k in ("level", "reference"))
-        what = f"{label}: {names.get(one, one)} minus {names.get(two, two)}"
+        kind = ", uncorrected" if e.statistic.endswith("_uncorrected") else ""
+        what = f"{label}{kind}: {names.get(one, one)} minus {names.get(two, two)}"
         rows.append(_effect_row(what, e, fit.n, notes))
         ends = [e.details.get(name) for name in ("profile_ci_low", "profile_ci_high")]
         if any(end is not None for end in ends):
@@ -233,34 +247,57 @@ def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -
     return rows
 
 
-def _overall_table(context: ReportContext, fit: ModelFit) -> Table:
+def _overall_table(context: ReportContext, fits: Sequence[tuple[str, ModelFit]]) -> Table:
     notes = Footnotes()
-    rows = _rows(context, "All items", fit, notes)
-    spread = [e for e in fit.variances if "std_dev" in e.details]
+    rows = [row for label, fit in fits for row in _rows(context, label, fit, notes)]
     names = {s.id: s.label for s in context.data.systems}
-    words = "; ".join(_deviation_words(e, names) for e in spread)
-    methods = " and ".join(dict.fromkeys(e.ci_method for e in spread if e.ci_low is not None))
-    how = f", intervals by {methods}" if methods else ""
-    said = (f"Standard deviations{how}: {words}.",) if words else ()
-    flat = [({"scope": "all_items"}, e) for e in (*fit.coefficients, *fit.variances)]
+    said = [_deviations(label, fit, names) for label, fit in fits]
+    flat = [
+        ({"scope": "all_items", "model": fit.model}, e)
+        for _, fit in fits
+        for e in (*fit.coefficients, *fit.variances)
+    ]
+    remarks = dict.fromkeys(note for _, fit in fits for note in fit.notes)
+    fit = fits[0][1]
     return Table(
         "model-all-items",
-        f"Linear mixed model of the sum of the items of each response, random raters (with random "
-        f"differences between systems) and random prompts, intervals at {level_text(context.level)}",
-        f"{fit.unit_of_inference}, {counted(fit.n_raters, 'rater')}, {counted(fit.n_prompts, 'prompt')}, "
+        f"Linear mixed models of the sum of the items of each response, random raters (with random "
+        "differences between systems) and random prompts, without and with random responses, "
+        f"intervals at {level_text(context.level)}",
+        f"{_units(fits)}, {counted(fit.n_raters, 'rater')}, {counted(fit.n_prompts, 'prompt')}, "
         f"n = {fit.n} responses rated",
         "exploratory",
         _EFFECT_COLUMNS,
         one_group(rows),
         tidy(flat),
         (
-            *said,
+            *filter(None, said),
             f"Fitted by {fit.method}; degrees of freedom by Satterthwaite's method. A response with "
             f"a missing answer has no sum: {fit.n_missing} left out.",
-            *(_as_sentence(note) for note in fit.notes),
+            *(_as_sentence(note) for note in remarks),
             *notes.notes(),
         ),
     )
+
+
+def _deviations(label: str, fit: ModelFit, systems: Mapping[str, str]) -> str:
+    """The standard deviations of a model's random effects in a sentence."""
+    spread = [e for e in fit.variances if "std_dev" in e.details]
+    if not spread:
+        return ""
+    methods = " and ".join(dict.fromkeys(e.ci_method for e in spread if e.ci_low is not None))
+    how = f", intervals by {methods}" if methods else ""
+    words = "; ".join(_deviation_words(e, systems) for e in spread)
+    return f"{label}, standard deviations{how}: {words}."
+
+
+def _units(fits: Sequence[tuple[str, ModelFit]]) -> str:
+    """The unit of inference of the first model, and that of the one with random responses."""
+    first = fits[0][1].unit_of_inference
+    other = next((f for label, f in fits if label == _RESPONSES and not f.undefined_because), None)
+    if other is None:
+        return first
+    return f"{first}; of the rows with random responses: {other.unit_of_inference}"
 
 
 def _as_sentence(note: str) -> str:
@@ -299,8 +336,9 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         flat.append(({"item": models.item, "model": "proportional_odds"}, check))
         holm = "" if p_holm is None else f" (p Holm {p_text(p_holm)})"
         groups.append(RowGroup(f"{models.label}{holm}", tuple(rows)))
-    first = next((f for m in items for _, f in m.fits), None)
-    unit = first.unit_of_inference if first else "rater and prompt"
+    fitted = [m.fits for m in items if m.fits]
+    told = next((fits for fits in fitted if _units(fits) != fits[0][1].unit_of_inference), None)
+    unit = _units(told or fitted[0]) if fitted else "rater"
     return Table(
         "models-by-item",
         f"Models of each item, intervals at {level_text(context.level)}",
@@ -369,7 +407,7 @@ def _spread_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         "model-spread",
         "How much raters and prompts differ, as standard deviations in the first model of each item "
         "that could be fitted",
-        "rater and prompt, as in the table before",
+        "rater, as in the table before",
         "exploratory",
         (
             Column("Item", False),
@@ -417,7 +455,7 @@ def _prediction_tables(context: ReportContext, items: list[_ItemModels]) -> list
                 f"predicted-{scale + 1}",
                 "Predicted distribution of the answers over the points (%), averaged over raters and "
                 "prompts, by the first cumulative-link model that could be fitted",
-                "rater and prompt, as in the models",
+                "rater, as in the models",
                 "exploratory",
                 (
                     Column("System", False),
