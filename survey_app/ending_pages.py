@@ -69,7 +69,7 @@ def draw_declined(visit: Visit) -> None:
     """Draw the page for those who declined."""
     consent = visit.study.protocol.consent
     with st.container(key="reading"):
-        elements.heading(consent.title, "declined")
+        elements.heading(visit.words("consent.declined_title"), "declined")
         elements.text(consent.declined)
         _show_way_back(visit)
 

@@ -38,6 +38,8 @@ def draw(visit: Visit) -> None:
     with st.container(key=card.layout):
         with st.container(key="texts"):
             elements.note(words("practice.note"))
+            if visit.study.protocol.design.shows == "conversation":
+                elements.remark(words("practice.conversation"))
             if total > 1:
                 elements.subheading(words("practice.number", number=number, total=total))
             card.show_texts(example.prompt, words("card.response"))

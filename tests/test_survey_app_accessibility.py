@@ -134,6 +134,10 @@ def test_the_other_pages(
     server = start_server(raters=2, simulated=1)
     declining = open_tablet(server.link(server.new_rater()))
     declining.button("I do not take part").tap()
+    declining.page.get_by_role("heading", name="Do you really not want").wait_for()
+    check(declining.page)
+    assert small_targets(declining.page) == []
+    declining.button("Yes, I do not take part").tap()
     declining.page.get_by_text("Thank you for considering it").wait_for()
     check(declining.page)
     coordinator = open_tablet(server.coordinator_link(), 1024, 768)

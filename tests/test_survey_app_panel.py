@@ -217,6 +217,7 @@ def test_declining_sends_back_too_and_nobody_else_is_sent_anywhere(
     # Not at an end yet: the same address leads back to the page, whatever it is asked for.
     tablet.page.goto(f"{panel_server.address}/leave?to=https://evil.example&next=//evil.example")
     tablet.button("I do not").tap()
+    tablet.button("Yes, I do not take part").tap()
     tablet.page.get_by_role("link", name="Go back to the panel").tap()
     tablet.page.get_by_role("heading", name="Panel").wait_for()
     assert asked == ["https://panel.example/complete?cc=NOCONSENT"]

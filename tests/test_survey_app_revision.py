@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 APP = Path(__file__).parents[1] / "survey_app"
 BACK, CHANGE, NO_CHANGE = (
-    "Back to the previous response",
+    "Back to the previous page",
     "Save the changes and go on",
     "Go on without a change",
 )
@@ -73,7 +73,7 @@ def test_back_twice_a_reload_a_change_and_on(
     assert tablet.page.evaluate("document.activeElement.tagName") == "H1"
     tablet.button(BACK).tap()
     tablet.wait_for_response(2)
-    tablet.page.get_by_text("You have rated this response already").wait_for()
+    tablet.page.get_by_text("You have answered this page already").wait_for()
     tablet.answer([5, 4])
     tablet.page.reload()
     tablet.wait_for_response(2)

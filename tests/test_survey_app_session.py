@@ -185,7 +185,19 @@ def test_declining_is_a_proper_ending(
 ) -> None:
     rater = survey_server.new_rater()
     tablet = open_tablet(survey_server.link(rater))
+    # A tap by mistake ends nothing: not the way back, not a reload.
+    for leave in (tablet.button("No, back to the information").tap, tablet.page.reload):
+        tablet.button("I do not take part").tap()
+        tablet.page.get_by_role("heading", name="Do you really not want to take part?").wait_for()
+        wait_until_settled(tablet.page)
+        assert tablet.button("I have read this").count() == 0
+        assert find_by_code(survey_server.study, rater.code).status is RaterStatus.ENROLLED
+        leave()
+        tablet.button("I have read this and I take part").wait_for()
     tablet.button("I do not take part").tap()
+    screen(tablet, "6-decline")
+    tablet.button("Yes, I do not take part").tap()
+    tablet.page.get_by_role("heading", name="You are not taking part").wait_for()
     tablet.page.get_by_text("Thank you for considering it").wait_for()
     screen(tablet, "6-declined")
     tablet.page.reload()
@@ -228,7 +240,7 @@ def test_a_second_tab_keeps_the_answers_that_were_saved_first(
     first.wait_for_saved(1)
     second.page.bring_to_front()
     second.save()
-    second.page.get_by_text("That response had been answered before").wait_for()
+    second.page.get_by_text("That page had been answered before").wait_for()
     second.wait_for_response(2)
     screen(second, "8-second-tab")
     assert saved_answers(survey_server, rater) == {1: [5] * 8}

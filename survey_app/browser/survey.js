@@ -1,5 +1,6 @@
-// What the pages cannot do by themselves: go to the top of a new page, say that the connection is
-// gone, give sliders an untouched state, copy a receipt. No answer is sent or kept here.
+// What the pages cannot do by themselves: go to the top of a new page and to the first open question,
+// say that the connection is gone, give sliders an untouched state, copy a receipt. No answer is sent
+// or kept here.
 (() => {
   "use strict";
   const root = document.getElementById("root");
@@ -70,6 +71,59 @@
   document.addEventListener("keyup", (event) => { if (moving.includes(event.key)) leaveFirstPlace(event); });
   document.addEventListener("input", markUntouched);
 
+  // After a tap on "save" with open questions: the view and the focus go to the first of them. Each is
+  // tied to the sentence below it as long as that is there.
+  const ANSWERED_BY = "[role=radiogroup], [role=toolbar], textarea, input";
+  let marksSeen = new Set();
+  function questionOf(mark) {
+    let place = mark;
+    while (place && !(place.previousElementSibling && place.previousElementSibling.querySelector(ANSWERED_BY))) {
+      place = place.parentElement;
+    }
+    return place && place.previousElementSibling;
+  }
+  function tieToMark(question, mark) {
+    const open = mark.getClientRects().length > 0;
+    question.toggleAttribute("data-evenhand-open", open);
+    for (const part of question.querySelectorAll(ANSWERED_BY)) {
+      // The buttons of a group speak through the group; a toolbar cannot be called invalid.
+      if (part.parentElement.closest("[role=radiogroup], [role=toolbar]")) continue;
+      if (open) part.setAttribute("aria-describedby", mark.id); else part.removeAttribute("aria-describedby");
+      if (part.getAttribute("role") === "toolbar") continue;
+      if (open) part.setAttribute("aria-invalid", "true"); else part.removeAttribute("aria-invalid");
+    }
+  }
+  function tieQuestions() {
+    const marks = [...document.querySelectorAll(".evenhand-open")];
+    const questions = new Map(marks.map((mark) => [questionOf(mark), mark]));
+    for (const question of document.querySelectorAll("[data-evenhand-open]")) {
+      if (!questions.has(question)) tieToMark(question, { id: "", getClientRects: () => [] });
+    }
+    questions.forEach((mark, question) => {
+      mark.id = `open-${mark.dataset.evenhandAt}`;
+      if (question) tieToMark(question, mark);
+    });
+    return questions;
+  }
+  function goToOpenQuestion() {
+    const app = document.querySelector("[data-testid=stApp]");
+    if (!app || app.dataset.testScriptState !== "notRunning") return;
+    const marks = [...document.querySelectorAll(".evenhand-open")];
+    const fresh = marks.some((mark) => !marksSeen.has(mark.dataset.evenhandAt));
+    marksSeen = new Set(marks.map((mark) => mark.dataset.evenhandAt));
+    if (!fresh && !document.querySelector("[data-evenhand-open]")) return;
+    const questions = tieQuestions();
+    const question = fresh && [...questions.keys()].find((found) => found && found.hasAttribute("data-evenhand-open"));
+    if (!question) return;
+    const first = [...question.querySelectorAll("[role=radio], button, textarea, input")].find((part) => part.tabIndex >= 0);
+    if (first) first.focus({ preventScroll: true });
+    // A question with all its rows can be higher than the page: its beginning must be in sight.
+    const high = question.offsetHeight > window.innerHeight * 0.6;
+    question.scrollIntoView({ block: high ? "start" : "center" });
+  }
+  const afterAnswer = () => setTimeout(() => { if (document.querySelector("[data-evenhand-open]")) tieQuestions(); }, 100);
+  for (const name of ["pointerup", "keyup", "input", "change"]) document.addEventListener(name, afterAnswer, true);
+
   // What is said to be missing in several widgets goes with the next choice in one of them.
   function hideMark(event) {
     const group = event.target.closest && event.target.closest("[class*=st-key-several-]");
@@ -93,10 +147,10 @@
     if (document.execCommand("copy")) button.textContent = button.dataset.evenhandCopied;
   });
 
-  new MutationObserver(() => { goToNewPage(); goToChat(); watchConnection(); markUntouched(); }).observe(root, {
+  new MutationObserver(() => { goToNewPage(); goToChat(); watchConnection(); markUntouched(); goToOpenQuestion(); }).observe(root, {
     subtree: true,
     childList: true,
     attributes: true,
-    attributeFilter: ["data-evenhand-page", "data-test-connection-state"],
+    attributeFilter: ["data-evenhand-page", "data-test-connection-state", "data-test-script-state"],
   });
 })();
