@@ -304,3 +304,38 @@ def test_unusable_label_files_get_a_sentence(
 ) -> None:
     assert run(["analyse", "emotion", _labels(tmp_path, rows), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            ["1,a,t,4", "1,b,t,5", "1,a,u,3", "1,b,u,4"],
+            "undefined, because all 4 ratings are by one",
+        ),
+        (["1,a,t,3", "1,b,t,3", "2,a,t,3", "2,b,t,3"], "undefined, because all 4 ratings have the"),
+        (["1,a,t,", "1,b,t,", "2,a,t,", "2,b,t,"], "undefined, because no rating is left"),
+    ],
+)
+def test_a_model_that_does_not_exist_is_printed_with_its_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, rows: list[str], said: str
+) -> None:
+    """Property: the reason stands below the model's title, without a unit of inference over nothing."""
+    file = tmp_path / "m.csv"
+    file.write_text("\n".join(["r,m,p,y", *rows, ""]))
+    columns = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p"]
+    assert run(["analyse", "mixed", str(file), *columns]) == 0
+    printed = capsys.readouterr().out
+    first = printed.split("clm:")[0]
+    assert said in first and "Unit of inference" not in first
+
+
+def test_mixed_refuses_a_rating_that_is_there_twice(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Property: rows 1 and 4 are the same rater, prompt and system."""
+    file = tmp_path / "m.csv"
+    file.write_text("r,m,p,y\n1,a,t,4\n1,b,t,5\n2,a,t,3\n1,a,t,2\n")
+    columns = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p"]
+    assert run(["analyse", "mixed", str(file), *columns]) == 2
+    assert "data rows 1 and 4 are both a rating of r 1, p t, m a" in capsys.readouterr().err

@@ -230,6 +230,10 @@ def mixed(
 ) -> None:
     """Mixed, ordinal and marginal models of repeated ratings; one row per rating.
 
+    One row for each rater, prompt and compared system; a repeated row is refused. lmer_response, with
+    a random intercept of each response, is the model that speaks to other prompts and responses; it
+    needs five prompts that several systems answered. The others speak to these very responses.
+
     \b
     Examples:
       evenhand analyse mixed long.csv --value y --effect model --reference Phi4 \\
