@@ -132,6 +132,33 @@ def _unit_agreement(rated: _Rated, weights: FloatArray) -> FloatArray:
     return np.asarray(np.divide(agreeing, pairs, out=np.zeros_like(agreeing), where=pairs > 0))
 
 
+def t_limits(
+    estimate: float, half: float, lowest: float, clusters: str, method: str
+) -> tuple[tuple[float, float] | tuple[None, None], str]:
+    """Limits within a coefficient's own range, and how they were made.
+
+    Parameters
+    ----------
+    estimate, half : float
+        The coefficient and half the width of its interval.
+    lowest : float
+        The least value that the coefficient can take; the highest is 1.
+    clusters : str
+        What the interval rests on, in words, for example ``"3 units"``.
+    method : str
+
+    Returns
+    -------
+    limits : (low, high) or (None, None)
+        None where the interval holds every value that there is, so says nothing.
+    method : str
+        The method, or ``"none: ..."`` with the reason.
+    """
+    if estimate - half <= lowest and estimate + half >= 1.0:
+        return (None, None), f"none: {clusters} are too few, the interval would hold every value"
+    return (max(lowest, estimate - half), min(1.0, estimate + half)), method
+
+
 def _from_units(
     name: str,
     estimate: float,
@@ -140,9 +167,13 @@ def _from_units(
     level: float,
     details: dict[str, float],
     *,
+    lowest: float = -1.0,
     tested: bool = True,
 ) -> Estimate:
-    """Interval and test from the linearised value of each unit (infinitely many units)."""
+    """Interval and test from the linearised value of each unit (infinitely many units).
+
+    ``lowest`` is the least value that the coefficient can take; the highest is 1.
+    """
     from scipy import stats
 
     n = unit_values.size
@@ -151,15 +182,17 @@ def _from_units(
     steady = error < 1e-14
     half = 0.0 if steady else error * float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
     p_value = None if steady or not tested else float(2 * stats.t.sf(abs(estimate) / error, n - 1))
+    limits, method = t_limits(
+        estimate, half, lowest, f"{n} units", "linearised standard error over units, t"
+    )
+    if steady:
+        limits, method = (None, None), "none: every unit gives the same value"
     return Estimate(
         name,
         estimate,
-        None if steady else max(-1.0, estimate - half),
-        None if steady else min(1.0, estimate + half),
+        *limits,
         level,
-        "none: every unit gives the same value"
-        if steady
-        else "linearised standard error over units, t",
+        method,
         p_value,
         rated.n_paired,
         rated.n_missing,
@@ -261,7 +294,9 @@ def percent_agreement(
     agreement = _unit_agreement(rated, matrix)
     n, n_paired = agreement.size, rated.n_paired
     observed = float(agreement.sum() / n_paired)
-    return _from_units(name, observed, agreement * n / n_paired, rated, level, {}, tested=False)
+    return _from_units(
+        name, observed, agreement * n / n_paired, rated, level, {}, lowest=0.0, tested=False
+    )
 
 
 def fleiss_kappa(

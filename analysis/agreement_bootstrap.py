@@ -6,6 +6,7 @@ Ratings of one unit, and ratings by one rater, hang together, so single ratings 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.agreement_pairwise import light_kappa
 from analysis.results import Estimate
 from analysis.validation import (
     FloatArray,
+    IntArray,
     confidence_level,
     one_of,
     ratings_matrix,
@@ -25,6 +27,10 @@ from analysis.validation import (
 from study.errors import AnalysisError
 
 RESAMPLED = ("items", "raters", "both")
+
+# Drawn again, two raters are the same two or one alone: nothing could vary. Of four, a third of all
+# draws have two raters or fewer.
+FEWEST_RATERS_DRAWN = 5
 
 # Replicates held in memory at once when raters are drawn: bounds the (block, units, points) array.
 _BLOCK_CELLS = 4_000_000
@@ -40,6 +46,8 @@ def bootstrap_alpha(
     replicates: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
+    cluster: str = "cluster",
 ) -> Estimate:
     """Krippendorff's alpha with a percentile interval from a cluster bootstrap.
 
@@ -53,16 +61,24 @@ def bootstrap_alpha(
     points : sequence of float
     metric : {"nominal", "ordinal", "interval", "ratio"}
     resample : {"items", "raters", "both"}
+        Raters are drawn again only where five or more gave ratings.
     replicates : int
         At least 2; 1,000 or more for an interval to be published.
     level : float
     seed : int
+        0 or more.
+    clusters : array-like, shape (units,), optional
+        What each unit belongs to, where units hang together (items about one response); whole
+        clusters are then drawn in place of units.
+    cluster : str
+        What a cluster is called, in the singular.
 
     Returns
     -------
     Estimate
         The estimate of `krippendorff_alpha`. ``details``: ``standard_error`` (standard deviation
-        of the replicates), ``replicates``, ``replicates_undefined``, ``seed``.
+        of the replicates), ``replicates``, ``replicates_undefined``, ``seed``. No interval, with
+        the reason, where raters are to be drawn and there are fewer than five.
 
     Raises
     ------
@@ -82,12 +98,44 @@ def bootstrap_alpha(
         return point
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
-    rng = np.random.default_rng(seed)
+    if refused := _too_few_raters(point, table, resample):
+        return refused
+    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
     values = []
     for block in _blocks(replicates, table.shape[0] * scale.size, resample):
-        coincidences = _drawn_coincidences(table, scale, resample, block, rng)
+        coincidences = _drawn_coincidences(table, scale, resample, of, block, rng)
         values.append(alphas(coincidences, scale, metric))
-    return _with_percentiles(point, np.concatenate(values), resample, level, seed)
+    drawn = resample
+    if clusters is not None:
+        drawn = {"items": f"{cluster}s", "both": f"{cluster}s and raters"}.get(resample, resample)
+    return _with_percentiles(point, np.concatenate(values), drawn, level, seed)
+
+
+def cluster_indices(clusters: ArrayLike | None, units: int) -> IntArray:
+    """Cluster of each unit, numbered from 0; every unit is its own where none are given.
+
+    Raises
+    ------
+    AnalysisError
+        When there is not one cluster for each unit.
+    """
+    if clusters is None:
+        return np.arange(units)
+    named = np.asarray(clusters)
+    if named.shape != (units,):
+        raise AnalysisError(
+            f"clusters: shape {named.shape}; expected one for each of the {units} units (rows)"
+        )
+    return np.unique(named, return_inverse=True)[1].astype(np.int64)
+
+
+def _too_few_raters(point: Estimate, table: FloatArray, resample: str) -> Estimate | None:
+    """The estimate without an interval where too few raters could be drawn again."""
+    raters = int((~np.isnan(table)).any(axis=0).sum())
+    if resample == "items" or raters >= FEWEST_RATERS_DRAWN:
+        return None
+    why = f"none: {raters} raters are too few to be drawn again, at least {FEWEST_RATERS_DRAWN} are needed"
+    return replace(point, ci_low=None, ci_high=None, ci_method=why, p_value=None)
 
 
 def _enough(replicates: int) -> None:
@@ -110,8 +158,18 @@ def _drawn(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
     return drawn.astype(np.float64)
 
 
+def _drawn_units(of: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
+    """How often each unit is drawn with its cluster, shape (replicates, units)."""
+    return _drawn(int(of.max()) + 1, replicates, rng)[:, of]
+
+
 def _drawn_coincidences(
-    table: FloatArray, scale: FloatArray, resample: str, replicates: int, rng: np.random.Generator
+    table: FloatArray,
+    scale: FloatArray,
+    resample: str,
+    of: IntArray,
+    replicates: int,
+    rng: np.random.Generator,
 ) -> FloatArray:
     index, q = point_indices(table, scale), scale.size
     units, raters = table.shape
@@ -121,13 +179,13 @@ def _drawn_coincidences(
     if resample == "items":
         counts = indicators.sum(axis=0).reshape(units, q)
         by_unit = _pairs_of_raters(counts[None], counts[None])[0].reshape(units, q * q)
-        return np.asarray((_drawn(units, replicates, rng) @ by_unit).reshape(replicates, q, q))
+        return np.asarray((_drawn_units(of, replicates, rng) @ by_unit).reshape(replicates, q, q))
     weight = _drawn(raters, replicates, rng)
     counts = (weight @ indicators).reshape(replicates, units, q)
     squares = (weight**2 @ indicators).reshape(replicates, units, q)
     of_unit = np.ones((replicates, units))
     if resample == "both":
-        of_unit = _drawn(units, replicates, rng)
+        of_unit = _drawn_units(of, replicates, rng)
     factor = of_unit * _per_pair(counts, squares)
     coincidences = np.matmul((counts * factor[:, :, None]).transpose(0, 2, 1), counts)
     same = (squares * factor[:, :, None]).sum(axis=1)
@@ -157,6 +215,8 @@ def bootstrap_light_kappa(
     replicates: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
+    cluster: str = "cluster",
 ) -> Estimate:
     """Light's kappa with a percentile interval from drawing units again.
 
@@ -169,7 +229,7 @@ def bootstrap_light_kappa(
         Missing as nan; every pair of raters takes the units that both rated.
     points : sequence of float
     weights : {"unweighted", "linear", "quadratic", "ordinal"}
-    replicates, level, seed
+    replicates, level, seed, clusters, cluster
         As in `bootstrap_alpha`.
 
     Returns
@@ -185,13 +245,14 @@ def bootstrap_light_kappa(
         return point
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
-    rng = np.random.default_rng(seed)
+    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
     cells = table.shape[1] ** 2 * scale.size
     values = []
     for block in _blocks(replicates, max(cells, table.shape[0]), "both"):
-        drawn = _drawn(table.shape[0], block, rng)
+        drawn = _drawn_units(of, block, rng)
         values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
-    return _with_percentiles(point, np.concatenate(values), "items", level, seed)
+    drawn_what = "items" if clusters is None else f"{cluster}s"
+    return _with_percentiles(point, np.concatenate(values), drawn_what, level, seed)
 
 
 def _light_of(
@@ -255,6 +316,8 @@ def bootstrap_agreement(
     point = statistic(table)
     if point.estimate is None:
         return point
+    if refused := _too_few_raters(point, table, resample):
+        return refused
     rng = np.random.default_rng(seed)
     units, raters = table.shape
     values = np.full(replicates, np.nan)
@@ -272,8 +335,6 @@ def bootstrap_agreement(
 def _with_percentiles(
     point: Estimate, values: FloatArray, resample: str, level: float, seed: int
 ) -> Estimate:
-    from dataclasses import replace
-
     usable = values[~np.isnan(values)]
     undefined_count = int(values.size - usable.size)
     details = {

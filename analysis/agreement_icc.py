@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.agreement_variances import crossed_variances, profile_interval
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, one_of, ratings_matrix
 
 MISSING = ("complete", "mixed_model")
 _FORMS = ("icc1", "icc2", "icc3", "icc1k", "icc2k", "icc3k")
 _TINY = 1e-12
+_AS_IF_FULL = (
+    "f, df2, psych_p_value, psych_ci_low and psych_ci_high are those of R's psych, which takes the "
+    "table as if no rating were missing: the interval is too narrow and the p-value too small"
+)
 _NEGATIVE = "the units do not differ in their means, so there is nothing to be reliable about"
 
 
@@ -40,6 +45,14 @@ class IntraclassCorrelations:
 
 
 @dataclass(frozen=True)
+class _Incomplete:
+    """A table with gaps and the variances of units, raters and error in it."""
+
+    table: FloatArray
+    variances: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class _MeanSquares:
     units: int
     raters: int
@@ -49,6 +62,7 @@ class _MeanSquares:
     error: float
     rows_left_out: int
     method: str
+    incomplete: _Incomplete | None = None
 
 
 def icc(
@@ -65,7 +79,8 @@ def icc(
         variance. ``"mixed_model"`` keeps all ratings: variance components by restricted maximum
         likelihood with crossed random units and raters, and the mean squares that they imply for
         the full table, as R's psych does; with complete ratings the two agree unless a component
-        is estimated as zero.
+        is estimated as zero. Where ratings are missing, the interval is that of the profiled
+        restricted likelihood, and there is no p-value.
     level : float
 
     Returns
@@ -75,6 +90,17 @@ def icc(
         the same F with Satterthwaite degrees of freedom (``p_value_satterthwaite``). The interval
         of icc2k is that of icc2 carried over by the Spearman-Brown formula, which is McGraw and
         Wong's; irr's differs, since it puts the mean's coefficient where theirs has the single's.
+        With missing ratings ``f``, ``df2`` and the p of psych are those of a full table;
+        they stand in ``details`` (``psych_ci_low``, ``psych_ci_high``, ``psych_p_value``) with a
+        ``note`` that they are not to be used.
+
+    Notes
+    -----
+    Coverage of the 95 % interval of icc2 with missing ratings, simulated with normal ratings and a
+    true value of .3 (250 tables each, standard error about 1.4 points): 94.0 % at 35 units by 4
+    raters with half missing, 96.0 % at 60 by 6 with 28 % missing, 92.8 % at 40 by 10 with 70 %
+    missing; psych's 76.4, 90.8 and 75.2 %. With raters who differ in level (a fifth of the
+    variance) 96.4 and 95.6 % at the first two. The chi-square limit is one of large samples.
 
     References
     ----------
@@ -82,18 +108,63 @@ def icc(
        reliability.
     .. [2] McGraw, K. O., & Wong, S. P. (1996). Forming inferences about some intraclass
        correlation coefficients.
+    .. [3] Pawitan, Y. (2001). In all likelihood, chapter 3.
     """
     confidence_level(level)
     one_of(missing, MISSING, "missing")
     table = ratings_matrix(ratings)
     squares = _complete_squares(table) if missing == "complete" else _mixed_squares(table)
     if isinstance(squares, Estimate):
-        from dataclasses import replace
-
         return IntraclassCorrelations(*(replace(squares, statistic=name) for name in _FORMS))
     one, three = _f_forms(squares, level)
     two = _agreement_forms(squares, level)
+    if squares.incomplete is not None:
+        one, two, three = (
+            _by_likelihood(pair, squares.incomplete, level) for pair in (one, two, three)
+        )
     return IntraclassCorrelations(one[0], two[0], three[0], one[1], two[1], three[1])
+
+
+def icc2_alone(ratings: ArrayLike, *, missing: str = "complete") -> Estimate:
+    """ICC(2,1) of `icc` without its interval under missing ratings, for methods that repeat it."""
+    one_of(missing, MISSING, "missing")
+    table = ratings_matrix(ratings)
+    squares = _complete_squares(table) if missing == "complete" else _mixed_squares(table)
+    if isinstance(squares, Estimate):
+        return replace(squares, statistic="icc2")
+    return _agreement_forms(squares, 0.95)[0]
+
+
+def _by_likelihood(
+    pair: tuple[Estimate, Estimate], found: _Incomplete, level: float
+) -> tuple[Estimate, Estimate]:
+    """Single and mean coefficient with an interval that knows which ratings are missing."""
+    single, mean = pair
+    if single.estimate is None:
+        return pair
+    k = found.table.shape[1]
+    low, high = profile_interval(found.table, single.statistic, found.variances, level)
+    carried = (low * k / (1 + low * (k - 1)), high * k / (1 + high * (k - 1)))
+    return _instead(single, (low, high)), _instead(mean, carried)
+
+
+def _instead(estimate: Estimate, limits: tuple[float, float]) -> Estimate:
+    if estimate.estimate is None:
+        return estimate
+    as_if_full = {
+        "psych_ci_low": estimate.ci_low,
+        "psych_ci_high": estimate.ci_high,
+        "psych_p_value": estimate.p_value,
+        "note": _AS_IF_FULL,
+    }
+    return replace(
+        estimate,
+        ci_low=limits[0],
+        ci_high=limits[1],
+        ci_method="profile of the restricted likelihood, with the ratings that are there",
+        p_value=None,
+        details=MappingProxyType({**estimate.details, **as_if_full}),
+    )
 
 
 def _refused(table: FloatArray, kept: FloatArray) -> Estimate | None:
@@ -152,7 +223,7 @@ def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate:
     refused = _refused(table, kept)
     if refused:
         return refused
-    unit, rater, error = crossed_variances(kept)
+    unit, rater, error = variances = crossed_variances(kept)
     n, k = kept.shape
     return _MeanSquares(
         n,
@@ -163,61 +234,8 @@ def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate:
         error,
         table.shape[0] - n,
         "reml",
+        _Incomplete(kept, variances) if np.isnan(kept).any() else None,
     )
-
-
-def crossed_variances(table: FloatArray) -> tuple[float, float, float]:
-    """Variances of units, raters and error by restricted maximum likelihood.
-
-    Parameters
-    ----------
-    table : ndarray, shape (units, raters)
-        Missing as nan; every row and column has a rating.
-
-    Returns
-    -------
-    unit, rater, error : float
-
-    Notes
-    -----
-    The model is rating = mean + unit + rater + error, all three normal. The deviance is profiled
-    over mean and error variance; the units' block is diagonal, so one factorisation of size
-    (raters, raters) is left.
-    """
-    from scipy import optimize
-
-    present = (~np.isnan(table)).astype(np.float64)
-    centre = float(np.nanmean(table))
-    y = np.where(present > 0, table - centre, 0.0)
-    n = float(present.sum())
-    sides = (present.sum(axis=1), present.sum(axis=0))
-    sums = (y.sum(axis=1), y.sum(axis=0), float(y.sum()), float((y * y).sum()))
-
-    def profile(theta: FloatArray) -> tuple[float, float]:
-        a, b = np.abs(theta)
-        top = a**2 * sides[0] + 1.0
-        cross = a * b * present
-        schur = np.diag(b**2 * sides[1] + 1.0) - (cross / top[:, None]).T @ cross
-        right = (
-            np.stack([a * sides[0], a * sums[0]], axis=1),
-            np.stack([b * sides[1], b * sums[1]], axis=1),
-        )
-        lower = right[1] - cross.T @ (right[0] / top[:, None])
-        explained = right[0].T @ (right[0] / top[:, None]) + lower.T @ np.linalg.solve(schur, lower)
-        ones = n - explained[0, 0]
-        residual = sums[3] - explained[1, 1] - (sums[2] - explained[0, 1]) ** 2 / ones
-        variance = max(float(residual), 1e-300) / (n - 1.0)
-        logdet = np.log(top).sum() + np.linalg.slogdet(schur)[1] + np.log(ones)
-        return float(logdet + (n - 1.0) * np.log(variance)), variance
-
-    best = optimize.minimize(
-        lambda theta: profile(theta)[0],
-        np.array([1.0, 0.5]),
-        method="Nelder-Mead",
-        options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 2000},
-    )
-    variance = profile(best.x)[1]
-    return float(best.x[0] ** 2 * variance), float(best.x[1] ** 2 * variance), float(variance)
 
 
 def _estimate(

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.agreement import NO_PAIRS, ONE_UNIT, value_counts
+from analysis.agreement import NO_PAIRS, ONE_UNIT, t_limits, value_counts
 from analysis.results import Estimate, undefined
 from analysis.validation import (
     FloatArray,
@@ -172,13 +172,16 @@ def _estimate(
 
     known = error > 1e-14
     half = error * float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
+    limits, method = t_limits(estimate, half, -1.0, f"{n} units", method)
+    if not known:
+        limits = (None, None)
+        method = "none: no unit differs from the others, or all hangs on one unit"
     return Estimate(
         name,
         estimate,
-        max(-1.0, estimate - half) if known else None,
-        min(1.0, estimate + half) if known else None,
+        *limits,
         level,
-        method if known else "none: no unit differs from the others, or all hangs on one unit",
+        method,
         float(2.0 * stats.t.sf(abs(estimate) / error, n - 1)) if known else None,
         n,
         n_missing,

@@ -15,6 +15,7 @@ from analysis.agreement import (
     ONE_UNIT,
     agreement_weights,
     point_indices,
+    t_limits,
 )
 from analysis.results import Estimate, undefined
 from analysis.validation import (
@@ -234,16 +235,17 @@ def _kappa_estimate(
     null, error = details["standard_error_null"], details["standard_error"]
     z = kappa / null if null > _TINY else None
     half = float(stats.norm.ppf((1.0 + level) / 2.0)) * error
-    known = error > _TINY
+    limits, method = t_limits(
+        kappa, half, -1.0, f"{n} units", "large-sample standard error at the estimate, normal"
+    )
+    if error <= _TINY:
+        limits, method = (None, None), "none: the large-sample standard error is zero"
     return Estimate(
         name,
         kappa,
-        max(-1.0, kappa - half) if known else None,
-        min(1.0, kappa + half) if known else None,
+        *limits,
         level,
-        "large-sample standard error at the estimate, normal"
-        if known
-        else "none: the large-sample standard error is zero",
+        method,
         None if z is None else float(2.0 * stats.norm.sf(abs(z))),
         n,
         n_missing,

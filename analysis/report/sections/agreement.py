@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from analysis.agreement import conger_kappa, fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement_bootstrap import bootstrap_alpha, bootstrap_light_kappa
 from analysis.agreement_icc import icc
+from analysis.agreement_jackknife import jackknife_agreement, jackknife_icc2
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import light_kappa, pairwise_kappas
 from analysis.report.blocks import (
@@ -31,6 +32,7 @@ from analysis.report.sections.numeric_items import numeric_agreement
 from analysis.report.sections.point_use import point_use_blocks
 from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
+from analysis.validation import IntArray
 
 # A matrix of more raters than this is a grey square on paper.
 MOST_RATERS_DRAWN = 60
@@ -50,6 +52,11 @@ _WEIGHTED_HEADINGS = (
     "Krippendorff’s α, ordinal; units and raters redrawn",
 )
 
+_TOGETHER = (
+    "All items: the items about one response are not independent of each other, so responses are left "
+    "out or drawn again with all their items (raters are held, but for the ICC and where it says so);"
+)
+
 # Above this the bootstrap takes more time than a jackknife that says nearly the same is worth.
 MOST_RATINGS_REDRAWN = 20_000
 MOST_RATERS_IN_MIXED_MODEL = 100
@@ -62,6 +69,7 @@ class _Line:
     item: str
     name: str
     n: int
+    clustered: bool
     results: tuple[Estimate, ...]
 
 
@@ -101,7 +109,7 @@ def agreement_section(context: ReportContext) -> Section:
 def _matrices(
     context: ReportContext, raters: BoolArray
 ) -> Iterator[tuple[str, str, list[int], FloatArray]]:
-    """Item by item, then all items of one scale together: (id, label, points, matrix)."""
+    """Item by item, then all items of one scale, one after the other: (id, label, points, matrix)."""
     items = context.data.items
     for i, item in enumerate(items):
         if item.kind != "points":
@@ -126,21 +134,15 @@ def _tables(context: ReportContext, key: str, label: str, raters: BoolArray) -> 
     level = context.level
     equal: list[_Line] = []
     near: list[_Line] = []
+    responses = len(context.data.systems) * len(context.shaped.prompt_ids)
     for item, name, points, matrix in _matrices(context, raters):
-        alpha = krippendorff_alpha(matrix, points, metric="ordinal", level=level)
-        first = (
-            percent_agreement(matrix, points, level=level),
-            _light(matrix, points, level),
-            fleiss_kappa(matrix, points, level=level),
-            conger_kappa(matrix, points, level=level),
-            alpha,
-        )
         n = int(((~np.isnan(matrix)).sum(axis=1) >= 2).sum())
-        equal.append(_Line(item, name, n, first))
-        forms = icc(matrix, missing=_icc_missing(matrix), level=level)
-        ac2 = gwet_ac(matrix, points, weights="quadratic", level=level)
-        redrawn = _redrawn_alpha(matrix, points, alpha, level)
-        near.append(_Line(item, name, n, (ac2, forms.icc2, forms.icc2k, redrawn)))
+        # The items about one response are not independent of each other.
+        several = matrix.shape[0] > responses
+        of = np.tile(np.arange(responses), matrix.shape[0] // responses) if several else None
+        first, second = _results(matrix, points, of, level)
+        equal.append(_Line(item, name, n, several, first))
+        near.append(_Line(item, name, n, several, second))
     people = f"{label}, {counted(int(raters.sum()), 'rater')}"
     return (
         _table(key, f"agreement-{key}", f"Agreement per item: {people}", _HEADINGS, equal, level),
@@ -156,8 +158,44 @@ def _tables(context: ReportContext, key: str, label: str, raters: BoolArray) -> 
     )
 
 
+def _results(
+    matrix: FloatArray, points: list[int], of: IntArray | None, level: float
+) -> tuple[tuple[Estimate, ...], tuple[Estimate, ...]]:
+    """Coefficients of both tables; ``of`` is the response of each unit where units hang together."""
+
+    def clustered(statistic: Callable[[FloatArray], Estimate], lowest: float = -1.0) -> Estimate:
+        if of is None:
+            return statistic(matrix)
+        return jackknife_agreement(
+            statistic, matrix, of, cluster="response", lowest=lowest, level=level
+        )
+
+    alpha = clustered(lambda m: krippendorff_alpha(m, points, metric="ordinal", level=level))
+    missing = _icc_missing(matrix)
+    if of is None:
+        forms = icc(matrix, missing=missing, level=level)
+        single, mean = forms.icc2, forms.icc2k
+    else:
+        single, mean = jackknife_icc2(matrix, of, missing=missing, cluster="response", level=level)
+    return (
+        (
+            clustered(lambda m: percent_agreement(m, points, level=level), 0.0),
+            _light(matrix, points, of, level),
+            clustered(lambda m: fleiss_kappa(m, points, level=level)),
+            clustered(lambda m: conger_kappa(m, points, level=level)),
+            alpha,
+        ),
+        (
+            clustered(lambda m: gwet_ac(m, points, weights="quadratic", level=level)),
+            single,
+            mean,
+            _redrawn_alpha(matrix, points, alpha, of, level),
+        ),
+    )
+
+
 def _redrawn_alpha(
-    matrix: FloatArray, points: list[int], alpha: Estimate, level: float
+    matrix: FloatArray, points: list[int], alpha: Estimate, of: IntArray | None, level: float
 ) -> Estimate:
     """Ordinal alpha with its interval from drawing units and raters again, where affordable."""
     ratings = int((~np.isnan(matrix)).sum())
@@ -177,15 +215,25 @@ def _redrawn_alpha(
         replicates=REPLICATES,
         level=level,
         seed=SEED,
+        clusters=of,
+        cluster="response",
     )
 
 
-def _light(matrix: FloatArray, points: list[int], level: float) -> Estimate:
+def _light(matrix: FloatArray, points: list[int], of: IntArray | None, level: float) -> Estimate:
     """Light's kappa with its interval from drawing units again, where affordable."""
     few = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL
     if not few or int((~np.isnan(matrix)).sum()) > MOST_RATINGS_REDRAWN:
         return light_kappa(matrix, points)
-    return bootstrap_light_kappa(matrix, points, replicates=REPLICATES, level=level, seed=SEED)
+    return bootstrap_light_kappa(
+        matrix,
+        points,
+        replicates=REPLICATES,
+        level=level,
+        seed=SEED,
+        clusters=of,
+        cluster="response",
+    )
 
 
 def _icc_missing(matrix: FloatArray) -> str:
@@ -227,8 +275,7 @@ def _table(
         cells = [notes.with_interval(r) for r in line.results]
         rows.append(Row((line.name, str(line.n), *cells), strong=line.item.startswith("all")))
     interval = _interval_note(headings, lines, level)
-    without = sorted({r.ci_method for _, r in flat if r.ci_method.startswith("none by bootstrap")})
-    said = (interval, *(f"Interval of α: {why}." for why in without), note)
+    said = (interval, *_without_interval(headings, lines), note)
     return Table(
         key,
         title,
@@ -244,13 +291,31 @@ def _table(
 
 def _interval_note(headings: tuple[str, ...], lines: Sequence[_Line], level: float) -> str:
     """Which coefficient has which kind of interval."""
-    users: dict[str, dict[str, None]] = {}
+    said = ""
+    for clustered in (False, True):
+        users: dict[str, dict[str, None]] = {}
+        for line in lines:
+            for heading, result in zip(headings, line.results, strict=True):
+                if line.clustered is clustered and result.ci_low is not None and result.ci_method:
+                    users.setdefault(result.ci_method, {})[heading.partition(";")[0]] = None
+        methods = "; ".join(f"{', '.join(names)}: {method}" for method, names in users.items())
+        if methods:
+            said += f" {_TOGETHER} {methods}." if clustered else f" {methods}."
+    return f"Intervals, {level_text(level)}.{said}" if said else ""
+
+
+def _without_interval(headings: tuple[str, ...], lines: Sequence[_Line]) -> list[str]:
+    """Why a coefficient that has a value has no interval, with its column and rows."""
+    found: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         for heading, result in zip(headings, line.results, strict=True):
-            if result.ci_low is not None and result.ci_method:
-                users.setdefault(result.ci_method, {})[heading.partition(";")[0]] = None
-    said = "; ".join(f"{', '.join(names)}: {method}" for method, names in users.items())
-    return f"Intervals, {level_text(level)}. {said}." if said else ""
+            if result.estimate is not None and result.ci_method.startswith("none"):
+                found.setdefault((heading, result.ci_method), []).append(line.name)
+    said = []
+    for (heading, why), names in found.items():
+        rows = "" if len(names) == len(lines) else f" ({', '.join(names)})"
+        said.append(f"No interval, {heading}{rows}: {why.removeprefix('none').lstrip(': ')}.")
+    return said
 
 
 def _matrix_figure(context: ReportContext, key: str, label: str, raters: BoolArray) -> Figure:
