@@ -18,7 +18,7 @@ def read_table(file: Path) -> pd.DataFrame:
     Raises
     ------
     AnalysisError
-        When there is no such file, or it is not UTF-8 CSV with a header and at least one row.
+        When there is no such file, or it is not UTF-8 CSV with commas, a header and at least one row.
     """
     try:
         lines = file.suffix.lower() in (".jsonl", ".ndjson")
@@ -32,9 +32,22 @@ def read_table(file: Path) -> pd.DataFrame:
             f"{file.name} is not a CSV table with a header ({' '.join(str(error).split())}). Save it as "
             "CSV with commas."
         ) from None
+    if not lines:
+        _refuse_other_separator(frame, file.name)
     if frame.empty:
         raise AnalysisError(f"{file.name} has a header but no rows.")
     return frame
+
+
+def _refuse_other_separator(frame: pd.DataFrame, name: str) -> None:
+    """One column whose name holds another separator: not read, since commas may be decimal there."""
+    header = str(frame.columns[0])
+    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if frame.shape[1] == 1 and separator in header:
+            raise AnalysisError(
+                f"{name} separates its columns by {word}, expected commas. Save it as CSV with commas, "
+                "and with points in decimal numbers (3.5, not 3,5)."
+            )
 
 
 def _read_lines(file: Path) -> pd.DataFrame:

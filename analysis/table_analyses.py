@@ -314,7 +314,7 @@ def reliability_of(
     from analysis.reliability import scale_reliability
     from analysis.reliability_bootstrap import bootstrap_omega
 
-    table = _table_of_numbers(frame)
+    table = _table_of_numbers(frame, "item")
     _on_scale(table, frame, points)
     items = numeric_columns(frame, list(frame.columns), "the table")
     result = scale_reliability(items, level=level)
@@ -404,10 +404,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _table_of_numbers(frame: pd.DataFrame) -> Any:
+def _table_of_numbers(frame: pd.DataFrame, column: str = "rater") -> Any:
     if frame.shape[1] < 2:
         raise AnalysisError(
-            f"The table has {frame.shape[1]} column, expected a column for each rater (at least two)."
+            f"The table has {frame.shape[1]} column, expected a column for each {column} (at least two)."
         )
     return numeric_columns(frame, list(frame.columns), "the table").to_numpy()
 

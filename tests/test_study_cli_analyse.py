@@ -339,3 +339,40 @@ def test_mixed_refuses_a_rating_that_is_there_twice(
     columns = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p"]
     assert run(["analyse", "mixed", str(file), *columns]) == 2
     assert "data rows 1 and 4 are both a rating of r 1, p t, m a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("mark", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_separator_is_named(tmp_path: Path, mark: str, word: str) -> None:
+    """Oracle: the file itself; the decimal commas of its rows must not be taken for columns."""
+    from analysis.data_file import read_table
+    from study.errors import AnalysisError
+
+    file = tmp_path / "table.csv"
+    file.write_text(f"a{mark}b\n1,5{mark}2\n2,5{mark}3\n", encoding="utf-8")
+    with pytest.raises(AnalysisError, match=f"separates its columns by {word}, expected commas"):
+        read_table(file)
+
+
+def test_a_single_item_is_called_an_item() -> None:
+    """Oracle: `analyse reliability` takes a column for each item, `analyse agreement` for each rater."""
+    import pandas as pd
+
+    from analysis.table_analyses import agreement_of, reliability_of
+    from study.errors import AnalysisError
+
+    frame = pd.DataFrame({"a": [1, 2, 3]})
+    with pytest.raises(AnalysisError, match="a column for each item"):
+        reliability_of(frame, [1, 2, 3])
+    with pytest.raises(AnalysisError, match="a column for each rater"):
+        agreement_of(frame, [1, 2, 3])
+
+
+@pytest.mark.parametrize("command", ["agreement", "paired", "texts", "emotion"])
+def test_a_seed_below_zero_is_refused_in_words(command: str) -> None:
+    """Property: numpy takes no negative seed, so click refuses it where it is declared."""
+    from click.testing import CliRunner
+
+    from study.cli.analyse import analyse
+
+    found = CliRunner().invoke(analyse, [command, "none.csv", "--seed", "-1"])
+    assert found.exit_code == 2 and "-1 is not in the range x>=0" in found.output

@@ -34,7 +34,13 @@ planned_option = click.option(
     show_default=True,
     help="The t test that was declared in advance.",
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the bootstrap, 0 or more.",
+)
 
 
 @click.group()

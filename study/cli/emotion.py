@@ -26,7 +26,13 @@ from study.cli.options import json_option, print_json, print_table, say, share_b
     show_default=True,
     help="Share of every emotion's messages kept for the measures.",
 )
-@click.option("--seed", default=0, show_default=True, help="Fixes the split.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Fixes the split, 0 or more.",
+)
 @json_option
 def train_emotion(
     checkpoint: Path, data: Path | None, output: Path, held_out: float, seed: int, as_json: bool

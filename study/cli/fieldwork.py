@@ -308,7 +308,13 @@ def start_server(
 
 @click.command()
 @click.option("-n", "number", type=click.IntRange(1), help="New simulated raters in all.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Fixes all answers.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Fixes all answers, 0 or more.",
+)
 @click.option(
     "--careless",
     type=click.FloatRange(0, 1),
