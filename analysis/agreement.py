@@ -190,7 +190,8 @@ def _from_units(
     return Estimate(
         name,
         estimate,
-        *limits,
+        limits[0],
+        limits[1],
         level,
         method,
         p_value,

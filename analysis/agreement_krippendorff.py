@@ -179,7 +179,8 @@ def _estimate(
     return Estimate(
         name,
         estimate,
-        *limits,
+        limits[0],
+        limits[1],
         level,
         method,
         float(2.0 * stats.t.sf(abs(estimate) / error, n - 1)) if known else None,

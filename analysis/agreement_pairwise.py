@@ -243,7 +243,8 @@ def _kappa_estimate(
     return Estimate(
         name,
         kappa,
-        *limits,
+        limits[0],
+        limits[1],
         level,
         method,
         None if z is None else float(2.0 * stats.norm.sf(abs(z))),
