@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.entities import Conversation, ConversationEnd, RaterStatus, TurnOutcome
+from study.errors import ModelError
 from study.store.audit import study_faults
 from study.store.raters import find_by_code, withdraw
 from study.store.ratings import read_ratings
@@ -80,7 +81,7 @@ def bubbles(page: Page) -> list[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatSite]:
-    with chat_site(tmp_path_factory.mktemp("chat"), raters=14) as made:
+    with chat_site(tmp_path_factory.mktemp("chat"), raters=16) as made:
         yield made
 
 
@@ -123,6 +124,7 @@ def test_a_whole_session_by_touch_at_three_sizes(
     page.get_by_role("radiogroup").nth(5).wait_for()
     for item in page.get_by_role("radiogroup").all():
         item.get_by_role("radio").nth(2).tap()
+    assert page.get_by_text("stand for a whole conversation").is_visible()
     tablet.button("Start rating").tap()
     for position, (width, height) in ((1, SIZES[0]), (2, SIZES[2])):
         page.set_viewport_size({"width": width, "height": height})
@@ -461,3 +463,80 @@ def test_a_reply_is_text_whatever_a_system_writes(
     assert page.locator(".chat-bubble img, .chat-bubble script, .chat-bubble b").count() == 0
     assert page.locator(".chat-bubble strong").inner_text() == "bold"
     assert {url.split("/")[2] for url in asked} == {f"127.0.0.1:{site.server.port}"}
+
+
+OUT_OF_SIGHT = (
+    "return ['#chat-text', '#chat-send', '#chat-topic summary', '#chat-support summary']"
+    ".filter(s => { const b = document.querySelector(s).getBoundingClientRect();"
+    " return b.height === 0 || b.top < 0 || b.bottom > innerHeight; })"
+)
+
+
+def out_of_sight(page: Page) -> list[str]:
+    """Which of the box, its button and the switches of the two texts are not in sight."""
+    page.wait_for_timeout(200)
+    found: list[str] = page.evaluate(f"() => {{ {OUT_OF_SIGHT} }}")
+    return found
+
+
+def test_the_texts_beside_a_conversation_on_a_small_page(
+    site: ChatSite, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """Oracle: the browser's own boxes; a text is cut when it is higher than its box."""
+    page = open_tablet(site.server.link(site.new_talker()), 360, 740).page
+    page.locator("#chat-send:enabled").wait_for()
+    cut = page.locator(".chat-fold").evaluate_all
+    higher = "folds => folds.filter(f => f.scrollHeight > f.clientHeight + 1).map(f => f.id)"
+    marked = "folds => folds.filter(f => f.hasAttribute('data-cut')).map(f => f.id)"
+    assert out_of_sight(page) == []
+    assert (cut(higher), cut(marked)) == ([], [])
+
+    # With the keyboard open there is no room for all of it; what is cut says so until its end.
+    page.set_viewport_size({"width": 360, "height": 420})
+    assert out_of_sight(page) == []
+    assert cut(higher) == cut(marked) == ["chat-topic", "chat-support"]
+    sign = "f => getComputedStyle(f, '::after').content"
+    assert page.locator("#chat-support").evaluate(sign) == '"\u25bc"'
+    page.locator("#chat-support").evaluate("f => f.scrollTo(0, f.scrollHeight)")
+    assert out_of_sight(page) == []
+    assert cut(marked) == ["chat-topic"]
+
+    write(page, "I cannot sleep.")
+    wait_for_reply(page, 2)
+    assert out_of_sight(page) == []
+    page.locator("#chat-support summary").tap()
+    assert out_of_sight(page) == []
+    assert cut(marked) == ["chat-support"]
+    end = page.locator("#chat-end").bounding_box()
+    assert end is not None and end["y"] + end["height"] <= 420
+
+
+def test_what_is_read_aloud_of_a_reply(
+    site: ChatSite, open_tablet: Callable[..., RaterPage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rater = site.new_talker()
+    backend = site.backend_of(rater)
+    monkeypatch.setattr(backend, "replies", ("I hear you.\n\nWhat would\nhelp?",))
+    page = open_tablet(site.server.link(rater)).page
+    page.locator("#chat-send:enabled").wait_for()
+    page.evaluate(
+        "window.heard = []; new MutationObserver(() => heard.push("
+        "document.getElementById('chat-spoken').textContent)).observe("
+        "document.getElementById('chat-spoken'), {childList: true})"
+    )
+    write(page, "Hello.")
+    wait_for_reply(page, 2)
+    partner = page.locator(".chat-system .chat-name").inner_text()
+    page.wait_for_function("heard.some(words => words.includes('help?'))")
+    assert f"{partner}: I hear you. What would help?" in page.evaluate("heard")
+
+    def fail(*_: object, **__: object) -> None:
+        raise ModelError("No reply.")
+
+    monkeypatch.setattr(backend, "generate", fail)
+    write(page, "Are you there?")
+    page.get_by_role("button", name="Try again").wait_for()
+    page.wait_for_timeout(300)
+    heard = page.evaluate("heard")
+    assert heard[-1] == "Your message is sent."
+    assert [words for words in heard if words.rstrip().endswith(":")] == []

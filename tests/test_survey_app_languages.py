@@ -144,6 +144,9 @@ def test_arabic_runs_from_right_to_left(
         points = page.get_by_role("radiogroup").nth(1).get_by_role("radio")
         first, last = points.first.bounding_box(), points.last.bounding_box()
         assert first is not None and last is not None and first["x"] > last["x"]
+        # The outer corners of both ends are round, and no corner between two points.
+        round_corners = points.evaluate_all("all => all.map(e => getComputedStyle(e).borderRadius)")
+        assert round_corners == ["0px 8px 8px 0px", *["0px"] * 5, "8px 0px 0px 8px"]
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.get_by_role("button", name="حفظ ومتابعة").wait_for()
         assert "Save" not in page.inner_text("body")

@@ -100,7 +100,10 @@
       shownNumbers.add(turn.number);
       if (first) continue;
       const item = part("turns").querySelector(`[data-number="${turn.number}"]`);
-      part("spoken").textContent = `${settings.partner}: ${item ? item.querySelector(".chat-bubble").textContent : ""}`;
+      // What is drawn, and not the text alone: that has no space between paragraphs.
+      const words = item ? item.querySelector(".chat-bubble").innerText.replace(/\s+/g, " ").trim() : "";
+      // A reply that failed before its first word: the notice says so.
+      if (words) part("spoken").textContent = `${settings.partner}: ${words}`;
     }
   }
 
@@ -127,6 +130,15 @@
       clearTimeout(slow);
       slow = null;
     }
+  }
+
+  // Texts that do not fit say so: a screen of touch shows no scroll bar.
+  for (const name of ["topic", "support"]) {
+    const fold = part(name);
+    const mark = () => fold.toggleAttribute("data-cut", fold.scrollHeight - fold.scrollTop - fold.clientHeight > 4);
+    fold.addEventListener("scroll", mark, { passive: true });
+    fold.addEventListener("toggle", mark);
+    new ResizeObserver(mark).observe(fold);
   }
 
   let folded = false;
