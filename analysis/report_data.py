@@ -153,7 +153,8 @@ class ReportData:
         ``position`` (1-based place in the rater's order), ``prompt``, ``topic``, ``system`` (blind
         code before unblinding), ``item``, ``value`` (float, nan when missing), ``missing_reason``
         (empty when there is a value) and ``seconds`` (from shown to submitted for the whole page,
-        nan when unknown).
+        nan when unknown). ``rater`` is here and everywhere a label that is not the code with which
+        answers can be withdrawn, because reports are passed on.
     raters : DataFrame
         One row per enrolled rater, columns ``rater``, ``group``, ``status``, ``simulated`` (bool),
         one per demographic question, and ``language`` in a study in several.

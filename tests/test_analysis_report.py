@@ -398,7 +398,8 @@ def test_r_repeats_equivalence_families_and_exclusions(eai: ReportData, tmp_path
     gap = ratings.index[(ratings["rater"] == "R005") & (ratings["system"] == "b")][0]
     ratings.loc[gap, ["value", "missing_reason"]] = [np.nan, "skipped"]
     data = _with_plan(
-        dataclasses.replace(eai, ratings=ratings),
+        # Unblinded, because bounds that are not symmetric are tested only then.
+        dataclasses.replace(eai, ratings=ratings, unblinded=True),
         equivalence={"low": -40, "high": 60, "reason": "A tenth of the range."},
         families=[
             {"name": "main", "adjustment": "hommel", "tests": ["primary", "gender"]},
@@ -451,9 +452,8 @@ def test_declared_equivalence_stands_in_the_primary_contrast(eai: ReportData) ->
     from scipy import stats
 
     bounds = {"low": -40, "high": 60, "reason": "A tenth of the range."}
-    document = build_report(
-        _with_plan(eai, equivalence=bounds), created=DAY, sections=("contrast", "methods")
-    )
+    data = dataclasses.replace(_with_plan(eai, equivalence=bounds), unblinded=True)
+    document = build_report(data, created=DAY, sections=("contrast", "methods"))
     totals = eai.ratings.groupby(["rater", "system"])["value"].sum().unstack()
     difference = totals["a"] - totals["b"]
     above = stats.ttest_1samp(difference, -40, alternative="greater").pvalue
@@ -494,6 +494,43 @@ def test_p_values_are_adjusted_within_the_declared_families(eai: ReportData) -> 
     assert [c[4] for c in declared] == [p_text(p) for p in wanted["p_value"]]
     assert [c[-1] for c in declared] == [p_text(p) for p in wanted["adjusted_p_value"]]
     assert all(r.cells[-1] == "–" for r in tests.rows if "declared" not in r.cells[0])
+
+
+def test_exclusions_show_the_family_adjusted_on_the_same_raters(eai: ReportData) -> None:
+    """Oracle: Holm of statsmodels on the p values of each sample; Welch's df not rounded away."""
+    from statsmodels.stats.multitest import multipletests
+
+    ratings = eai.ratings.copy()
+    ratings.loc[ratings["rater"] == "R003", "seconds"] = 0.5
+    plan = {
+        "exclusions": {"minimum_seconds": 2.0},
+        "families": [{"name": "all", "tests": ["primary", "gender"]}],
+    }
+    data = dataclasses.replace(_with_plan(eai, **plan), ratings=ratings)
+    document = build_report(data, created=DAY, sections=("quality", "subgroups"))
+    primary, subgroups = (_table(document, f"exclusions-{k}") for k in ("contrast", "subgroups"))
+    for table in (primary, subgroups):
+        assert table.columns[-1].label == "p, adjusted"
+    raw = primary.data[primary.data["statistic"] == "paired_t_difference"]
+    gender = subgroups.data[subgroups.data["by"] == "gender"]
+    by_sample = {}
+    for sample in ("all", "without"):
+        tests = [*raw[raw["sample"] == sample]["p_value"]]
+        tests += [*gender[gender["sample"] == sample]["p_value"]]
+        assert len(tests) == 3
+        by_sample[sample] = [p_text(p) for p in multipletests(tests, method="holm")[1]]
+    assert by_sample["all"] != by_sample["without"]
+    cells = [r.cells[-1] for r in primary.rows if r.cells[-1] != "–"]
+    assert cells == [by_sample["all"][0], by_sample["without"][0]]
+    shown = [r.cells[-1] for r in subgroups.rows if r.cells[-1] != "–"]
+    pairs = zip(by_sample["all"][1:], by_sample["without"][1:], strict=True)
+    assert shown == [cell for pair in pairs for cell in pair]
+    welch = gender["df"].tolist()
+    assert all(df != round(df) for df in welch)
+    gendered = subgroups.groups[0].rows + subgroups.groups[1].rows
+    assert sorted(r.cells[3] for r in gendered) == sorted(f"{df:.2f}" for df in welch)
+    declared = [r for r in _table(document, "tests-by-gender").rows if r.strong]
+    assert [r.cells[3] for r in declared] == [gendered[i].cells[3] for i in (0, 2)]
 
 
 def test_without_families_nothing_claims_to_be_adjusted(document: Document) -> None:

@@ -20,7 +20,7 @@ from analysis.report.sections.quality import quality_section
 from analysis.report.shaping import shape_ratings
 from study.cli.report_input import report_data
 from study.entities import RaterStatus
-from study.export import check_rows
+from study.export import check_rows, rater_rows
 from study.rehearsal import rehearse
 from study.store.audit import study_faults
 from study.store.raters import read_raters
@@ -62,6 +62,9 @@ def test_careless_raters_are_counted_and_left_out_by_the_plan(
         if row["kind"] == "attention" and not row["passed"]
     )
     assert 3 <= len(wrong) <= 12
+    # The report numbers raters as the export lists them.
+    listed = [row["rater"] for row in rater_rows(study)]
+    wrong = Counter({f"R{listed.index(code) + 1:03d}": n for code, n in wrong.items()})
     context = context_of(study)
     assert {r: n for r, n in failed_checks(context).items() if n} == dict(wrong)
     said, table = attention_blocks(context)

@@ -49,7 +49,9 @@ _PACKAGES = (
 def report_data(study: Study) -> ReportData:
     """Everything that the report is made from, with systems under the names they may have now.
 
-    Free text does not go in; the answers are in the export.
+    Free text does not go in; the answers are in the export. Nor do the codes of raters, with which
+    answers can be withdrawn: they are numbered in the order of their enrolment, as the export lists
+    them.
 
     Raises
     ------
@@ -66,10 +68,13 @@ def report_data(study: Study) -> ReportData:
         )
     names = export.system_names(study)
     lock, unblinded = read_lock(study), unblinded_at(study)
+    people = pd.DataFrame(export.rater_rows(study))
+    numbers = _rater_numbers(list(people["rater"]) if len(people) else [])
     rating_rows = pd.DataFrame(export.rating_rows(study), columns=_RATING_COLUMNS)
     for column in ("value", "seconds", "place"):
         rating_rows[column] = pd.to_numeric(rating_rows[column]).astype("float64")
     turn_round(protocol, rating_rows)
+    rating_rows = _numbered(rating_rows, numbers)
     rater_columns = [
         "rater",
         "group",
@@ -86,7 +91,7 @@ def report_data(study: Study) -> ReportData:
         summary=_summary(study),
         citation=protocol.citation,
         ratings=_about(items, rating_rows),
-        raters=pd.DataFrame(export.rater_rows(study), columns=rater_columns),
+        raters=_numbered(people.reindex(columns=rater_columns), numbers),
         responses=_responses(study),
         systems=tuple(Named(name.id, name.title) for name in names.values()),
         groups=tuple(Named(group.id, group.title) for group in protocol.groups),
@@ -106,7 +111,7 @@ def report_data(study: Study) -> ReportData:
         versions={package: metadata.version(package) for package in _PACKAGES},
         seed=protocol.design.seed,
         judge=_judge(study, names),
-        attention=_attention(study),
+        attention=_attention(study, numbers),
         language=protocol.language,
         languages=protocol.languages,
         scores=report_scores(protocol),
@@ -114,11 +119,24 @@ def report_data(study: Study) -> ReportData:
         choice_ratings=_about(choices, rating_rows),
         compared=compared,
         compared_answers=_about(compared, rating_rows),
-        comparisons=pd.DataFrame(comparisons.comparison_rows(study)),
-        rankings=pd.DataFrame(comparisons.ranking_rows(study)),
-        spans=pd.DataFrame(comparisons.span_rows(study)),
-        conversations=pd.DataFrame(conversation_export.conversation_rows(study)),
+        comparisons=_numbered(pd.DataFrame(comparisons.comparison_rows(study)), numbers),
+        rankings=_numbered(pd.DataFrame(comparisons.ranking_rows(study)), numbers),
+        spans=_numbered(pd.DataFrame(comparisons.span_rows(study)), numbers),
+        conversations=_numbered(
+            pd.DataFrame(conversation_export.conversation_rows(study)), numbers
+        ),
     )
+
+
+def _rater_numbers(codes: list[str]) -> dict[str, str]:
+    """Code -> running number, padded so that numbers sort as they count."""
+    width = max(3, len(str(len(codes))))
+    return {code: f"R{number:0{width}d}" for number, code in enumerate(codes, start=1)}
+
+
+def _numbered(rows: pd.DataFrame, numbers: dict[str, str]) -> pd.DataFrame:
+    """The rows with a rater's number in the place of the code."""
+    return rows.assign(rater=rows["rater"].map(numbers)) if len(rows) else rows
 
 
 def _answers_after(study: Study, at: str | None) -> int:
@@ -164,12 +182,12 @@ def _responses(study: Study) -> pd.DataFrame:
     return frame.assign(reference=frame["prompt"].map(references))
 
 
-def _attention(study: Study) -> ReportAttention | None:
+def _attention(study: Study, numbers: dict[str, str]) -> ReportAttention | None:
     declared = study.protocol.checks.attention if study.protocol.checks else ()
     if not declared:
         return None
     rows = [
-        (row["rater"], row["check"], float(row["value"]))
+        (numbers[row["rater"]], row["check"], float(row["value"]))
         for row in export.check_rows(study)
         if row["kind"] == session_checks.ATTENTION
     ]

@@ -129,7 +129,7 @@ def _sentence(context: ReportContext, first: int, second: int, result: PairedCon
             f"{p_phrase(test.p_value)} ({test.details['p_value_method']}); "
             f"{phrase(result.rank_biserial, 'rank-biserial correlation')}; {effect}."
         )
-    t, df = number(float(test.details["t"])), number(float(test.details["df"]), 0)
+    t, df = number(float(test.details["t"])), degrees_text(float(test.details["df"]))
     difference = phrase(test, "mean difference of totals").rsplit(", p", 1)[0]
     return (
         f"{head} ({status}; {n}): {difference}, t({df}) = {t}, {p_phrase(test.p_value)}; {effect}."
@@ -266,7 +266,7 @@ def result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool =
             label,
             notes.with_interval(result),
             "–" if statistic is None else number(float(statistic)),
-            "–" if df is None else number(float(df), 0),
+            "–" if df is None else degrees_text(float(df)),
             notes.p_value(result),
             *n,
         ),
@@ -284,6 +284,11 @@ def without_interval(named: Sequence[tuple[str, Estimate]]) -> tuple[str, ...]:
         f"No interval of {', '.join(dict.fromkeys(names))}, because {because}."
         for because, names in found.items()
     )
+
+
+def degrees_text(df: float) -> str:
+    """Degrees of freedom: whole ones without decimals, Welch's with two."""
+    return number(df, 0 if df == int(df) else 2)
 
 
 def signed_rank_note(tests: Sequence[Estimate]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,13 @@ from analysis.report.sections.contrast import (
     signed_rank_note,
     totals_contrast,
 )
-from analysis.report.sections.subgroups import compare_split, subgroup_splits
+from analysis.report.sections.families import PRIMARY, FamilyTest, subgroup_key
+from analysis.report.sections.subgroups import (
+    adjusted_in_families,
+    compare_split,
+    subgroup_splits,
+    with_adjusted,
+)
 from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 from study.protocol.analysis_plan import Exclusions
@@ -58,6 +64,7 @@ def exclusion_blocks(context: ReportContext) -> list[Block]:
         return []
     blocks: list[Block] = [_rule_table(context, rules)]
     left_out = np.logical_or.reduce([rule.falls for rule in rules])
+    adjusted = _adjusted(context, left_out)
     pair = primary_pair(context)
     if pair is None:
         text = (
@@ -65,8 +72,32 @@ def exclusion_blocks(context: ReportContext) -> list[Block]:
         )
         blocks.append(Paragraph(text))
     else:
-        blocks.append(_with_and_without(context, left_out, pair))
-    return [*blocks, *_subgroups(context, left_out), *_agreement(context, left_out)]
+        blocks.append(_with_and_without(context, left_out, pair, adjusted))
+    return [*blocks, *_subgroups(context, left_out, adjusted), *_agreement(context, left_out)]
+
+
+def _adjusted(context: ReportContext, left_out: BoolArray) -> dict[str, dict[str, FamilyTest]]:
+    """Sample -> the tests of the declared families, adjusted among those of the same sample."""
+    found = {}
+    for key, _, raters in _samples(context, left_out):
+        splits = [
+            (split, compare_split(context, split, raters)) for split in subgroup_splits(context)
+        ]
+        found[key] = adjusted_in_families(context, splits, raters)
+    return found
+
+
+def _columns(context: ReportContext) -> tuple[Column, ...]:
+    return (*RESULT_COLUMNS, *((Column("p, adjusted"),) if context.data.plan.families else ()))
+
+
+def _family_note(context: ReportContext) -> str:
+    if not context.data.plan.families:
+        return "These p values are not adjusted."
+    return (
+        "The column p is not adjusted; p, adjusted is within the declared families, among the tests of "
+        "the same sample."
+    )
 
 
 def _rules(context: ReportContext, declared: Exclusions) -> list[_Rule]:
@@ -157,7 +188,12 @@ def _rule_table(context: ReportContext, rules: list[_Rule]) -> Table:
     )
 
 
-def _with_and_without(context: ReportContext, left_out: BoolArray, pair: tuple[int, int]) -> Table:
+def _with_and_without(
+    context: ReportContext,
+    left_out: BoolArray,
+    pair: tuple[int, int],
+    adjusted: Mapping[str, Mapping[str, FamilyTest]],
+) -> Table:
     second, first = pair
     labels, notes, groups, flat = context.system_labels, Footnotes(), [], []
     name = {"paired-t": "Paired t test", "wilcoxon": "Wilcoxon signed-rank (Pratt), V"}
@@ -170,7 +206,14 @@ def _with_and_without(context: ReportContext, left_out: BoolArray, pair: tuple[i
         kinds = [(name[context.data.plan.contrast.test], test), ("d_z", result.d_z)]
         if result.equivalence is not None:
             kinds.append(("Equivalence (TOST)", result.equivalence))
-        rows = tuple(result_row(what, e, notes, strong=e is test) for what, e in kinds)
+        rows = tuple(
+            with_adjusted(
+                context,
+                result_row(what, e, notes, strong=e is test),
+                adjusted[key].get(PRIMARY) if e is test else None,
+            )
+            for what, e in kinds
+        )
         groups.append(RowGroup(f"{label} (n = {int(raters.sum())})", rows))
         flat += [({"sample": key}, e) for _, e in kinds]
     return Table(
@@ -179,10 +222,15 @@ def _with_and_without(context: ReportContext, left_out: BoolArray, pair: tuple[i
         f"{labels[first]}, intervals at {level_text(context.level)} (equivalence: 1 − 2α)",
         "rater, n in the table",
         context.declared,
-        RESULT_COLUMNS,
+        _columns(context),
         tuple(groups),
         tidy(flat),
-        ("The other sections hold all raters.", *signed_rank_note(signed_rank), *notes.notes()),
+        (
+            "The other sections hold all raters.",
+            _family_note(context),
+            *signed_rank_note(signed_rank),
+            *notes.notes(),
+        ),
     )
 
 
@@ -194,7 +242,11 @@ def _samples(context: ReportContext, left_out: BoolArray) -> tuple[tuple[str, st
     )
 
 
-def _subgroups(context: ReportContext, left_out: BoolArray) -> list[Block]:
+def _subgroups(
+    context: ReportContext,
+    left_out: BoolArray,
+    adjusted: Mapping[str, Mapping[str, FamilyTest]],
+) -> list[Block]:
     """The declared subgroup tests with and without the raters; nothing without any."""
     notes, groups, flat = Footnotes(), [], []
     for split in subgroup_splits(context):
@@ -205,7 +257,9 @@ def _subgroups(context: ReportContext, left_out: BoolArray) -> list[Block]:
             for c in compare_split(context, split, raters):
                 test = c.result.planned_test
                 what = f"{c.system_label}: {c.names[0]} minus {c.names[1]}"
-                rows.setdefault(what, []).append(result_row(label, test, notes))
+                family = adjusted[key].get(subgroup_key(split.key, c.system, c.names))
+                row = with_adjusted(context, result_row(label, test, notes), family)
+                rows.setdefault(what, []).append(row)
                 keys = {"sample": key, "by": split.key, "system": c.system}
                 flat.append(({**keys, "first": c.names[0], "second": c.names[1]}, test))
         name = f"{split.planned.capitalize()} t test by {split.key}"
@@ -219,10 +273,10 @@ def _subgroups(context: ReportContext, left_out: BoolArray) -> list[Block]:
             f"{level_text(context.level)}",
             "rater, n in the table",
             context.declared,
-            RESULT_COLUMNS,
+            _columns(context),
             tuple(groups),
             tidy(flat),
-            ("These p values are not adjusted.", *notes.notes()),
+            (_family_note(context), *notes.notes()),
         )
     ]
 

@@ -12,6 +12,7 @@ from analysis.report.blocks import Block, Column, Footnotes, Row, RowGroup, Tabl
 from analysis.report.context import ReportContext
 from analysis.report.numbers import p_text
 from analysis.report.sections.contrast import planned_test, primary_pair, totals_contrast
+from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 from study.protocol.analysis_plan import Family
 
@@ -50,18 +51,22 @@ def subgroup_key(by: str, system: str, names: tuple[str, str]) -> str:
 
 
 def adjusted_tests(
-    context: ReportContext, subgroups: Sequence[SubgroupResult]
+    context: ReportContext,
+    subgroups: Sequence[SubgroupResult],
+    raters: BoolArray | None = None,
 ) -> dict[str, FamilyTest]:
     """Every test that a declared family names, by its key.
 
     A subgroup test stands for its comparisons in all systems and between all pairs of answers; each
-    of them counts in the family. Tests that are undefined do not count.
+    of them counts in the family. Tests that are undefined do not count. The primary contrast is that
+    of ``raters`` (all by default), and ``subgroups`` should be of the same.
     """
     known: dict[str, tuple[str, str, Estimate]] = {}
     pair = primary_pair(context)
     if pair is not None:
         second, first = pair
-        contrast = totals_contrast(context, first, second, context.samples[0][2])
+        kept = context.samples[0][2] if raters is None else raters
+        contrast = totals_contrast(context, first, second, kept)
         labels = context.system_labels
         label = f"Primary contrast, {labels[second]} minus {labels[first]}"
         known[PRIMARY] = (PRIMARY, label, planned_test(context, contrast))

@@ -25,7 +25,7 @@ from analysis.report.blocks import (
 )
 from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number, p_phrase, p_text, phrase
-from analysis.report.sections.contrast import without_interval
+from analysis.report.sections.contrast import degrees_text, without_interval
 from analysis.report.sections.families import (
     FamilyTest,
     SubgroupResult,
@@ -61,15 +61,7 @@ def subgroup_section(context: ReportContext) -> Section:
     """Student and Welch side by side, with the declared one marked, and rank tests."""
     blocks: list[Block] = [Paragraph(_how_to_read(context))]
     splits = [(split, compare_split(context, split)) for split in subgroup_splits(context)]
-    adjusted = adjusted_tests(
-        context,
-        [
-            SubgroupResult(split.key, c.system_label, c.system, c.names, c.result.planned_test)
-            for split, compared in splits
-            if split.declared
-            for c in compared
-        ],
-    )
+    adjusted = adjusted_in_families(context, splits)
     for split, compared in splits:
         if not compared:
             blocks.append(Paragraph(_too_few_text(split)))
@@ -143,6 +135,21 @@ def compare_split(
     return compared
 
 
+def adjusted_in_families(
+    context: ReportContext,
+    splits: Sequence[tuple[Split, list[Compared]]],
+    raters: BoolArray | None = None,
+) -> dict[str, FamilyTest]:
+    """Every test of the declared families by its key, on these raters (all by default)."""
+    declared = [
+        SubgroupResult(split.key, c.system_label, c.system, c.names, c.result.planned_test)
+        for split, compared in splits
+        if split.declared
+        for c in compared
+    ]
+    return adjusted_tests(context, declared, raters)
+
+
 def _too_few_text(split: Split) -> str:
     return (
         f"Totals by {split.question.rstrip('?')} cannot be compared, because fewer than two "
@@ -158,9 +165,8 @@ def _declared_text(compared: Compared, split: Split) -> str:
     if test.estimate is None or test.p_value is None:
         return f"{head}: the {name} is undefined, because {test.undefined_because.rstrip('.')}."
     t, df = float(test.details["t"]), float(test.details["df"])
-    degrees = number(df, 0 if df == int(df) else 2)
     return (
-        f"{head}: {phrase(test, 'difference').rsplit(', p', 1)[0]}, {name}: t({degrees}) = "
+        f"{head}: {phrase(test, 'difference').rsplit(', p', 1)[0]}, {name}: t({degrees_text(df)}) = "
         f"{number(t)}, {p_phrase(test.p_value)}; {phrase(compared.result.hedges_g, 'Hedges’ g')}."
     )
 
@@ -228,14 +234,14 @@ def _test_table(
             )
             row = _t_row(f"{kind.capitalize()} t test{mark}", test, notes, chosen)
             test_key = subgroup_key(split.key, c.system, c.names)
-            rows.append(_with_adjusted(context, row, adjusted.get(test_key) if chosen else None))
+            rows.append(with_adjusted(context, row, adjusted.get(test_key) if chosen else None))
         effects = [
             _rank_row("Hedges’ g", r.hedges_g, notes),
             _rank_row("Mann–Whitney U", r.mann_whitney, notes, digits=1),
             _rank_row("P(first > second), Brunner–Munzel", r.brunner_munzel, notes),
             _rank_row("Cliff’s δ", r.cliffs_delta, notes),
         ]
-        rows += [_with_adjusted(context, row, None) for row in effects]
+        rows += [with_adjusted(context, row, None) for row in effects]
         groups.append(RowGroup(f"{c.system_label}: {c.names[0]} minus {c.names[1]}", tuple(rows)))
         keys = {"system": c.system, "by": split.key, "first": c.names[0], "second": c.names[1]}
         found = (r.student, r.welch, r.hedges_g, r.mann_whitney, r.brunner_munzel, r.cliffs_delta)
@@ -290,7 +296,7 @@ def _rank_sum_note(tests: Sequence[Estimate]) -> tuple[str, ...]:
     )
 
 
-def _with_adjusted(context: ReportContext, row: Row, test: FamilyTest | None) -> Row:
+def with_adjusted(context: ReportContext, row: Row, test: FamilyTest | None) -> Row:
     """The row with its adjusted p, when the plan declares families."""
     if not context.data.plan.families:
         return row
@@ -303,9 +309,15 @@ def _t_row(label: str, test: Estimate, notes: Footnotes, strong: bool) -> Row:
         mark = notes.undefined(test.undefined_because)
         return Row((label, mark, "–", "–", "–", str(test.n)), strong)
     t, df = float(test.details["t"]), float(test.details["df"])
-    degrees = number(df, 0 if df == int(df) else 2)
     return Row(
-        (label, notes.with_interval(test), number(t), degrees, notes.p_value(test), str(test.n)),
+        (
+            label,
+            notes.with_interval(test),
+            number(t),
+            degrees_text(df),
+            notes.p_value(test),
+            str(test.n),
+        ),
         strong,
     )
 
@@ -321,7 +333,7 @@ def _rank_row(label: str, result: Estimate, notes: Footnotes, digits: int = 2) -
             label,
             notes.with_interval(result, digits),
             "–" if statistic is None else number(float(statistic)),
-            "–" if df is None else number(float(df), 2),
+            "–" if df is None else degrees_text(float(df)),
             notes.p_value(result),
             str(result.n),
         )

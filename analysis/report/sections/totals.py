@@ -120,6 +120,7 @@ def _rater_table(context: ReportContext) -> Table:
         rows.append(Row((rater, groups.get(str(by_rater[rater]), ""), *cells)))
     left = len(context.shaped.rater_ids) - len(rows)
     further = (f"{left} further raters are in the CSV file only.",) if left > 0 else ()
+    who = "Raters are numbered in the order of the exported raters; their codes are not in this report."
     names = ["rater", "system", "group", "total", "n_answers", "n_expected", "missing_because"]
     flat = pd.DataFrame([vars(t) for t in context.rater_totals], columns=names)
     return Table(
@@ -134,7 +135,7 @@ def _rater_table(context: ReportContext) -> Table:
         ),
         one_group(rows),
         flat,
-        (*further, *notes.notes()),
+        (who, *further, *notes.notes()),
     )
 
 
