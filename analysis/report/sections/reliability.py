@@ -111,12 +111,16 @@ def _alpha_table(
         if pages and min(pages) < FEW_PAGES
         else ()
     )
+    ends = dict.fromkeys((min(pages), max(pages))) if pages else {}
+    units = (
+        (f"Ordinal ω: the unit is the page, n = {' to '.join(map(str, ends))}.",) if ends else ()
+    )
     what = "Improper solution (Heywood case: an item has no unique variance)"
     marked = (f"{what}: {', '.join(improper)}.",) if improper else ()
     return Table(
         "reliability",
         f"Internal consistency per system, intervals at {level_text(context.level)}",
-        "rater, n in the table",
+        "rater, n in the table" + ("; of ordinal ω page, n below the table" if pages else ""),
         "exploratory",
         (
             Column("System", False),
@@ -131,6 +135,7 @@ def _alpha_table(
         (
             f"Interval of α: Feldt. Interval of ω: {'; '.join(methods) or 'none'}. Ordinal ω has none, "
             "because pages of one rater hang together.",
+            *units,
             *few,
             *marked,
             *notes.notes(),
