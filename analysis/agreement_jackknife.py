@@ -127,7 +127,7 @@ def jackknife_icc2(
     ----------
     ratings, clusters, cluster, level
         As in `jackknife_agreement`.
-    missing : {"complete", "mixed_model"}
+    missing : {"complete", "mixed_model", "mixed_model_profile"}
         As in `analysis.agreement_icc.icc`.
 
     Returns

@@ -336,7 +336,7 @@ def _intraclass_missing(generator: Generator) -> Outcome:
     table = table + math.sqrt(0.2) * generator.normal(size=(1, 4))
     table = table + math.sqrt(0.5) * generator.normal(size=(35, 4))
     table[generator.random(table.shape) < 0.5] = np.nan
-    forms = icc(table, missing="mixed_model")
+    forms = icc(table, missing="mixed_model_profile")
     return {
         "ICC(2,1), missing ratings|coverage": _covers(forms.icc2, 0.3),
         "ICC(3,1), missing ratings|coverage": _covers(forms.icc3, 0.375),

@@ -92,9 +92,13 @@ def agreement_of(
     ]
     if table.shape[1] == 2:
         blocks.append(_two_raters(table, points, level))
-    for missing in ("complete", "mixed_model"):
+    for missing, how in (
+        ("complete", "complete"),
+        ("mixed_model", "mixed model"),
+        ("mixed_model_profile", "mixed model, intervals that know of missing ratings"),
+    ):
         forms = agreement_icc.icc(table, missing=missing, level=level)
-        title = f"Intraclass correlations ({missing.replace('_', ' ')})"
+        title = f"Intraclass correlations ({how})"
         blocks.append(ResultBlock(title, _estimates_in(forms), {"missing": missing}))
     blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
     return blocks

@@ -114,6 +114,7 @@ BY_TABLE: dict[str, Callable[[np.ndarray], Any]] = {
     ),
     "icc complete": icc,
     "icc mixed": lambda t: icc(t, missing="mixed_model"),
+    "icc mixed profile": lambda t: icc(t, missing="mixed_model_profile"),
     "kendall_w": kendall_w,
     "prevalence": lambda t: prevalence(t, POINTS),
     **{

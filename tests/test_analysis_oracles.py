@@ -302,9 +302,6 @@ def _psych_icc() -> Iterator[Oracle]:
                 ("ci_low", low),
                 ("ci_high", high),
             ):
-                if missing == "mixed_model" and part in ("p_value", "ci_low", "ci_high"):
-                    # psych takes the table as full; what holds is checked in test_analysis_agreement.
-                    part = f"psych_{part}"
                 yield Oracle(
                     f"{form} {part}",
                     data.removesuffix(".csv"),

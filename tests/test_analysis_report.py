@@ -665,6 +665,6 @@ def test_gaps_do_not_drop_responses_from_the_icc() -> None:
         build_report(data, created=DAY, sections=("agreement",)), "agreement-weighted-all"
     )
     row = table.data.query("item == 'item1' and statistic == 'icc2'").iloc[0]
-    result = icc(matrix, missing="mixed_model").icc2
+    result = icc(matrix, missing="mixed_model_profile").icc2
     assert row["n"] == 20 and row["estimate"] == pytest.approx(result.estimate, rel=1e-4)
     assert any("restricted maximum likelihood" in note for note in table.notes)

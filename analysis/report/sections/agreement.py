@@ -239,7 +239,7 @@ def _light(matrix: FloatArray, points: list[int], of: IntArray | None, level: fl
 def _icc_missing(matrix: FloatArray) -> str:
     """How gaps are treated: the mixed model needs a matrix of raters, so only for some dozens."""
     few = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL
-    return "mixed_model" if few and bool(np.isnan(matrix).any()) else "complete"
+    return "mixed_model_profile" if few and bool(np.isnan(matrix).any()) else "complete"
 
 
 def _icc_note(lines: Sequence[_Line]) -> str:

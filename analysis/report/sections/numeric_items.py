@@ -194,5 +194,5 @@ def numeric_agreement(
 
 def _forms(context: ReportContext, matrix: FloatArray) -> Sequence[Estimate]:
     gaps = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL and bool(np.isnan(matrix).any())
-    forms = icc(matrix, missing="mixed_model" if gaps else "complete", level=context.level)
+    forms = icc(matrix, missing="mixed_model_profile" if gaps else "complete", level=context.level)
     return forms.icc2, forms.icc2k, forms.icc3
