@@ -291,6 +291,20 @@ def test_the_generated_part_is_cleaned_before_the_sentence_follows() -> None:
         backend.generate([{"role": "assistant", "content": "Hello"}], SETTINGS)
 
 
+def test_the_generator_gets_the_last_turns_and_danger_is_remembered_from_all() -> None:
+    generator = Leaking("That is hard.")
+    backend = around(generator, generator_turns=2)
+    talk = [{"role": "system", "content": "Be kind."}]
+    for word in ("one", "two", "three"):
+        talk += [user(f"I worry about {word}."), {"role": "assistant", "content": f"So {word}."}]
+    backend.generate([*talk, user("And four.")], SETTINGS)
+    assert generator.asked == [[talk[0], *talk[5:], user("And four.")]]
+    talk[1] = user("I want to kill myself.")
+    later = backend.generate([*talk, user("And four.")], SETTINGS)
+    assert "emergency services" in later.text
+    assert len(generator.asked) == 1
+
+
 @pytest.mark.parametrize("limit", ["length", "context", "time"])
 def test_a_part_that_ran_into_a_limit_ends_with_a_whole_sentence(limit: str) -> None:
     broken = "That is hard. Perhaps you can plan your revision for one day only and"
@@ -337,19 +351,20 @@ def test_the_longest_conversation_of_a_shipped_chat_study_fits_the_shipped_model
     protocol = load_protocol(ROOT / "protocols" / f"{name}.yaml")
     chat, system = protocol.chat, protocol.systems[0]
     assert chat is not None
-    assert chat.history_turns is not None
+    turns = system.dialogue.generator_turns if system.dialogue else chat.history_turns
+    assert turns is not None
     tokenizer = AutoTokenizer.from_pretrained(shipped_path("demo-tuned"))
     context = tokenizer.model_max_length
     assert context == 512
     message = (LONG_MESSAGE + LONG_MESSAGE)[: chat.longest_message]
     talk = [user(message)]
-    for _ in range(chat.history_turns - 1):
+    for _ in range(turns - 1):
         talk += [{"role": "assistant", "content": ""}, user(message)]
     prompt = len(tokenizer.apply_chat_template(talk, add_generation_prompt=True)["input_ids"])
     sentences = [text for t in TABLE.techniques.values() for text in t.says]
     said = max(len(tokenizer(f"\n\n{text}")["input_ids"]) for text in sentences)
     budget = system.decoding.max_new_tokens
-    replies = (chat.history_turns - 1) * (budget + said * (system.backend == "dialogue")) + budget
+    replies = (turns - 1) * (budget + said * (system.backend == "dialogue")) + budget
     assert prompt + replies <= context
 
 

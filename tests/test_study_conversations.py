@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from protocols import shipped_protocols
 from study import conversation, participation
 from study.cli.group import run
 from study.conversation import Phase, Reply
@@ -321,6 +322,15 @@ def test_simulated_raters_hold_conversations_and_the_report_can_be_written(
     for command in ("check", "generate"):
         assert run([command, *folder]) == 0
         assert "no responses to write" in capsys.readouterr().out
+
+
+def test_a_dialogue_system_is_given_the_whole_conversation() -> None:
+    folder = shipped_protocols()["nile-user-study"].parent
+    whole = shipped_protocols()["nile-user-study"].read_text(encoding="utf-8")
+    with pytest.raises(ProtocolError, match="would forget a sign of danger"):
+        parse_protocol(
+            whole.replace("chat:\n", "chat:\n  history_turns: 2\n"), "p.yaml", folder=folder
+        )
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,9 @@ class DialogueBackend:
     ) -> tuple[Generated, CleanedText, str]:
         """The reply, its generated part and the technique's sentence (empty when it has none)."""
         to_generator = self._settings.technique_goes == "to-generator"
-        asked = with_instruction(messages, technique.instruction) if to_generator else messages
+        asked = last_turns(messages, self._settings.generator_turns)
+        if to_generator:
+            asked = with_instruction(asked, technique.instruction)
         written = self._generator.generate(asked, settings, on_text=told)
         cleaned = clean_response(written.text)
         if not cleaned.text:
@@ -184,6 +186,14 @@ class DialogueBackend:
 def sentence_of(technique: Technique, earlier: str) -> str:
     """The technique's first sentence that was not said before; the first when all were."""
     return next((text for text in technique.says if text not in earlier), technique.says[0])
+
+
+def last_turns(messages: Sequence[Message], turns: int | None) -> Sequence[Message]:
+    """The person's last messages with the replies to them, after the system message; None keeps all."""
+    own = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    if turns is None or len(own) <= turns:
+        return messages
+    return [*(m for m in messages[:1] if m["role"] == "system"), *messages[own[-turns] :]]
 
 
 def with_instruction(messages: Sequence[Message], instruction: str) -> list[Message]:

@@ -38,6 +38,14 @@ def chat_contradictions(protocol: Protocol) -> Iterator[tuple[Location, str]]:
             ("chat", "fewest_turns"),
             f"found {chat.fewest_turns}, expected at most the {chat.turns} turns",
         )
+    forgetful = [s.id for s in protocol.systems if s.backend == "dialogue"]
+    if chat.history_turns is not None and forgetful:
+        yield (
+            ("chat", "history_turns"),
+            f"found {chat.history_turns}, expected none, because the dialogue system {forgetful[0]!r} would "
+            "forget a sign of danger in an older message; set dialogue.generator_turns in the system "
+            "instead",
+        )
     if talks and protocol.judge is not None:
         yield (
             ("judge",),

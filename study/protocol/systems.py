@@ -52,6 +52,14 @@ class Dialogue(Block):
             "model gets an instruction instead, and writes the whole reply."
         ),
     )
+    generator_turns: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "How many of the person's last messages the model that writes is given, with the replies to "
+            "them; all by default. Emotion, state and signs of danger are read from all messages."
+        ),
+    )
 
 
 class System(Block):
