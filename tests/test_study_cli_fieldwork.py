@@ -328,8 +328,16 @@ class TestModelFiles:
         assert said("check")[0] == 2
         code, _, err = said("lock")
         assert (code, "not locked" in err, "demo-tunedd" in err) == (2, True, True)
+        assert "evenhand lock --models-elsewhere" in err
         file.write_text(file.read_text().replace("shipped:demo-tunedd", "shipped:demo-tuned"))
         assert said("lock")[0] == 0
+
+    def test_models_on_another_machine_do_not_refuse_the_lock(self, here: Path, said: Said) -> None:
+        said("init", "s", "--protocol", "nile-user-study")
+        file = here / "s" / "study.yaml"
+        file.write_text(file.read_text().replace("shipped:demo-tuned", "../far-away", 1))
+        assert said("lock")[0] == 2
+        assert said("lock", "--models-elsewhere")[0] == 0
 
 
 class TestChatAddress:

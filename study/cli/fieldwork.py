@@ -50,10 +50,20 @@ if TYPE_CHECKING:
 @click.option(
     "--restore", is_flag=True, help="Put the locked protocol back after study.yaml was changed."
 )
+@click.option(
+    "--models-elsewhere",
+    is_flag=True,
+    help="The models that people talk to lie on another machine, where serve-model runs.",
+)
 @json_option
 @study_option
 def lock(
-    folder: Path | None, accepted: tuple[str, ...], by: str, restore: bool, as_json: bool
+    folder: Path | None,
+    accepted: tuple[str, ...],
+    by: str,
+    restore: bool,
+    models_elsewhere: bool,
+    as_json: bool,
 ) -> None:
     """Freeze protocol, responses, allocation, analysis plan and the judge's rubrics; print their hashes.
 
@@ -75,7 +85,7 @@ def lock(
         say(f"The locked protocol is back in study.yaml; the changed one is in {kept.name}.")
     with opened(where) as study:
         before = read_lock(study) is not None
-        locked = lock_checked(study, accepted, by)
+        locked = lock_checked(study, accepted, by, models_elsewhere=models_elsewhere)
     if as_json:
         print_json({"locked_at": locked.at, "locked_before": before, "sha256": locked.hashes})
         return
@@ -87,11 +97,17 @@ def lock(
     say("Put these hashes into your preregistration. Next: evenhand enrol --group GROUP -n N")
 
 
-def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> Lock:
+def lock_checked(
+    study: Study,
+    accepted: tuple[str, ...] = (),
+    by: str = "",
+    *,
+    models_elsewhere: bool = False,
+) -> Lock:
     """Check the responses, or the models of live systems, and lock.
 
     A finding that nobody accepted refuses the lock, and so does a system of a study of conversations
-    whose files are not on this machine.
+    whose files are not on this machine, unless its models lie elsewhere.
     """
     from models.backends.opening import missing_files
     from models.checks import check_responses
@@ -102,12 +118,16 @@ def lock_checked(study: Study, accepted: tuple[str, ...] = (), by: str = "") -> 
     existing = read_lock(study)
     if existing is not None:
         return existing
-    if study.protocol.design.shows == "conversation":
+    if study.protocol.design.shows == "conversation" and not models_elsewhere:
         missing = missing_files(study.protocol.systems, study.folder)
         if missing:
             raise ModelError(
                 "\n".join(
-                    ["The study was not locked: a system could not answer.", *missing.values()]
+                    [
+                        "The study was not locked: a system could not answer.",
+                        *missing.values(),
+                        "When the models lie on another machine: evenhand lock --models-elsewhere",
+                    ]
                 )
             )
     findings = {f.id: f for f in check_responses(study.protocol, read_responses(study))}
