@@ -19,6 +19,7 @@ import pytest
 from analysis.agreement import gwet_ac
 from analysis.agreement_bootstrap import bootstrap_alpha
 from analysis.agreement_icc import icc
+from analysis.agreement_jackknife import jackknife_agreement
 from analysis.compare import compare_groups
 from analysis.models_of_ratings import fit_all
 from analysis.paired import paired_contrast
@@ -576,11 +577,16 @@ def test_declared_exclusions_show_who_and_both_results(eai: ReportData) -> None:
         assert row["p_value"].iloc[0] == pytest.approx(welch.p_value)
         stay = ratings if sample == "all" else kept
         matrix = stay.pivot(index=["item", "system", "prompt"], columns="rater", values="value")
-        ac2 = gwet_ac(matrix.to_numpy(), range(1, 6), weights="quadratic").estimate
+        ac2 = jackknife_agreement(
+            lambda m: gwet_ac(m, range(1, 6), weights="quadratic"),
+            matrix.to_numpy(),
+            [f"{system} {prompt}" for _, system, prompt in matrix.index],
+        )
         row = coefficients[
             (coefficients["sample"] == sample) & (coefficients["statistic"] == "gwet_ac2_quadratic")
         ]
-        assert row["estimate"].iloc[0] == pytest.approx(ac2)
+        for part in ("estimate", "ci_low", "ci_high"):
+            assert row[part].iloc[0] == pytest.approx(getattr(ac2, part))
 
 
 def test_a_plan_without_a_primary_contrast_says_so_and_goes_on(eai: ReportData) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement_jackknife import jackknife_agreement
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.quality import longest_run
 from analysis.report.blocks import (
@@ -308,7 +309,7 @@ def _agreement(context: ReportContext, left_out: BoolArray) -> list[Block]:
         Table(
             "exclusions-agreement",
             "Agreement over all items with and without the raters left out, intervals at "
-            f"{level_text(context.level)}",
+            f"{level_text(context.level)} by response",
             "response and item",
             "exploratory",
             (
@@ -329,11 +330,22 @@ def _agreement(context: ReportContext, left_out: BoolArray) -> list[Block]:
 def _coefficients(
     context: ReportContext, items: Sequence[int], scale: list[int], raters: BoolArray
 ) -> tuple[Estimate, ...]:
-    """The coefficients of the section on agreement that take no bootstrap."""
-    matrix = np.vstack([context.item_matrix(i, raters) for i in items])
+    """The coefficients of the section on agreement that take no bootstrap, by response."""
+    matrices = [context.item_matrix(i, raters) for i in items]
+    matrix, responses = np.vstack(matrices), np.tile(np.arange(len(matrices[0])), len(items))
+    level = context.level
+
+    def clustered(statistic: Callable[[FloatArray], Estimate], lowest: float = -1.0) -> Estimate:
+        if len(items) == 1:
+            return statistic(matrix)
+        # The items about one response are not independent of each other.
+        return jackknife_agreement(
+            statistic, matrix, responses, cluster="response", lowest=lowest, level=level
+        )
+
     return (
-        percent_agreement(matrix, scale, level=context.level),
-        fleiss_kappa(matrix, scale, level=context.level),
-        gwet_ac(matrix, scale, weights="quadratic", level=context.level),
-        krippendorff_alpha(matrix, scale, metric="ordinal", level=context.level),
+        clustered(lambda m: percent_agreement(m, scale, level=level), 0.0),
+        clustered(lambda m: fleiss_kappa(m, scale, level=level)),
+        clustered(lambda m: gwet_ac(m, scale, weights="quadratic", level=level)),
+        clustered(lambda m: krippendorff_alpha(m, scale, metric="ordinal", level=level)),
     )
