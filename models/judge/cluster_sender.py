@@ -222,10 +222,11 @@ class ClusterSender:
 async def _result(future: Any) -> Sent | None:
     """What a worker sent back, or None when Dask lost the worker or the scheduler with the task."""
     from distributed import KilledWorker
+    from distributed.comm.core import CommClosedError
 
     try:
         sent: Sent = await future
-    except (KilledWorker, concurrent.futures.CancelledError):
+    except (KilledWorker, CommClosedError, concurrent.futures.CancelledError):
         return None
     except asyncio.CancelledError:
         if not future.cancelled():

@@ -190,6 +190,7 @@ class ClusterPool:
     def loss(self, error: BaseException) -> Loss | None:
         """Dask gives up a task when the workers that had it were lost again and again."""
         from distributed import KilledWorker
+        from distributed.comm.core import CommClosedError
 
         if isinstance(error, KilledWorker):
             return Loss(
@@ -197,7 +198,7 @@ class ClusterPool:
                 f"{error.last_worker.address}; look at that worker's log and memory",
                 again=False,
             )
-        if isinstance(error, CancelledError):
+        if isinstance(error, CancelledError | CommClosedError):
             raise self._scheduler_lost() from error
         return None
 
