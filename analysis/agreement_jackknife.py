@@ -21,6 +21,9 @@ from analysis.validation import FloatArray, IntArray, confidence_level, ratings_
 # More clusters are left out some at a time, in groups made at random: their number sets the degrees
 # of freedom, and beyond this the interval hardly becomes narrower.
 MOST_LEFT_OUT = 40
+# A large table leaves fewer and larger groups out; the interval has fewer degrees of freedom then.
+LARGE_TABLE = 200_000
+MOST_LEFT_OUT_OF_LARGE = 20
 _SEED = 20250301
 _TINY = 1e-28
 # Details of a coefficient that rest on no assumption about the units.
@@ -79,17 +82,18 @@ def jackknife_agreement(
     table = table[rated][:, (~np.isnan(table)).any(axis=0)]
     n, raters = int(of.max()) + 1, table.shape[1]
     details = {k: v for k, v in point.details.items() if k in _KEPT} | {"clusters": n}
-    what, parts, why = _counted(n, cluster), [_left_out(statistic, table, of, 0)], ""
+    most = MOST_LEFT_OUT if table.size < LARGE_TABLE else MOST_LEFT_OUT_OF_LARGE
+    what, parts, why = _counted(n, cluster, most), [_left_out(statistic, table, of, 0, most)], ""
     if n < 2:
         why = f"none: all units belong to one {cluster}, which cannot vary"
     elif with_raters and raters < FEWEST_RATERS_DRAWN:
         why = (
-            f"none: {_counted(raters, 'rater')} are too few to be left out in turn, at least "
+            f"none: {_counted(raters, 'rater', most)} are too few to be left out in turn, at least "
             f"{FEWEST_RATERS_DRAWN} are needed"
         )
     elif with_raters:
-        what += f" and {_counted(raters, 'rater')}"
-        parts.append(_left_out(statistic, table, np.arange(raters), 1))
+        what += f" and {_counted(raters, 'rater', most)}"
+        parts.append(_left_out(statistic, table, np.arange(raters), 1, most))
     known = [part for part in parts if part is not None]
     if not why and len(known) < len(parts):
         why = f"none: undefined when some of the {what} are left out"
@@ -165,10 +169,14 @@ def jackknife_icc2(
 
 
 def _left_out(
-    statistic: Callable[[FloatArray], Estimate], table: FloatArray, of: IntArray, axis: int
+    statistic: Callable[[FloatArray], Estimate],
+    table: FloatArray,
+    of: IntArray,
+    axis: int,
+    most: int,
 ) -> tuple[float, int] | None:
     """Jackknife variance and degrees of freedom; None where a value is undefined."""
-    groups = _groups(of)
+    groups = _groups(of, most)
     n = int(groups.max()) + 1
     if n < 2:
         return None
@@ -179,19 +187,19 @@ def _left_out(
     return float((n - 1.0) / n * ((known - known.mean()) ** 2).sum()), n - 1
 
 
-def _groups(of: IntArray) -> IntArray:
+def _groups(of: IntArray, most: int) -> IntArray:
     """Clusters themselves, or random groups of them where they are many."""
     n = int(of.max()) + 1
-    if n <= MOST_LEFT_OUT:
+    if n <= most:
         return of
     # At random, because clusters in the order of the systems would make groups too much alike.
-    shuffled = np.random.default_rng(_SEED).permutation(n) % MOST_LEFT_OUT
+    shuffled = np.random.default_rng(_SEED).permutation(n) % most
     return np.asarray(shuffled[of])
 
 
-def _counted(n: int, what: str) -> str:
+def _counted(n: int, what: str, most: int) -> str:
     several = f"{n} {what}s" if n != 1 else f"{n} {what}"
-    return several if n <= MOST_LEFT_OUT else f"{several} in {MOST_LEFT_OUT} random groups"
+    return several if n <= most else f"{several} in {most} random groups"
 
 
 def _limits(

@@ -127,22 +127,23 @@ def shares_of_range(ratings: pd.DataFrame, ranges: Mapping[str, tuple[float, flo
     [0.75, 0.75]
     """
     columns_present(list(ratings.columns), ["item", "value"], "shares of the range")
-    items = [str(item) for item in ratings["item"]]
-    for item in dict.fromkeys(items):
+    codes, named = ratings["item"].factorize()
+    items = [str(item) for item in named]
+    for item in items:
         low, high = ranges.get(item, (np.nan, np.nan))
         if not low < high:
             raise AnalysisError(
                 f"item {item!r}: found the range {low} to {high}, expected a lowest and a higher highest "
                 "point; give the ends of its scale"
             )
-    ends = np.array([ranges[item] for item in items], dtype=np.float64).reshape(-1, 2)
+    ends = np.array([ranges[item] for item in items], dtype=np.float64).reshape(-1, 2)[codes]
     values = floats(ratings["value"], "value")
     shares = (values - ends[:, 0]) / (ends[:, 1] - ends[:, 0])
     outside = np.flatnonzero((shares < 0) | (shares > 1))
     if outside.size:
         row = int(outside[0])
         raise AnalysisError(
-            f"item {items[row]!r}, row {row + 1}: found {values[row]:g}, expected a number from "
+            f"item {items[codes[row]]!r}, row {row + 1}: found {values[row]:g}, expected a number from "
             f"{ends[row, 0]:g} to {ends[row, 1]:g}; correct it or give the full scale"
         )
     return np.asarray(shares, dtype=np.float64)
@@ -177,20 +178,24 @@ def straightlining(
     )
     found = []
     shared = ratings.assign(share=shares_of_range(ratings, ranges))
+    shared = shared.assign(value=floats(ratings["value"], "value"))
+    pages = shared.groupby(["rater", "prompt", "system"], observed=True)["value"]
+    spread = pages.agg(["min", "max", "count"])
+    full = spread[spread["count"] >= 2]
+    equal = (full["min"] == full["max"]).groupby(level="rater", observed=True).agg(["sum", "size"])
+    counted = equal.to_dict("index")
     for rater, rows in shared.groupby("rater", sort=False, observed=True):
         values, shares = floats(rows["value"], "value"), floats(rows["share"])
         given = shares[~np.isnan(shares)]
-        pages = rows.assign(value=values).groupby(["prompt", "system"], observed=True)["value"]
-        spread = pages.agg(["min", "max", "count"])
-        full = spread[spread["count"] >= 2]
+        of_rater = counted.get(rater, {"sum": 0, "size": 0})
         found.append(
             Straightlining(
                 str(rater),
                 int(given.size),
                 longest_run(values),
                 float(given.var(ddof=1)) if given.size > 1 else None,
-                int((full["min"] == full["max"]).sum()),
-                len(full),
+                int(of_rater["sum"]),
+                int(of_rater["size"]),
             )
         )
     return tuple(found)

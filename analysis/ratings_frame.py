@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ class CrossedRatings:
         """Coefficient names as R gives them: the column's name, then the level's."""
         return tuple(f"{self.effect}{level}" for level in self.levels[1:])
 
-    @property
+    @cached_property
     def responses(self) -> Codes:
         """Prompt and level of every response that was rated, shape (responses, 2)."""
         return np.unique(np.column_stack([self.prompt, self.level]), axis=0)

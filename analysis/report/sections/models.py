@@ -29,7 +29,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.context import ReportContext
-from analysis.report.numbers import counted, level_text, number, p_text
+from analysis.report.numbers import count, counted, level_text, number, p_text
 from analysis.report_data import ReportItem
 from analysis.results import Estimate
 
@@ -38,6 +38,8 @@ from analysis.results import Estimate
 MOST_EFFECTS_PROFILED = 150
 # Laplace fits of more ratings an item take minutes; the linear model then stands alone.
 MOST_RATINGS_FOR_CLMM = 20_000
+# Above so many ratings an item's model with random responses is left to the sum over all items.
+MOST_RATINGS_FOR_ITEM_RESPONSES = 50_000
 _SLOPES = "Linear, random slopes"
 _RESPONSES = "Linear, random slopes and responses"
 _HOW = (
@@ -141,6 +143,21 @@ def _linear_models(
     return ((_SLOPES, slopes), (_RESPONSES, responses))
 
 
+def _linear_models_of_item(
+    ratings: CrossedRatings, level: float
+) -> tuple[tuple[str, ModelFit], ...]:
+    """Both linear models, but for the slow one where there are many ratings."""
+    if ratings.n <= MOST_RATINGS_FOR_ITEM_RESPONSES:
+        return _linear_models(ratings, level)
+    slopes = fit_or_reason(fit_lmm, ratings, random_slopes=True, ci_level=level)
+    because = (
+        f"an item with more than {count(MOST_RATINGS_FOR_ITEM_RESPONSES)} ratings takes too long; the "
+        "table of all items together has this model"
+    )
+    gone = replace(slopes, coefficients=(), variances=(), tests=(), undefined_because=because)
+    return ((_SLOPES, slopes), (_RESPONSES, gone))
+
+
 def _may_profile(ratings: CrossedRatings) -> bool:
     return len(ratings.raters) + len(ratings.prompts) <= MOST_EFFECTS_PROFILED
 
@@ -170,7 +187,7 @@ def _item_models(context: ReportContext, place: int) -> _ItemModels:
                 profile=len(ratings.levels) == 2 and _may_profile(ratings),
             ),
         ),
-        *_linear_models(ratings, level),
+        *_linear_models_of_item(ratings, level),
         ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
     )
     return _ItemModels(item.id, item.label, fits, proportional_odds_test(ratings))
@@ -182,7 +199,7 @@ def _numeric_item_models(
     """Models of the answers as numbers; a cumulative-link model is for ordered points."""
     ratings, level = _prepared(context, frame, None), context.level
     fits = (
-        *_linear_models(ratings, level),
+        *_linear_models_of_item(ratings, level),
         ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
     )
     why = "the answers are numbers between two ends and not ordered points"
