@@ -78,11 +78,14 @@ def point_indices(ratings: FloatArray, points: FloatArray) -> IntArray:
 
 def value_counts(ratings: FloatArray, points: FloatArray) -> FloatArray:
     """How many raters gave each unit each point, shape (units, points)."""
-    index = point_indices(ratings, points)
-    rows, columns = np.nonzero(index >= 0)
-    cells = rows * points.size + index[rows, columns]
-    counted = np.bincount(cells, minlength=ratings.shape[0] * points.size)
-    return counted.reshape(ratings.shape[0], points.size).astype(np.float64)
+    return _counts(point_indices(ratings, points), points.size)
+
+
+def _counts(index: IntArray, q: int) -> FloatArray:
+    rated = index >= 0
+    cells = (index + q * np.arange(index.shape[0])[:, None])[rated]
+    counted = np.bincount(cells, minlength=index.shape[0] * q)
+    return counted.reshape(index.shape[0], q).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,12 @@ def _rated(ratings: ArrayLike, points: Sequence[float]) -> _Rated:
     table = ratings_matrix(ratings, scale)
     n_units = table.shape[0]
     table = table[~np.isnan(table).all(axis=1)] if table.size else table[:0]
-    counts = value_counts(table, scale)
+    index = point_indices(table, scale)
+    counts = _counts(index, scale.size)
     per_unit = counts.sum(axis=1)
     paired = (per_unit >= 2).astype(np.float64)
     return _Rated(
-        point_indices(table, scale),
+        index,
         counts,
         per_unit,
         paired,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -261,8 +262,8 @@ def pairwise_kappas(
     """Kappa of every pair of raters at once, pairwise complete.
 
     Quadratic kappa is 2 cov / (var + var + squared difference of means), so all pairs come from
-    one matrix product (four with missing ratings); other weights from one product of indicator
-    columns, which holds all cross-tables.
+    one matrix product (four with missing ratings); other weights from two products of indicator
+    columns for each point.
 
     Parameters
     ----------
@@ -316,15 +317,23 @@ def _quadratic_products(
 def _indicator_products(
     table: FloatArray, scale: FloatArray, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    index, (units, raters), q = point_indices(table, scale), table.shape, scale.size
-    indicators = (index[:, :, None] == np.arange(q)).astype(np.float64).reshape(units, raters * q)
-    tables = (indicators.T @ indicators).reshape(raters, q, raters, q)
-    n = tables.sum(axis=(1, 3))
-    shares = tables / np.maximum(n, 1.0)[:, None, :, None]
-    disagreement = np.einsum("akbl,kl->ab", shares, 1.0 - weights)
-    rows, columns = shares.sum(axis=3), shares.sum(axis=1)
-    by_chance = np.einsum("akb,kl,abl->ab", rows, 1.0 - weights, columns, optimize=True)
-    return disagreement, by_chance, n.astype(np.int64)
+    index, points = point_indices(table, scale), range(scale.size)
+    chosen = [(index == k).astype(np.float64) for k in points]
+    present = (index >= 0).astype(np.float64)
+    n = present.T @ present
+    agreeing = np.zeros_like(n)
+    for at, column in enumerate(chosen):
+        weighted = sum(weights[k, at] * chosen[k] for k in points if weights[k, at])
+        agreeing += np.asarray(weighted).T @ column
+    # How often a rater gave a point where the other rated, too.
+    margins = [column.T @ present for column in chosen]
+    by_chance = np.zeros_like(n)
+    for k, at in itertools.product(points, points):
+        if weights[k, at] < 1.0:
+            by_chance += (1.0 - weights[k, at]) * margins[k] * margins[at].T
+    units = np.maximum(n, 1.0)
+    disagreement = np.where(n > 0, 1.0 - agreeing / units, 0.0)
+    return disagreement, by_chance / units**2, n.astype(np.int64)
 
 
 def light_kappa(
