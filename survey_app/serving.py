@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from study.errors import EvenhandError
+from study.listening import why_not_listening
 from survey_app.settings import ADDRESS_VARIABLE, CHAT_ADDRESS_VARIABLE, STUDY_VARIABLE
 
 GRACE_SECONDS = 3
@@ -103,24 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise ServingError(_reason(host, port, error)) from None
+        raise ServingError(
+            why_not_listening(host, port, error, other="survey server", usual=8501)
+        ) from None
     return listening
-
-
-def _reason(host: str, port: int, error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
-        return (
-            f"Port {port} on {host} is already in use, perhaps by another survey server. Stop that "
-            f"one, or choose another port, for example --port {port + 1 if port < 65535 else 8501}."
-        )
-    if number == errno.EACCES:
-        return (
-            f"Port {port} needs an administrator's rights. Choose one from 1024, e.g. --port 8501."
-        )
-    if isinstance(error, OverflowError):
-        return f"There is no port {port}. Expected a number from 0 to 65535."
-    return (
-        f"This machine cannot listen on {host!r}. Use --host 127.0.0.1 for this machine only, or "
-        "--host 0.0.0.0 for all its networks."
-    )
