@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 REHEARSE ?= 12
+# Files and tests run in a random order, which the run prints; SEED=... repeats one.
+ORDER := $(if $(SEED),--randomly-seed=$(SEED))
 
 .PHONY: help demo test slow check bench screens browser clean
 
@@ -32,10 +34,10 @@ browser:
 	@sh tests/install_browser.sh
 
 test: $(VENV)/.installed browser
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ORDER)
 
 slow: $(VENV)/.installed browser
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest -m slow --timeout 1800 $(ORDER)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -7,7 +7,6 @@ turns that into an error of its own.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +107,6 @@ class LoadedModel:
 def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
     """Entry point of the worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         model = LoadedModel(pte, tokenizer_dir)
     except ImportError as error:

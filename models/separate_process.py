@@ -31,7 +31,11 @@ def start_process(
         raises EOFError.
     """
     ours, theirs = Pipe()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),
+        # Model libraries look at it when they load: nothing is looked up in the network.
+        "HF_HUB_OFFLINE": "1",
+    }
     process = subprocess.Popen(  # noqa: S603 - this interpreter, and names from this project
         [sys.executable, "-c", _PROGRAM, module, function, str(theirs.fileno()), *arguments],
         pass_fds=(theirs.fileno(),),

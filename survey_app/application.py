@@ -37,22 +37,35 @@ from survey_app.settings import (
     COOKIE_SECONDS,
     COORDINATOR_COOKIE,
     RATER_COOKIE,
+    Settings,
     apply_streamlit_options,
 )
-from survey_app.study_in_force import close_study, conversations_in_force, study_in_force
+from survey_app.study_in_force import (
+    close_study,
+    conversations_in_force,
+    put_in_force,
+    study_in_force,
+)
 
 _log = logging.getLogger("survey_app")
 _SCRIPT = Path(__file__).parent / "main.py"
 
 
-def create_app() -> App:
-    """The survey app of the study in ``EVENHAND_STUDY``, for any ASGI server.
+def create_app(settings: Settings | None = None) -> App:
+    """The survey app of one study, for any ASGI server.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Without it, ``EVENHAND_STUDY`` and its sisters in the environment say what is served.
 
     Raises
     ------
     EvenhandError
         When the study cannot be opened, is not locked, or speaks a language without a catalogue.
     """
+    if settings is not None:
+        put_in_force(settings)
     apply_streamlit_options()
     _load_pages()
     mask_secrets_in_logs()

@@ -10,7 +10,8 @@ import streamlit as st
 
 from study.blinding import is_coordinator_token
 from study.store.study import Study
-from survey_app.settings import COORDINATOR_COOKIE, RATER_COOKIE, public_address
+from survey_app.settings import COORDINATOR_COOKIE, RATER_COOKIE
+from survey_app.study_in_force import settings_in_force
 
 VIEW = "view"
 COORDINATOR_VIEW = "coordinator"
@@ -34,7 +35,7 @@ def is_coordinator(study: Study) -> bool:
 
 def server_address() -> str:
     """The address under which this browser reaches the server, without a slash at the end."""
-    declared = public_address()
+    declared = settings_in_force().address
     if declared:
-        return declared
+        return declared.rstrip("/")
     return str(st.context.url or "").split("?")[0].rstrip("/")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 from study.errors import EvenhandError
 from study.listening import why_not_listening
-from survey_app.settings import ADDRESS_VARIABLE, CHAT_ADDRESS_VARIABLE, STUDY_VARIABLE
+from survey_app.settings import Settings
 
 GRACE_SECONDS = 3
 
@@ -54,43 +53,58 @@ def serve(
     EvenhandError
         When the study cannot be opened or is not locked.
     """
-    os.environ[STUDY_VARIABLE] = str(study_folder)
-    if address:
-        os.environ[ADDRESS_VARIABLE] = address
-    if chat_address:
-        os.environ[CHAT_ADDRESS_VARIABLE] = chat_address
+    # Before the libraries load, so that a wrong address is told at once.
     listening = _listen(host, port)
     try:
-        import uvicorn
-
-        from survey_app.application import close_study, create_app
-        from survey_app.study_in_force import close_conversations
-
-        class Server(uvicorn.Server):
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                # Open chat pages would otherwise be waited for.
-                close_conversations()
-                super().handle_exit(sig, frame)
-
-        logging.getLogger("streamlit").setLevel(logging.ERROR)
-        server = Server(
-            uvicorn.Config(
-                create_app(),
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                lifespan="on",
-                # Open pages keep their connection for ever; stopping does not wait for them.
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
-        if when_listening is not None:
-            when_listening(listening.getsockname()[1])
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
-        close_study()
+        _run(Settings(study_folder, address, chat_address), listening, when_listening)
     finally:
         listening.close()
+
+
+def _run(
+    settings: Settings, listening: socket.socket, when_listening: Callable[[int], None] | None
+) -> None:
+    import uvicorn
+
+    from survey_app.application import close_study, create_app
+    from survey_app.study_in_force import close_conversations
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # Open chat pages would otherwise be waited for.
+            close_conversations()
+            super().handle_exit(sig, frame)
+
+    try:
+        with _quiet(logging.getLogger("streamlit")):
+            server = Server(
+                uvicorn.Config(
+                    create_app(settings),
+                    access_log=False,
+                    log_level="warning",
+                    server_header=False,
+                    lifespan="on",
+                    # Open pages keep their connection for ever; stopping does not wait for them.
+                    timeout_graceful_shutdown=GRACE_SECONDS,
+                )
+            )
+            if when_listening is not None:
+                when_listening(listening.getsockname()[1])
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run(sockets=[listening])
+    finally:
+        close_study()
+
+
+@contextlib.contextmanager
+def _quiet(log: logging.Logger) -> Iterator[None]:
+    """Only errors of a library's log; afterwards the process is as it was before."""
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,31 @@ STREAMLIT_OPTIONS: dict[str, Any] = {
 }
 
 
-def study_folder() -> Path:
-    """The folder named by ``EVENHAND_STUDY``.
+@dataclass(frozen=True)
+class Settings:
+    """What this server process was started with.
+
+    Parameters
+    ----------
+    study_folder : Path
+    address : str or None
+        Where raters reach the server, when a person declared it; no slash at the end.
+    chat_address : str or None
+        In a study of conversations: where ``evenhand serve-model --all`` answers.
+    """
+
+    study_folder: Path
+    address: str | None = None
+    chat_address: str | None = None
+
+
+def settings_of_environment() -> Settings:
+    """The settings of a server that was started by another program than ours.
 
     Raises
     ------
     StoreError
-        When the variable is not set.
+        When ``EVENHAND_STUDY`` is not set.
     """
     named = os.environ.get(STUDY_VARIABLE)
     if not named:
@@ -63,13 +82,15 @@ def study_folder() -> Path:
             f"The survey app does not know its study: {STUDY_VARIABLE} is not set. Set it to the study "
             "folder, or start the app with `evenhand serve --study DIR`."
         )
-    return Path(named)
+    return Settings(
+        Path(named),
+        address=_address_in(ADDRESS_VARIABLE),
+        chat_address=_address_in(CHAT_ADDRESS_VARIABLE),
+    )
 
 
-def public_address() -> str | None:
-    """The address under which raters reach the server, when a person declared it."""
-    named = os.environ.get(ADDRESS_VARIABLE, "").strip().rstrip("/")
-    return named or None
+def _address_in(variable: str) -> str | None:
+    return os.environ.get(variable, "").strip().rstrip("/") or None
 
 
 def apply_streamlit_options() -> None:

@@ -10,15 +10,38 @@ from study.store.locking import lock_faults, read_lock
 from study.store.study import Study, open_study
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.systems import chat_systems
-from survey_app.settings import study_folder
+from survey_app.settings import Settings, settings_of_environment
 
 _opening = threading.Lock()
+_settings: Settings | None = None
 _study: Study | None = None
 _conversations: LiveConversations | None = None
 
 
+def put_in_force(settings: Settings) -> None:
+    """Say which study this process serves, before its first page.
+
+    Settings are handed over here and not through the environment, which everything else in the
+    process reads as well.
+    """
+    global _settings
+    close_study()
+    _settings = settings
+
+
+def settings_in_force() -> Settings:
+    """What this process was started with; without a word of ``serve``, what the environment says.
+
+    Raises
+    ------
+    StoreError
+        When neither says which study is served.
+    """
+    return _settings or settings_of_environment()
+
+
 def study_in_force() -> Study:
-    """The study in ``EVENHAND_STUDY``, opened at the first call.
+    """The study that this process serves, opened at the first call.
 
     Raises
     ------
@@ -30,7 +53,7 @@ def study_in_force() -> Study:
     global _study
     with _opening:
         if _study is None:
-            study = open_study(study_folder())
+            study = open_study(settings_in_force().study_folder)
             try:
                 _refuse_unless_locked(study)
             except LockError:
@@ -52,7 +75,7 @@ def conversations_in_force() -> LiveConversations:
     study = study_in_force()
     with _opening:
         if _conversations is None:
-            systems = chat_systems(study)
+            systems = chat_systems(study, settings_in_force().chat_address)
             if systems:
                 cut_unfinished(study)
             _conversations = LiveConversations(study, systems)
@@ -80,9 +103,9 @@ def _refuse_unless_locked(study: Study) -> None:
 
 
 def close_study() -> None:
-    """Close the study, if one is open."""
-    global _study, _conversations
+    """Close the study, if one is open, and forget the settings."""
+    global _settings, _study, _conversations
     with _opening:
         if _study is not None:
             _study.close()
-        _study, _conversations = None, None
+        _settings, _study, _conversations = None, None, None

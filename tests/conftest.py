@@ -27,6 +27,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, link_secret, read_raters
 from study.store.responses import save_response
 from study.store.study import Study, create_study, open_study
+from tests.fixtures_process import leaves_the_process_as_it_was
 from tests.fixtures_study import (
     locked,
     make_study,
@@ -43,13 +44,27 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-__all__ = ["locked", "make_study", "memory_folder", "postgres_database", "store_url"]
+__all__ = [
+    "leaves_the_process_as_it_was",
+    "locked",
+    "make_study",
+    "memory_folder",
+    "postgres_database",
+    "store_url",
+]
 
 _NEEDED = ("browser", "postgres", "offline_model")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the skipped tests that a full run must not skip."""
+    """Say how long it took, in which order, and what was skipped; name what must not be."""
+    minutes, seconds = divmod(round(terminalreporter._session_start.elapsed().seconds), 60)
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    terminalreporter.section("the run")
+    terminalreporter.line(f"took {minutes} min {seconds} s; skipped: {skipped or 'nothing'}")
+    seed = terminalreporter.config.getoption("randomly_seed", None)
+    if seed is not None:
+        terminalreporter.line(f"the same order again: make test SEED={seed}")
     missed = _missed(terminalreporter)
     if missed:
         terminalreporter.section("skipped, but needed for a full run")

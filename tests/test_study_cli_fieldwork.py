@@ -70,8 +70,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     told: list[str | None] = []
 
     def serve(_: Path, __: str, port: int, *, address, chat_address, when_listening) -> None:  # type: ignore[no-untyped-def]
-        if chat_address:
-            monkeypatch.setenv("EVENHAND_CHAT_ADDRESS", chat_address)
+        del chat_address
         told.append(address)
         when_listening(port)
 
@@ -363,7 +362,6 @@ class TestChatAddress:
             ({"quokka": ScriptedBackend()}, "1 of this study's 2"),
         ):
             with chat_address(study, backends) as address:
-                monkeypatch.setenv("EVENHAND_CHAT_ADDRESS", address)
-                remark = chat_remark(study)
+                remark = chat_remark(study, address)
             assert remark is None if told is None else told in str(remark)
         study.close()

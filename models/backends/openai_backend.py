@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from models.backends.interface import Message
 from models.backends.model_files import INSTALL_COMMAND, library_versions
 from models.decoding import DecodingSettings, Generated, StopReason
 from study.errors import GenerationError, ModelError
+
+if TYPE_CHECKING:
+    import openai
 
 DEFAULT_TIMEOUT_S = 120.0
 DEFAULT_RETRIES = 2
@@ -305,22 +307,25 @@ def _client(endpoint: str, api_key: str | None, timeout_s: float, retries: int) 
             f"The openai backend needs the package 'openai'. Install it with: {INSTALL_COMMAND}"
         ) from error
     timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
-    with _without_ambient_settings():
-        return openai.OpenAI(
-            api_key=api_key or "none",
-            base_url=endpoint,
-            timeout=timeout,
-            max_retries=retries,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
-        )
+    client = openai.OpenAI(
+        api_key=api_key or "none",
+        base_url=endpoint,
+        timeout=timeout,
+        max_retries=retries,
+        http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
+    )
+    forget_ambient_settings(client)
+    return client
 
 
-@contextmanager
-def _without_ambient_settings() -> Iterator[None]:
-    hidden = {name: value for name, value in os.environ.items() if name.startswith("OPENAI_")}
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+def forget_ambient_settings(client: openai.OpenAI | openai.AsyncOpenAI) -> None:
+    """Take out of a new client what it read from ``OPENAI_...`` variables of the environment.
+
+    The constructor reads them wherever an argument is None, and there is no value that means "none".
+    Hiding the variables meanwhile would change the environment of every other thread.
+    """
+    client.organization = client.project = None
+    client.admin_api_key = client.webhook_secret = None
+    # From OPENAI_CUSTOM_HEADERS. Private, so a test sends a request and looks at its headers.
+    client._custom_headers = {}
+    client._ambient_authorizations = frozenset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -122,7 +121,6 @@ def measure(contender: Contender, task: Task) -> Measured:
 
 def serve_measurement(pipe: Connection) -> None:
     """Entry point of the process: takes a contender and a task, sends what was measured."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
     contender, task = pipe.recv()
     try:
         pipe.send(measure_here(contender, task))

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from models.backends.model_files import INSTALL_COMMAND
-from models.backends.openai_backend import _without_ambient_settings
+from models.backends.openai_backend import forget_ambient_settings
 from study.errors import ModelError
 from study.protocol.judge import Judge
 
@@ -243,14 +243,15 @@ def open_client(judge: Judge, known: ssl.SSLContext, *, asynchronous: bool = Tru
     limits = httpx2.Limits(max_connections=POOL_SIZE, max_keepalive_connections=POOL_SIZE)
     kind: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
     http: Any = openai.DefaultAsyncHttpxClient if asynchronous else openai.DefaultHttpxClient
-    with _without_ambient_settings():
-        return kind(
-            api_key=_key_of(judge) or "none",
-            base_url=judge.endpoint,
-            timeout=timeout,
-            max_retries=0,
-            http_client=http(follow_redirects=False, timeout=timeout, limits=limits, verify=known),
-        )
+    client = kind(
+        api_key=_key_of(judge) or "none",
+        base_url=judge.endpoint,
+        timeout=timeout,
+        max_retries=0,
+        http_client=http(follow_redirects=False, timeout=timeout, limits=limits, verify=known),
+    )
+    forget_ambient_settings(client)
+    return client
 
 
 def _key_of(judge: Judge) -> str | None:

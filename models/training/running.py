@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -78,9 +77,6 @@ def train(
     ModelError
         When checkpoint, data or settings cannot be used, or there is nothing to resume.
     """
-    # Read when the libraries load: nothing is looked up in the network.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with library_noise_kept_out():
         from models.training.model_loading import load_model, load_tokenizer, refuse_missing_gpu
 

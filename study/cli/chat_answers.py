@@ -8,7 +8,7 @@ NO_CONVERSATIONS = "--chat-address does nothing here: this study has no conversa
 _WAIT_S = 3.0
 
 
-def chat_remark(study: Study) -> str | None:
+def chat_remark(study: Study, chat_address: str | None) -> str | None:
     """What is wrong at the study's chat address, in words; None when all of its systems are there.
 
     Systems with an endpoint of their own are not asked: naming what fails would tell them apart.
@@ -18,7 +18,8 @@ def chat_remark(study: Study) -> str | None:
     from survey_app.chat.systems import chat_systems
 
     elsewhere = {system.id for system in study.protocol.systems if system.endpoint}
-    here = [asked for name, asked in chat_systems(study).items() if name not in elsewhere]
+    systems = chat_systems(study, chat_address)
+    here = [asked for name, asked in systems.items() if name not in elsewhere]
     if not here:
         return None
     address, key = here[0].address, here[0].key

@@ -292,7 +292,7 @@ def serve(
             )
         if chat_address and not talks:
             remarks.append(NO_CONVERSATIONS)
-        if talks and (wrong := chat_remark(study)):
+        if talks and (wrong := chat_remark(study, chat_address)):
             remarks.append(wrong)
         for remark in remarks:
             warn(remark)

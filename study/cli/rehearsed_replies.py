@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from study.conversation import Message, Reply, ReplySource
 from study.store.study import Study
 
@@ -17,10 +15,8 @@ def reply_source(study: Study, chat_address: str | None) -> ReplySource | None:
         return None
     if chat_address:
         from survey_app.chat.asking import reply_source as at_addresses
-        from survey_app.settings import CHAT_ADDRESS_VARIABLE
 
-        os.environ[CHAT_ADDRESS_VARIABLE] = chat_address
-        return at_addresses(study)
+        return at_addresses(study, chat_address)
     return _scripted
 
 

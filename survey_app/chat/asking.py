@@ -13,7 +13,7 @@ from survey_app.chat.reply_stream import ReplyStream
 from survey_app.chat.systems import ChatSystem, chat_systems
 
 
-def reply_source(study: Study) -> ReplySource:
+def reply_source(study: Study, chat_address: str) -> ReplySource:
     """The systems at their addresses, over the same stream that the pages read.
 
     Raises
@@ -21,7 +21,8 @@ def reply_source(study: Study) -> ReplySource:
     ModelError
         When it is not known where they answer.
     """
-    systems, patience_s = chat_systems(study), declared_chat(study).longest_wait_s
+    systems = chat_systems(study, chat_address)
+    patience_s = declared_chat(study).longest_wait_s
 
     def ask(system_id: str, messages: list[Message], seed: int) -> Reply:
         return asyncio.run(_ask(systems[system_id], messages, seed, patience_s))

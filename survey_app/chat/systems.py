@@ -11,7 +11,7 @@ from study.blinding import chat_model_name
 from study.errors import ModelError
 from study.protocol.systems import System
 from study.store.study import Study
-from survey_app.settings import CHAT_ADDRESS_VARIABLE, CHAT_KEY_VARIABLE
+from survey_app.settings import CHAT_KEY_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class ChatSystem:
     key: str | None = field(repr=False)
 
 
-def chat_systems(study: Study) -> dict[str, ChatSystem]:
+def chat_systems(study: Study, chat_address: str | None) -> dict[str, ChatSystem]:
     """System id -> how it is asked; empty for a study without conversations.
 
-    A system with an endpoint of its own is asked there; all others at the study's chat address, under
-    blind names, as ``evenhand serve-model --all`` offers them.
+    A system with an endpoint of its own is asked there; all others at ``chat_address``, under blind
+    names, as ``evenhand serve-model --all`` offers them.
 
     Raises
     ------
@@ -52,10 +52,12 @@ def chat_systems(study: Study) -> dict[str, ChatSystem]:
     """
     if study.protocol.design.shows != "conversation":
         return {}
-    return {system.id: _chat_system(study, system) for system in study.protocol.systems}
+    return {
+        system.id: _chat_system(study, system, chat_address) for system in study.protocol.systems
+    }
 
 
-def _chat_system(study: Study, system: System) -> ChatSystem:
+def _chat_system(study: Study, system: System, chat_address: str | None) -> ChatSystem:
     settings: dict[str, Any] = {
         "temperature": system.decoding.temperature,
         "top_p": system.decoding.top_p,
@@ -76,11 +78,11 @@ def _chat_system(study: Study, system: System) -> ChatSystem:
         settings["time_limit_s"] = system.decoding.time_limit_s
     key = os.environ.get(CHAT_KEY_VARIABLE, "").strip() or None
     name = chat_model_name(study.key, system.id)
-    return ChatSystem(_study_address(), name, settings, system.system_prompt, key)
+    return ChatSystem(_checked(chat_address), name, settings, system.system_prompt, key)
 
 
-def _study_address() -> str:
-    address = os.environ.get(CHAT_ADDRESS_VARIABLE, "").strip().rstrip("/")
+def _checked(chat_address: str | None) -> str:
+    address = (chat_address or "").strip().rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise ModelError(
             f"The systems of this study answer people, and where is not known: found {address!r} as "
