@@ -28,6 +28,7 @@ from models.offline_weights import (
 )
 from models.separate_process import start_process
 from study.errors import ModelError
+from study.installation import install_command
 
 Scheme = Literal["8da4w", "8da8w", "none"]
 Progress = Callable[[str, float], None]
@@ -190,7 +191,7 @@ def refuse_missing_libraries(names: Iterable[str] = ("executorch", "safetensors"
     if missing:
         raise ModelError(
             f"The export needs {', '.join(missing)}, which is not installed here. "
-            f'Install it with: pip install "evenhand[models]".'
+            f"Install it with: {install_command('models')}"
         )
 
 

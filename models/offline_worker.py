@@ -16,6 +16,7 @@ from typing import Any
 from models.decoding import DecodingSettings, Logits, decode_reply
 from models.offline_program import load_program
 from study.errors import ModelError
+from study.installation import install_command
 
 Message = dict[str, str]
 
@@ -113,7 +114,7 @@ def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
         pipe.send(
             Failed(
                 f"The offline runtime needs ExecuTorch, which cannot be imported here ({error}). "
-                f'Install it with: pip install "evenhand[models]".'
+                f"Install it with: {install_command('models')}"
             )
         )
         return

@@ -24,6 +24,7 @@ from models.serving.reply_queue import Piece, QueueFullError, ReplyQueue
 from models.serving.requests import RefusedRequest, asked_model, read_request
 from models.serving.sockets import listening_socket
 from study.errors import EvenhandError, GenerationError, ModelError
+from study.installation import install_command
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -130,7 +131,7 @@ def serve(
     except ImportError as error:
         raise ModelError(
             f"serve-model needs the package {error.name!r}. "
-            f'Install it with: pip install "evenhand[models]"'
+            f"Install it with: {install_command('models')}"
         ) from error
     with listening_socket(host, port) as listener:
         if started is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from models.backends import open_backend, settings_of
 from models.backends.model_files import SHIPPED_FOLDER, sha256_of_file
 from models.decoding import DecodingSettings
 from study.errors import ModelError
+from study.installation import install_command
 from study.protocol.systems import Decoding, System
 
 MESSAGES = [{"role": "user", "content": "I cannot sleep before the exam."}]
@@ -336,10 +338,10 @@ def test_missing_package_names_the_command(
 ) -> None:
     """Setting a module to None makes its import fail as on a machine without the extra."""
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ModelError, match=r'pip install "evenhand\[models\]"'):
+    with pytest.raises(ModelError, match=re.escape(install_command("models"))):
         open_backend(system("transformers", model=str(checkpoint)), study_folder=checkpoint.parent)
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(ModelError, match=r'pip install "evenhand\[models\]"'):
+    with pytest.raises(ModelError, match=re.escape(install_command("models"))):
         open_backend(
             system("openai", model="m", endpoint="http://127.0.0.1:1/v1"),
             study_folder=checkpoint.parent,

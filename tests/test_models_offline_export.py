@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -30,6 +31,7 @@ from models.offline_weights import (
     open_checkpoint,
 )
 from study.errors import ModelError
+from study.installation import install_command
 
 MESSAGES = [
     {"role": "user", "content": text} for text in ("I cannot sleep.", "Thank you.", "Why me?")
@@ -228,7 +230,9 @@ def test_memory_is_estimated_and_too_little_is_refused(checkpoint: Path) -> None
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     refuse_missing_libraries(["json"])
-    with pytest.raises(ModelError, match=r'nothing_of_this_name.*pip install "evenhand\[models\]"'):
+    with pytest.raises(
+        ModelError, match="nothing_of_this_name.*" + re.escape(install_command("models"))
+    ):
         refuse_missing_libraries(["json", "nothing_of_this_name"])
 
 

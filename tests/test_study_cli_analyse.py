@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from study.cli.group import run
+from study.installation import install_command
 
 STATS = Path(__file__).parent / "reference" / "stats"
 PAPERS = Path(__file__).parent / "reference" / "papers"
@@ -229,7 +230,7 @@ def test_a_missing_package_is_a_sentence_that_names_the_remedy(
     monkeypatch.delitem(sys.modules, "analysis.data_file", raising=False)
     assert run(["analyse", "agreement", "f.csv", "--points", "1-5"]) == 2
     message = capsys.readouterr().err
-    assert 'pip install "evenhand[all]"' in message
+    assert install_command("all") in message
     assert "'pandas'" in message
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from analysis.report.blocks import SIMULATED, Block, Document, Figure, Table
 from analysis.report.drawing import figure_svg
 from study.errors import AnalysisError
+from study.installation import install_command
 
 
 def document_pdf(document: Document) -> bytes:
@@ -27,8 +28,8 @@ def document_pdf(document: Document) -> bytes:
         import typst
     except ImportError as error:
         raise AnalysisError(
-            "a PDF report needs the package typst, which is not installed; install it with "
-            "pip install 'evenhand[analysis]', or ask for html or docx"
+            "a PDF report needs the package typst, which is not installed. Ask for html or docx, or "
+            f"install it with: {install_command('analysis')}"
         ) from error
     template = resources.files("analysis.report").joinpath("template.typ").read_bytes()
     files: dict[str, bytes] = {"main.typ": template}

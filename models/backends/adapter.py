@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.backends.model_files import INSTALL_COMMAND
 from models.library_noise import library_noise_kept_out
 from models.offline_weights import Checkpoint, read_adapter_config, read_json
 from study.errors import ModelError
+from study.installation import install_command
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -36,7 +36,7 @@ def with_adapter(model: Any, checkpoint: Path, adapter: Path) -> Any:
             from safetensors import safe_open
     except ImportError as error:
         raise ModelError(
-            f"An adapter needs the package {error.name!r}. Install it with: {INSTALL_COMMAND}"
+            f"An adapter needs the package {error.name!r}. Install it with: {install_command('models')}"
         ) from error
     config = read_json(checkpoint / "config.json", "the model's configuration")
     read_adapter_config(Checkpoint(checkpoint, config, ()), adapter)

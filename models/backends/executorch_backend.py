@@ -10,13 +10,13 @@ from typing import Any
 
 from models.backends.interface import Message
 from models.backends.model_files import (
-    INSTALL_COMMAND,
     library_versions,
     sha256_of_pte,
 )
 from models.backends.peak_memory import peak_memory_bytes
 from models.decoding import DecodingSettings, Generated
 from study.errors import ModelError
+from study.installation import install_command
 
 
 class ExecutorchBackend:
@@ -78,5 +78,5 @@ def _refuse_without_packages() -> None:
         if find_spec(package) is None:
             raise ModelError(
                 f"The executorch backend needs the package {package!r}. "
-                f"Install it with: {INSTALL_COMMAND}"
+                f"Install it with: {install_command('models')}"
             )

@@ -12,7 +12,6 @@ from study.errors import ModelError
 from study.protocol.systems import Dialogue, System
 
 SHIPPED_PREFIX = "shipped:"
-INSTALL_COMMAND = 'pip install "evenhand[models]"'
 
 
 def resolve_path(declared: str, study_folder: Path) -> Path:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from models.backends.interface import Message
-from models.backends.model_files import INSTALL_COMMAND, library_versions
+from models.backends.model_files import library_versions
 from models.decoding import DecodingSettings, Generated, StopReason
 from study.errors import GenerationError, ModelError
+from study.installation import install_command
 
 if TYPE_CHECKING:
     import openai
@@ -304,7 +305,7 @@ def _client(endpoint: str, api_key: str | None, timeout_s: float, retries: int) 
         import openai
     except ImportError as error:
         raise ModelError(
-            f"The openai backend needs the package 'openai'. Install it with: {INSTALL_COMMAND}"
+            f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
         ) from error
     timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
     client = openai.OpenAI(

@@ -13,7 +13,6 @@ import numpy as np
 from models.backends.adapter import with_adapter
 from models.backends.interface import Message
 from models.backends.model_files import (
-    INSTALL_COMMAND,
     library_versions,
     sha256_of_adapter,
     sha256_of_folder,
@@ -24,6 +23,7 @@ from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.library_noise import library_noise_kept_out
 from study.errors import ModelError
+from study.installation import install_command
 
 Precision = Literal["fp32", "bf16", "4bit"]
 
@@ -163,7 +163,7 @@ def load_checkpoint(checkpoint: Path, precision: Precision) -> tuple[Any, Any]:
     except ImportError as error:
         raise ModelError(
             f"The transformers backend needs the package {error.name!r}. "
-            f"Install it with: {INSTALL_COMMAND}"
+            f"Install it with: {install_command('models')}"
         ) from error
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "4bit": torch.bfloat16}
     if precision not in dtypes:
@@ -207,7 +207,7 @@ def _four_bit(torch: Any, transformers: Any) -> dict[str, Any]:
     if find_spec("bitsandbytes") is None:
         raise ModelError(
             "The precision '4bit' needs the package 'bitsandbytes'. "
-            "Install it with: pip install bitsandbytes"
+            f"Install it with: {install_command('gpu')}"
         )
     settings = transformers.BitsAndBytesConfig(
         load_in_4bit=True,

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from models.backends.model_files import INSTALL_COMMAND
 from models.backends.openai_backend import forget_ambient_settings
 from study.errors import ModelError
+from study.installation import install_command
 from study.protocol.judge import Judge
 
 POOL_SIZE = 8
@@ -219,7 +219,7 @@ def certificates() -> ssl.SSLContext:
         import httpx2
     except ImportError as error:
         raise ModelError(
-            f"The judge needs the package 'openai'. Install it with: {INSTALL_COMMAND}"
+            f"The judge needs the package 'openai'. Install it with: {install_command('models')}"
         ) from error
     context: ssl.SSLContext = httpx2.create_ssl_context()
     return context

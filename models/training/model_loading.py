@@ -9,6 +9,7 @@ from models.offline_export import chat_template
 from models.offline_weights import Checkpoint
 from models.training.recipes import TrainingSettings
 from study.errors import ModelError
+from study.installation import install_command
 
 
 def load_tokenizer(source: Checkpoint) -> Any:
@@ -47,7 +48,7 @@ def refuse_missing_gpu(settings: TrainingSettings) -> None:
     if not torch.cuda.is_available():
         lacks = "a CUDA GPU, and this machine has none that torch can use"
     elif importlib.util.find_spec("bitsandbytes") is None:
-        lacks = "the package bitsandbytes (pip install bitsandbytes)"
+        lacks = f"the package bitsandbytes ({install_command('gpu')})"
     if lacks:
         raise ModelError(
             f"QLoRA in 4 bits needs {lacks}. Run with --quantization none: plain LoRA with the same "

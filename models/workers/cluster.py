@@ -11,10 +11,10 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from models.backends.model_files import INSTALL_COMMAND
 from models.workers.pools import Loss
 from models.workers.response_task import ResponseTask, refuse_other_files
 from study.errors import ModelError
+from study.installation import install_command
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def open_client(address: str, *, asynchronous: bool = False) -> Any:
         from distributed import Client
     except ImportError as error:
         raise ModelError(
-            f"--cluster needs the package 'distributed'. Install it with: {INSTALL_COMMAND}"
+            f"--cluster needs the package 'distributed'. Install it with: {install_command('models')}"
         ) from error
     # What goes wrong is told in one sentence; Dask would log tracebacks of its own.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -29,6 +29,7 @@ from study.cli.options import (
     with_study,
 )
 from study.errors import Finding, ModelError, StoreError
+from study.installation import install_command
 from study.store.study import Study
 
 if TYPE_CHECKING:
@@ -313,8 +314,8 @@ def start_server(
         from survey_app.serving import serve as run_server
     except ModuleNotFoundError as error:
         raise StoreError(
-            f"The survey app needs the package {error.name!r}. Install it with "
-            'pip install "evenhand[survey]".'
+            f"The survey app needs the package {error.name!r}. Install it with: "
+            f"{install_command('survey')}"
         ) from None
     run_server(
         study.folder,

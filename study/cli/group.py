@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from study.errors import EvenhandError
+from study.installation import install_command
 
 EXIT_DEFECT = 70
 
@@ -129,7 +130,7 @@ def _report_missing_package(error: ModuleNotFoundError) -> int:
         return _report_defect()
     click.echo(
         f"This command needs the package {package!r}, which is not installed. Install all that evenhand "
-        'uses with: pip install "evenhand[all]"',
+        f"uses with: {install_command('all')}",
         err=True,
     )
     return EvenhandError.exit_code

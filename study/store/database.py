@@ -12,12 +12,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from study.errors import StoreError
+from study.installation import install_command
 
 ADDRESS_VARIABLE = "EVENHAND_DATABASE_URL"
+POSTGRES_DRIVER = "postgresql+psycopg"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -35,11 +37,12 @@ def open_engine(url: str) -> Engine:
         When the address cannot be read or its driver is not installed.
     """
     try:
-        if make_url(url).get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        address = _with_known_driver(make_url(url))
         # hide_parameters: SQLAlchemy's messages would quote answers and the names of systems.
+        if address.get_backend_name() != "sqlite":
+            return create_engine(address, pool_pre_ping=True, hide_parameters=True)
         engine = create_engine(
-            url,
+            address,
             hide_parameters=True,
             connect_args={"timeout": 30, "check_same_thread": False},
         )
@@ -48,14 +51,28 @@ def open_engine(url: str) -> Engine:
             f"{ADDRESS_VARIABLE} is not a database address. Expected something like "
             "postgresql+psycopg://user@host/database; unset it to use the study folder's SQLite file."
         ) from None
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        # psycopg without its binary part raises a plain ImportError, which has no name.
         raise StoreError(
-            f"The database driver {error.name!r} is not installed. Install it with "
-            'pip install "evenhand[postgres]".'
+            f"PostgreSQL needs the package psycopg, which cannot be used here ({error}). Install it "
+            f"with: {install_command('postgres')}"
         ) from None
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _with_known_driver(address: URL) -> URL:
+    """The address with the driver that evenhand brings; without one, SQLAlchemy would ask for psycopg2."""
+    if address.drivername in ("postgresql", "postgres"):
+        return address.set(drivername=POSTGRES_DRIVER)
+    if address.drivername not in (POSTGRES_DRIVER, "sqlite", "sqlite+pysqlite"):
+        raise StoreError(
+            f"{ADDRESS_VARIABLE} begins with {address.drivername}://, which evenhand does not use. It "
+            f"keeps studies in SQLite or, through psycopg 3, in PostgreSQL: begin it with "
+            f"{POSTGRES_DRIVER}://"
+        )
+    return address
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
