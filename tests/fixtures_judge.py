@@ -12,6 +12,7 @@ from protocols import FOLDER
 from study.store.locking import lock_study
 from study.store.responses import save_response
 from study.store.study import PROTOCOL_FILE, Study, create_study
+from study.store.verdicts import Outcome
 
 # Of rising quality by the scripted judge's rule.
 REPLIES = (
@@ -20,6 +21,19 @@ REPLIES = (
     "I hear how hard this feels. You are not alone with it. Could you try to talk about the worry "
     "with a friend, and rest a little before the next step?",
 )
+
+# What an odd reply of the scripted endpoint does to its own call; others stay untouched.
+ODD_REPLIES = {
+    "half a surrogate pair": Outcome.SCORED,
+    "NUL": Outcome.SCORED,
+    "nested reply": Outcome.UNPARSEABLE,
+    "nested schema fault": Outcome.UNPARSEABLE,
+    "huge usage": Outcome.SCORED,
+    "negative usage": Outcome.SCORED,
+    "usage in words": Outcome.SCORED,
+    "odd parts": Outcome.SCORED,
+    "huge log probability": Outcome.ENDPOINT_FAILURE,
+}
 
 
 def judge_block(**changes: Any) -> dict[str, Any]:

@@ -56,19 +56,33 @@ class LedgerWriter:
             await self._wake.wait()
             self._wake.clear()
             group, self._waiting = self._waiting, []
-            try:
-                ids = await asyncio.to_thread(self._commit, [w.entry for w in group])
-            except Exception as error:  # noqa: BLE001 (it is raised where the row was written)
-                for waiting in group:
-                    waiting.done.set_exception(error)
-                continue
-            for waiting, call_id in zip(group, ids, strict=True):
-                waiting.done.set_result(call_id)
+            # Results first: a call that is asked again must find its row as the answer left it.
+            await self._commit([w for w in group if isinstance(w.entry, CallResult)])
+            await self._commit([w for w in group if isinstance(w.entry, PlannedCall)])
 
-    def _commit(self, entries: Sequence[PlannedCall | CallResult]) -> list[int]:
-        results = [entry for entry in entries if isinstance(entry, CallResult)]
-        calls = [entry for entry in entries if isinstance(entry, PlannedCall)]
-        if results:
-            record_results(self._study, results)
-        ids = iter(record_sent(self._study, calls) if calls else [])
-        return [e.call_id if isinstance(e, CallResult) else next(ids) for e in entries]
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        """Commit rows of one kind together; each for itself when that fails.
+
+        One row that cannot be written must not take the answers of others with it.
+        """
+        if not group:
+            return
+        try:
+            ids = await asyncio.to_thread(_record, self._study, [w.entry for w in group])
+        except Exception as error:  # noqa: BLE001 (it is raised where the row was written)
+            if len(group) == 1:
+                group[0].done.set_exception(error)
+                return
+            for waiting in group:
+                await self._commit([waiting])
+            return
+        for waiting, call_id in zip(group, ids, strict=True):
+            waiting.done.set_result(call_id)
+
+
+def _record(study: Study, entries: Sequence[PlannedCall | CallResult]) -> list[int]:
+    results = [entry for entry in entries if isinstance(entry, CallResult)]
+    if results:
+        record_results(study, results)
+        return [result.call_id for result in results]
+    return record_sent(study, [entry for entry in entries if isinstance(entry, PlannedCall)])

@@ -9,28 +9,23 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.judge.prompts import TIE, criterion_schema, probability_codes
+from models.judge.reply_text import declines, read_json
 from models.judge.rubrics import Criterion
 from study.store.verdicts import Outcome, VerdictRecord
 
-PARSER_VERSION = 1
+# 2: thoughts without an opening, fences of any layout, raw line breaks, refusals in four languages.
+PARSER_VERSION = 2
 
 # Below this share of probability on the scale's own tokens, their mean says nothing.
 LEAST_MASS = 0.5
 
-_FENCED = re.compile(r"\A```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
-_THOUGHTS = re.compile(r"\A<think>.*?</think>\s*", re.DOTALL)
-_REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I (?:cannot|can't|can not|won't|will not) "
-    r"(?:\w+ ){0,2}(?:help|assist|rate|judge|evaluate|assess|score|comply|provide|do|continue|"
-    r"engage|answer)|as an AI\b)",
-    re.IGNORECASE,
-)
+# The ledger's columns hold 32 bits on PostgreSQL.
+LARGEST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -48,39 +43,46 @@ class JudgeReply:
 
 def read_reply(body: Any) -> JudgeReply | None:
     """The parts of a chat completion's body (text or parsed), or None when it is none."""
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return None
     try:
+        if isinstance(body, str):
+            body = json.loads(body.removeprefix("\ufeff"))
         choice = body["choices"][0]
+        if body.get("error") or choice.get("error"):
+            return None
         message = choice["message"]
-        usage = body.get("usage") or {}
+        usage = body.get("usage")
+        counts = usage if isinstance(usage, Mapping) else {}
         tokens = (choice.get("logprobs") or {}).get("content") or None
+        model = body.get("model")
         return JudgeReply(
             text=_text(message.get("content")),
             refusal=str(message.get("refusal") or ""),
             finish_reason=str(choice.get("finish_reason") or ""),
             top_tokens=_top_tokens(tokens) if tokens else None,
-            returned_model=body.get("model"),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
+            returned_model=model if isinstance(model, str) else None,
+            prompt_tokens=_count(counts.get("prompt_tokens")),
+            completion_tokens=_count(counts.get("completion_tokens")),
         )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
         return None
 
 
 def _text(content: Any) -> str:
     if content is None:
         return ""
+    if isinstance(content, list):
+        # Some endpoints give a text in parts.
+        return "".join(str(part["text"]) for part in content if part.get("type") == "text")
     if not isinstance(content, str):
         raise TypeError("content is not text")
     return content
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A count that the ledger can hold; what it may cost is judged elsewhere."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= LARGEST_COUNT else None
 
 
 def _top_tokens(tokens: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
@@ -126,14 +128,13 @@ def _without(criterion: Criterion, outcome: Outcome, problem: str, text: str = "
 
 
 def _by_statement(text: str, criteria: Sequence[Criterion], letters: str) -> list[VerdictRecord]:
-    bare = _THOUGHTS.sub("", text.strip())
-    fenced = _FENCED.match(bare)
     try:
-        value = _strict_json(fenced.group(1) if fenced else bare)
+        value = read_json(text)
     except ValueError as error:
-        if "{" not in bare and _REFUSAL.search(bare):
+        if declines(text):
             return [_without(c, Outcome.REFUSED, "the reply declines", text) for c in criteria]
-        problem = f"not one JSON object: {error}"
+        said = str(error)
+        problem = said if said.startswith("the reply is empty") else f"not one JSON object: {said}"
         return [_without(c, Outcome.UNPARSEABLE, problem, text) for c in criteria]
     if len(criteria) == 1:
         return [_one_criterion(value, criteria[0], letters, text)]
@@ -142,24 +143,9 @@ def _by_statement(text: str, criteria: Sequence[Criterion], letters: str) -> lis
         return [_without(c, Outcome.UNPARSEABLE, problem, text) for c in criteria]
     unknown = sorted(set(value) - {c.id for c in criteria})
     if unknown:
-        problem = f"parts that were not asked for: {', '.join(unknown)}"
+        problem = f"parts that were not asked for: {', '.join(unknown)[:160]}"
         return [_without(c, Outcome.UNPARSEABLE, problem, text) for c in criteria]
     return [_one_criterion(value.get(c.id), c, letters, text) for c in criteria]
-
-
-def _strict_json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a field is given twice")
-    return fields
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
 
 
 @functools.lru_cache(maxsize=256)
@@ -170,13 +156,7 @@ def _validator(criterion: Criterion, letters: str) -> Any:
 
 
 def _one_criterion(value: Any, criterion: Criterion, letters: str, text: str) -> VerdictRecord:
-    faults = sorted(
-        _validator(criterion, letters).iter_errors(value),
-        key=lambda e: [str(p) for p in e.absolute_path],
-    )
-    if faults:
-        where = ".".join(str(part) for part in faults[0].absolute_path) or "the object"
-        problem = f"{where}: {faults[0].message[:160]}"
+    if problem := _schema_fault(value, criterion, letters):
         return _without(criterion, Outcome.UNPARSEABLE, problem, text)
     detail: dict[str, Any] = {}
     if criterion.flag:
@@ -197,6 +177,22 @@ def _one_criterion(value: Any, criterion: Criterion, letters: str, text: str) ->
             detail=detail,
         )
     return _scored(criterion, result, reason, detail)
+
+
+def _schema_fault(value: Any, criterion: Criterion, letters: str) -> str:
+    """The first way in which a part of a reply differs from its schema; empty when none."""
+    try:
+        faults = sorted(
+            _validator(criterion, letters).iter_errors(value),
+            key=lambda e: [str(p) for p in e.absolute_path],
+        )
+        if not faults:
+            return ""
+        where = ".".join(str(part) for part in faults[0].absolute_path) or "the object"
+        return f"{where}: {faults[0].message[:160]}"
+    except RecursionError:
+        # Python's JSON reader follows brackets a little deeper than the schema and `repr` do.
+        return "brackets within brackets, too deep to read"
 
 
 def _scored(

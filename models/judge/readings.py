@@ -50,7 +50,7 @@ def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> 
         attempts=answer.attempts,
         simulated=planned.simulated or (returned or "").startswith(SCRIPTED_MODEL),
         parser_version=PARSER_VERSION,
-        verdicts=read_verdict(call.criteria, call.letters, planned.scoring, answer),
+        verdicts=read_safely(call.criteria, call.letters, planned.scoring, answer),
     )
 
 
@@ -67,6 +67,21 @@ def _cost(
             counted = cost_of(judge.price, reply.prompt_tokens, reply.completion_tokens)
         cost, is_bound = cost + (at_most if counted is None else counted), counted is None
     return cost, is_bound or answer.in_doubt > 0
+
+
+def read_safely(
+    criteria: Sequence[Criterion], letters: str, scoring: str, answer: Answer
+) -> list[VerdictRecord]:
+    """As :func:`read_verdict`, but a reply on which the parser itself fails is unparseable.
+
+    One reply must never end a run that has paid for others; the raw text stays in the ledger for a
+    later parser.
+    """
+    try:
+        return read_verdict(criteria, letters, scoring, answer)
+    except Exception as error:  # noqa: BLE001 (whatever a reply makes the parser raise)
+        problem = f"the parser failed on this reply ({type(error).__name__})"
+        return no_reply(criteria, Outcome.UNPARSEABLE, problem)
 
 
 def read_verdict(
@@ -111,4 +126,4 @@ def reparse(study: Study) -> dict[str, int]:
 def _read_again(call: LedgerCall) -> list[VerdictRecord]:
     criteria = [Criterion.model_validate(fields) for fields in call.plan["criteria"]]
     answer = Answer(dict(call.reply or {}), None, call.attempts, 0, call.latency_s or 0.0)
-    return read_verdict(criteria, call.plan["letters"], call.scoring, answer)
+    return read_safely(criteria, call.plan["letters"], call.scoring, answer)

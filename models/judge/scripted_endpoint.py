@@ -202,6 +202,19 @@ def _said(content: str | None, **parts: Any) -> Callable[[], bytes]:
     return lambda: json.dumps(completion(content, **parts)).encode()
 
 
+def _used(prompt: object, answer: object) -> Callable[[], bytes]:
+    """A verdict whose usage says something else than what was used."""
+    usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": 0}
+    return _odd(usage=usage)
+
+
+def _odd(choice: Mapping[str, Any] | None = None, **parts: object) -> Callable[[], bytes]:
+    """A verdict in a completion with parts that no endpoint should send."""
+    plain = completion('{"reason": "Fine.", "score": 4}')
+    plain["choices"][0] |= dict(choice or {})
+    return lambda: json.dumps(plain | parts).encode()
+
+
 _BODIES: dict[str, Callable[[], bytes]] = {
     "malformed JSON": _said('{"reason": "It is warm", "score": 4'),
     "prose": _said("I would say that this deserves a four."),
@@ -215,6 +228,17 @@ _BODIES: dict[str, Callable[[], bytes]] = {
     "content filter": _said("", finish="content_filter"),
     "cut off": _said('{"reason": "It begins w', finish="length"),
     "no completion": lambda: b'{"object": "error", "message": "out of order"}',
+    "half a surrogate pair": _said('{"reason": "A half: \\ud83d.", "score": 4}'),
+    "NUL": _said('{"reason": "It stops\\u0000here.", "score": 4}'),
+    "nested reply": _said("[" * 5000 + "]" * 5000),
+    "nested schema fault": _said('{"reason": "Deep.", "score": ' + "[" * 900 + "]" * 900 + "}"),
+    "huge usage": _used(10**30, 10**30),
+    "negative usage": _used(-5, -1),
+    "usage in words": _used("many", None),
+    "odd parts": _odd(model={"name": "m"}, usage=[1, 2], system_fingerprint=7),
+    "huge log probability": _odd(
+        choice={"logprobs": {"content": [{"token": "4", "logprob": 9**999}]}}
+    ),
 }
 _STATUSES: dict[str, tuple[int, dict[str, str]]] = {
     "429 with Retry-After": (429, {"Retry-After": "1"}),

@@ -8,6 +8,7 @@ belongs to a request whose answer, if there was one, was lost with the run.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -301,7 +302,7 @@ def _result_columns(result: CallResult) -> dict[str, Any]:
         "new_state": "failed" if result.reply is None else "answered",
         "new_reply": None if result.reply is None else _json(result.reply),
         "new_failure": None if result.failure is None else _json(result.failure),
-        "new_returned_model": result.returned_model,
+        "new_returned_model": _storable(result.returned_model),
         "new_prompt_tokens": result.prompt_tokens,
         "new_completion_tokens": result.completion_tokens,
         "new_latency_s": result.latency_s,
@@ -338,10 +339,10 @@ def _insert_verdicts(
             "criterion": record.criterion,
             "outcome": record.outcome,
             "value": record.value,
-            "label": record.label,
+            "label": _storable(record.label),
             "low": record.low,
             "high": record.high,
-            "reason": record.reason,
+            "reason": _storable(record.reason),
             "detail": _json(record.detail),
             "parsed_at": at,
         }
@@ -452,5 +453,15 @@ def log_judge_run(study: Study, payload: Mapping[str, Any]) -> None:
         events.append(connection, study, "judge_run", "coordinator", payload)
 
 
+# Neither database holds a half of a surrogate pair, and PostgreSQL no NUL.
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(text: str | None) -> str | None:
+    """What an endpoint said, with U+FFFD for each character that no database can hold."""
+    return None if text is None else _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    # A NUL becomes six plain characters here; a half of a surrogate pair would stay what it is.
+    return _storable(json.dumps(value, ensure_ascii=False, sort_keys=True)) or ""

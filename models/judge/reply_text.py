@@ -1,0 +1,152 @@
+"""What a judge's reply says, without what models write around it: thoughts, fences, marks.
+
+Only what stands around the whole answer is taken away. A verdict is never picked out of prose.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+# Marks of byte order and other characters without width, which no JSON reader takes for white space.
+_INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
+
+_THOUGHT = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis)"
+_OPENS = re.compile(rf"<{_THOUGHT}\b[^<>]*>|\[{_THOUGHT}\]|◁{_THOUGHT}▷", re.IGNORECASE)
+_CLOSES = re.compile(rf"</{_THOUGHT}\s*>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷", re.IGNORECASE)
+_FENCED = re.compile(r"\A(`{3,}|~{3,})[ \t]*[\w.+-]*\s*(.*?)\s*\1\Z", re.DOTALL)
+
+_REFUSALS = (
+    # English
+    r"\bI(?:'m| am) (?:very |so )?(?:sorry|unable|not able)\b",
+    r"\bI (?:cannot|can't|can not|won't|will not|must decline|have to decline|'d rather not) ?"
+    r"(?:\w+ ){0,2}(?:help|assist|rate|judge|evaluate|assess|score|comply|provide|do|continue|"
+    r"engage|answer|to)\b",
+    r"\bas an AI\b",
+    # German
+    r"\b(?:es )?tut mir leid\b|\bich bedau(?:e)?re\b|\bals (?:eine? )?(?:KI|Sprachmodell)\b",
+    r"\b(?:kann|darf|werde|möchte) ich\b[^.!?]{0,60}\bnicht\b",
+    r"\bich (?:kann|darf|werde|möchte)\b[^.!?]{0,60}\bnicht\b[^.!?]{0,40}\b(?:helfen|bewerten|"
+    r"beurteilen|einschätzen|antworten|beantworten|weiterhelfen|unterstützen|tun|nachkommen|machen)\b",
+    # Spanish
+    r"\blo siento\b|\blo lamento\b|\bcomo (?:una )?(?:IA|inteligencia artificial|modelo de lenguaje)\b",
+    r"\bno (?:puedo|podré|podría|debo|me es posible|estoy en condiciones de)\b[^.!?]{0,40}\b(?:ayudar"
+    r"(?:te|le)?|evaluar|calificar|valorar|puntuar|juzgar|responder|continuar|hacer(?:lo)?|cumplir)",
+    # Arabic; `_plain` has taken the signs over and under the letters away
+    r"\b(?:اسف|اسفة|عذرا|اعتذر|معذرة)\b",
+    r"(?:لا استطيع|لا يمكنني|لا اقدر|لن استطيع|لن اتمكن|غير قادر|غير قادرة)\b",
+    r"\b(?:بصفتي|باعتباري|ك)\s?نموذج",
+)
+_REFUSAL = re.compile("|".join(_REFUSALS), re.IGNORECASE)
+
+
+def read_json(text: str) -> Any:
+    """The one JSON value that a reply consists of, thoughts and a fence around it left out.
+
+    A raw line break within a string is read as one; many models write them.
+
+    Raises
+    ------
+    ValueError
+        When the reply is not one JSON value, with what is wrong in words.
+    """
+    problem: ValueError | None = None
+    for answer in _answers(text):
+        try:
+            return _strict_json(answer)
+        except ValueError as error:
+            problem = problem or error
+    if problem is None or not without_thoughts(text):
+        raise ValueError(
+            "the reply is empty after its thoughts" if _trimmed(text) else "the reply is empty"
+        )
+    raise problem
+
+
+def without_thoughts(text: str) -> str:
+    """What follows the last thought; all of a reply that shows none."""
+    bare = _trimmed(text)
+    ends = [found.end() for found in _CLOSES.finditer(bare)]
+    answer = _trimmed(bare[ends[-1] :]) if ends else bare
+    # A thought that never ended is no answer.
+    return "" if _OPENS.match(answer) else answer
+
+
+def declines(text: str) -> bool:
+    """Whether a reply in prose declines, in English, German, Spanish or Arabic."""
+    answer = without_thoughts(text)
+    return "{" not in answer and bool(_REFUSAL.search(_plain(answer)))
+
+
+def _answers(text: str) -> Iterator[str]:
+    """The reply as a whole, then what follows each end of a thought, each with its fence taken off.
+
+    A reply is read at the first of these that is JSON as a whole. So `</think>` within a string of
+    a verdict does no harm, and of two verdicts with a thought between them the last one counts.
+    """
+    bare = _trimmed(text)
+    ends = [0, *(found.end() for found in _CLOSES.finditer(bare))]
+    for end in ends:
+        answer = _trimmed(bare[end:])
+        # A thought after the answer, or several.
+        while (last := _last_thought(answer)) is not None:
+            yield _unfenced(answer)
+            answer = _trimmed(answer[:last])
+        if answer and not _OPENS.match(answer):
+            yield _unfenced(answer)
+
+
+def _last_thought(answer: str) -> int | None:
+    """Where the thought begins with which the text ends."""
+    ends = [found.end() for found in _CLOSES.finditer(answer)]
+    begins = [found.start() for found in _OPENS.finditer(answer)]
+    return begins[-1] if ends and begins and ends[-1] == len(answer) else None
+
+
+def _unfenced(answer: str) -> str:
+    fenced = _FENCED.match(answer)
+    return _trimmed(fenced.group(2)) if fenced else answer
+
+
+def _trimmed(text: str) -> str:
+    return text.strip().strip(_INVISIBLE).strip()
+
+
+def _strict_json(text: str) -> Any:
+    try:
+        return json.loads(
+            text, object_pairs_hook=_no_doubles, parse_constant=_no_constant, strict=False
+        )
+    except RecursionError:
+        # Thousands of brackets within one another: more than Python's reader follows.
+        raise ValueError("brackets within brackets, too deep to read") from None
+    except json.JSONDecodeError as error:
+        if error.pos == 0:
+            raise ValueError(f"it begins with {text[:40]!r}") from None
+        raise
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is given twice")
+    return fields
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _plain(text: str) -> str:
+    """With straight apostrophes, and Arabic without the signs that writers put or leave out."""
+    straight = re.sub("[\u2018\u2019\u02bc\u02b9\u2032\uff07`´]", "'", text)
+    arabic = re.compile("[\u0621-\u06ff]+")
+
+    def bare(found: re.Match[str]) -> str:
+        letters = unicodedata.normalize("NFKD", found.group())
+        return "".join(c for c in letters if not unicodedata.combining(c))
+
+    return arabic.sub(bare, straight)
