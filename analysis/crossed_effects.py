@@ -121,6 +121,11 @@ def random_term(
     return RandomTerm(name, codes, n_levels, columns, ("(Intercept)", *labels))
 
 
+def without_slopes(term: RandomTerm) -> RandomTerm:
+    """The same term with its intercept alone."""
+    return random_term(term.name, term.codes, term.n_levels)
+
+
 def prompt_and_response_term(
     prompt: Codes, n_prompts: int, level: Codes, labels: Sequence[str]
 ) -> RandomTerm:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, random_term
+from analysis.crossed_effects import RandomTerm, random_term, without_slopes
 from analysis.cumulative_link import (
     fit_counts,
     level_counts,
@@ -40,10 +40,15 @@ from analysis.model_results import ModelFit
 from analysis.predicted_points import predicted_distributions
 from analysis.ratings_frame import CrossedRatings, Floats
 from analysis.results import Assumption, Estimate, undefined
+from analysis.variance_components import (
+    few_raters,
+    for_these_raters_only,
+    variance_components,
+    with_mixture,
+)
 
 METHOD = "maximum likelihood, Laplace approximation"
 _START_SD = 0.5
-_ZERO_SD = 1e-4
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,8 @@ def fit_clmm(
         )
         return ModelFit(**facts, undefined_because=said)
     found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    if because := few_raters(ratings):
+        return for_these_raters_only(found, because)
     if not profile:
         return found
     # That module builds on this one.
@@ -235,17 +242,24 @@ def _model_fit(
     errors = np.sqrt(np.diag(covariance))
     k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
     unit = estimate_unit(ratings)
-    variances, notes = variance_estimates(ratings, fit.covariance, no_prompt)
+    components = variance_components(
+        ratings,
+        fit.covariance,
+        no_prompt,
+        fit.maximum.value,
+        lambda: _log_likelihood_without_slopes(ratings, fit),
+    )
     check = proportional_odds_test(ratings)
     return ModelFit(
         **facts,
         coefficients=odds_estimates(ratings, parameters[k:fixed], errors[k:fixed], unit, ci_level),
         thresholds=threshold_estimates(ratings, parameters[:k], errors[:k], unit, ci_level),
-        variances=variances,
+        variances=components.estimates,
         tests=(
             _effect_test(ratings, fit, unit),
             _random_effects_test(ratings, fit, unit),
             check,
+            *components.tests,
         ),
         predictions=predicted_distributions(
             ratings,
@@ -258,7 +272,7 @@ def _model_fit(
         log_likelihood=fit.maximum.value,
         n_parameters=parameters.size,
         converged=True,
-        notes=(*unused_note(ratings), *notes),
+        notes=(*unused_note(ratings), *components.notes),
         assumptions=(
             proportional_odds_assumption(check),
             Assumption("rater and prompt effects are normal", None, "not tested"),
@@ -279,76 +293,6 @@ def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> flo
     return float(np.sqrt(total))
 
 
-def variance_estimates(
-    ratings: CrossedRatings,
-    covariance_of: Any,
-    no_prompt: str,
-    residual: float | None = None,
-) -> tuple[tuple[Estimate, ...], tuple[str, ...]]:
-    """Variances, SDs and covariances of the random effects, with notes on those at zero."""
-    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing}
-    found: list[Estimate] = []
-    notes: list[str] = []
-    labels = ("intercept", *ratings.levels[1:])
-    sizes = {
-        "rater": len(ratings.raters),
-        "prompt": len(ratings.prompts),
-        "response": ratings.n_responses,
-    }
-    for term, size in sizes.items():
-        matrix = covariance_of(term)
-        floor = _ZERO_SD**2 * (1.0 if residual is None else residual)
-        if matrix is None and term == "response":
-            continue
-        if matrix is None:
-            found.append(undefined("prompt_variance", no_prompt, unit="prompt", **facts))
-            notes.append(f"no random prompt in the model: {no_prompt}")
-            continue
-        # What the optimizer leaves of a variance that wants to be zero is not a figure.
-        flat = np.diag(matrix) < floor
-        matrix = np.where(flat[:, None] | flat[None, :], 0.0, matrix)
-        for row in range(matrix.shape[0]):
-            for column in range(row + 1):
-                found.append(_variance(term, labels, matrix, (row, column), {**facts, "n": size}))
-        if np.linalg.eigvalsh(matrix)[0] < floor:
-            notes.append(
-                f"the {term} effects have a variance at zero or a correlation at one (boundary of "
-                "the model): these data show no such variation beyond chance"
-            )
-    if residual is not None:
-        details = {"std_dev": float(np.sqrt(residual))}
-        found.append(
-            Estimate("residual_variance", residual, unit="rating", details=details, **facts)
-        )
-    return tuple(found), tuple(notes)
-
-
-def _variance(
-    term: str,
-    labels: tuple[str, ...],
-    matrix: Floats,
-    place: tuple[int, int],
-    facts: dict[str, Any],
-) -> Estimate:
-    row, column = place
-    value = float(matrix[row, column])
-    if row == column:
-        name = f"{term}_variance" if row == 0 else f"{term}_slope_variance"
-        details = {"effect": labels[row], "std_dev": float(np.sqrt(value))}
-        if row > 0:
-            details["level"] = labels[row]
-        return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
-    scale = float(np.sqrt(matrix[row, row] * matrix[column, column]))
-    correlation = value / scale if scale > 0 else "undefined, because a variance is zero"
-    details = {
-        "effects": f"{labels[column]}, {labels[row]}",
-        "correlation": correlation,
-        "level": labels[row],
-    }
-    name = f"{term}_slope_covariance"
-    return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
-
-
 def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
     """Likelihood-ratio test of all levels together, the random effects kept."""
     null = fit_laplace(ratings, np.empty((ratings.n, 0)), fit.likelihood.terms)
@@ -366,10 +310,17 @@ def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimat
     )
 
 
+def _log_likelihood_without_slopes(ratings: CrossedRatings, fit: LaplaceFit) -> float | None:
+    """Of the model in which raters have no effects of their own; None when it does not converge."""
+    terms = [without_slopes(t) if t.name == "rater" else t for t in fit.likelihood.terms]
+    smaller = fit_laplace(ratings, ratings.contrasts(), terms)
+    return smaller.maximum.value if smaller.settled else None
+
+
 def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
     """Against the model without random effects; the p-value is conservative (variances at zero)."""
     fixed = fit_counts(level_counts(ratings))
-    return likelihood_ratio(
+    test = likelihood_ratio(
         "likelihood_ratio_random_effects",
         fixed.log_likelihood,
         fit.maximum.value,
@@ -379,3 +330,4 @@ def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) ->
         unit=unit,
         null_hypothesis="raters and prompts do not differ (on the boundary: p is conservative)",
     )
+    return with_mixture(test)

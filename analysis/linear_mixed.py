@@ -20,14 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.crossed_effects import RandomTerm, prompt_and_response_term
+from analysis.crossed_effects import RandomTerm, prompt_and_response_term, without_slopes
 from analysis.cumulative_link import likelihood_ratio
 from analysis.cumulative_link_mixed import (
     estimate_unit,
     inference_unit,
     random_terms,
     slope_obstacle,
-    variance_estimates,
 )
 from analysis.degrees_of_freedom import (
     FTest,
@@ -42,6 +41,7 @@ from analysis.model_results import ModelFit, wald_estimate
 from analysis.ratings_frame import CrossedRatings, Floats
 from analysis.restricted_likelihood import LinearMixedLikelihood, LinearState
 from analysis.results import Assumption, Estimate, undefined
+from analysis.variance_components import few_raters, for_these_raters_only, variance_components
 
 METHOD = "restricted maximum likelihood (REML)"
 RESPONSE_UNIT = (
@@ -151,6 +151,8 @@ def fit_lmm(
         )
         return ModelFit(**facts, undefined_because=said)
     found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    if because := few_raters(ratings):
+        found = for_these_raters_only(found, because)
     if not profile:
         return found
     return replace(found, variances=_profiled(ratings, fit, found.variances, ci_level))
@@ -217,7 +219,15 @@ def _model_fit(
     parameters, sigma = fit.maximum.parameters, fit.sigma
     spread = satterthwaite(fit.likelihood, parameters, sigma)
     adjusted = kenward_roger(fit.likelihood, parameters, sigma)
-    variances, notes = variance_estimates(ratings, fit.covariance, no_prompt, sigma**2)
+    components = variance_components(
+        ratings,
+        fit.covariance,
+        no_prompt,
+        fit.maximum.value,
+        lambda: _log_likelihood_without_slopes(ratings, fit),
+        sigma**2,
+    )
+    notes = components.notes
     contrasts = _joint_contrasts(fit.likelihood)
     joint = spread.f_test(contrasts, fit.state.beta)
     tests = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
@@ -229,8 +239,8 @@ def _model_fit(
     return ModelFit(
         **facts,
         coefficients=_coefficients(ratings, fit, spread, adjusted, unit, ci_level),
-        variances=variances,
-        tests=tuple(tests),
+        variances=components.estimates,
+        tests=(*tests, *components.tests),
         log_likelihood=fit.maximum.value,
         n_parameters=fit.likelihood.p + fit.likelihood.n_parameters + 1,
         converged=True,
@@ -240,6 +250,14 @@ def _model_fit(
             Assumption("rater effects, prompt effects and errors are normal", None, "not tested"),
         ),
     )
+
+
+def _log_likelihood_without_slopes(ratings: CrossedRatings, fit: LinearFit) -> float | None:
+    """Restricted, with the same means; None when the fit does not converge."""
+    x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
+    terms = [without_slopes(t) if t.name == "rater" else t for t in fit.likelihood.terms]
+    smaller = fit_linear(ratings.value, x, terms)
+    return smaller.maximum.value if smaller.maximum.converged else None
 
 
 def _joint_contrasts(likelihood: LinearMixedLikelihood) -> Floats:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from analysis.linear_mixed import fit_lmm
 from analysis.model_results import ModelFit, wald_estimate
 from analysis.ratings_frame import CrossedRatings, Floats, prepare_ratings, refuse_repeats
 from analysis.results import Estimate, undefined
+from analysis.variance_components import with_mixture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,12 +262,10 @@ def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:
     """Likelihood-ratio test of random rater slopes.
 
     The slopes' variance is zero under the null hypothesis, on the edge of what is possible, so the
-    chi-square p-value is conservative. For one slope ``details`` give the p-value of the even
-    mixture of chi-squares with 1 and 2 degrees of freedom (Stram and Lee, Biometrics 1994;50:1171).
+    chi-square p-value, which is that of R's ``anova``, is conservative. ``details`` give the p-value
+    of the mixture of chi-squares that `analysis.variance_components.chi_bar_squared` describes.
     Both models have the same fixed effects, so restricted likelihoods may be compared.
     """
-    from scipy import stats
-
     statistic = f"likelihood_ratio_random_slopes_{smaller.model}"
     unit = "rater"
     for fit in (smaller, larger):
@@ -276,21 +274,18 @@ def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:
             return undefined(statistic, said, n=fit.n, n_missing=fit.n_missing, unit=unit)
     low, high = smaller.log_likelihood or 0.0, larger.log_likelihood or 0.0
     df = larger.n_parameters - smaller.n_parameters
-    test = likelihood_ratio(
-        statistic,
-        low,
-        high,
-        df,
-        n=larger.n,
-        n_missing=larger.n_missing,
-        unit=unit,
-        null_hypothesis="the effect is the same for all raters (p is conservative)",
+    return with_mixture(
+        likelihood_ratio(
+            statistic,
+            low,
+            high,
+            df,
+            n=larger.n,
+            n_missing=larger.n_missing,
+            unit=unit,
+            null_hypothesis="the effect is the same for all raters (p is conservative)",
+        )
     )
-    if df != 2 or test.estimate is None:
-        return test
-    mixture = float(0.5 * stats.chi2.sf(test.estimate, 1) + 0.5 * stats.chi2.sf(test.estimate, 2))
-    details = {**test.details, "p_value_mixture": mixture}
-    return Estimate(**{**vars(test), "details": MappingProxyType(details)})
 
 
 def fit_paired_t(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:

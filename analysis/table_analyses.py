@@ -368,6 +368,13 @@ def mixed_of(
     )
     overall = fitted.to_dict()
     overall.pop("models")
+    overall["notes"] = [
+        f"{test.statistic}: p is that of one chi-square, as R's anova gives it, and too large at the "
+        "edge of the model; by the mixture of chi-squares (Self and Liang 1987; Stram and Lee 1994) "
+        f"p = {test.details['p_value_mixture']:.5g}"
+        for test in fitted.comparisons
+        if "p_value_mixture" in test.details
+    ]
     blocks = [
         ResultBlock(
             f"{name}: {model.title}",
