@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import (
@@ -27,7 +28,7 @@ from study.errors import EvenhandError, LinkError, StoreError
 from study.store.locking import read_lock
 from study.store.panels import take_place
 from study.store.raters import choose_language, find_by_token
-from survey_app import documents
+from survey_app import documents, static_files
 from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
 from survey_app.identity import COORDINATOR_VIEW, VIEW
 from survey_app.languages import language_of
@@ -89,7 +90,7 @@ def _load_pages() -> None:
 
     protocol = study_in_force().protocol
     for language in protocol.languages or (protocol.language,):
-        documents.shell(language)
+        static_files.prepare(documents.shell(language))
 
 
 def _words() -> Messages:
@@ -102,8 +103,13 @@ def _shell(request: Request) -> Response:
         return RedirectResponse(PAGE, status_code=303)
     study, token = study_in_force(), request.cookies.get(RATER_COOKIE)
     language = None if coordinator or not token else language_of(study, token)
-    page = documents.shell(language or study.protocol.language)
-    return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
+    language = language or study.protocol.language
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding, Cookie"}
+    if not static_files.takes_gzip(request):
+        return HTMLResponse(documents.shell(language), headers=headers)
+    # Streamlit's own packing leaves this address out.
+    headers["Content-Encoding"] = "gzip"
+    return HTMLResponse(documents.packed_shell(language), headers=headers)
 
 
 def _health(_: Request) -> Response:
@@ -199,6 +205,7 @@ def _notice(title: str, text: str, status: int) -> Response:
 _BROWSER_FILES = {
     "survey.css": "text/css",
     "survey.js": "text/javascript",
+    "waiting.js": "text/javascript",
     "chat.css": "text/css",
     "chat.js": "text/javascript",
 }
@@ -216,7 +223,7 @@ def _browser_file(request: Request) -> Response:
 
 
 _ALLOWED_PATH = re.compile(
-    r"/|/chat(/(events|turn|again|stop|end))?|/healthz|/panel|/leave|/language/[a-z]{2}|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/static/.+|/favicon\.png|/manifest\.json"
+    r"/|/chat(/(events|turn|again|stop|end))?|/healthz|/panel|/leave|/language/[a-z]{2}|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/favicon\.png|/manifest\.json"
     r"|/_stcore/(health|host-config|stream)"
 )
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
@@ -244,7 +251,11 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
-        if _ALLOWED_PATH.fullmatch(scope["path"]):
+        if scope["path"].startswith("/static/"):
+            # Here, because Streamlit lets no route of ours begin like its own.
+            files = await run_in_threadpool(static_files.answer, Request(scope))
+            await files(scope, receive, send_guarded)
+        elif _ALLOWED_PATH.fullmatch(scope["path"]):
             await self.app(scope, receive, send_guarded)
         else:
             response = _notice("link.not_found_title", "link.not_found", 404)

@@ -9,8 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from survey_app.messages import Messages, load_messages
+from survey_app.static_files import pack
 
 BROWSER_FILES = Path(__file__).parent / "browser"
+
+
+# In this order, and before Streamlit's own.
+_SCRIPTS = ("survey.js", "waiting.js")
 
 
 def _versioned(name: str) -> str:
@@ -33,10 +38,11 @@ def shell(language: str) -> str:
     head = (
         f"<title>{html.escape(words('page.title'))}</title>"
         f'<link rel="stylesheet" href="{_versioned("survey.css")}">'
-        f'<script defer src="{_versioned("survey.js")}"></script>'
+    ) + "".join(f'<script defer src="{_versioned(name)}"></script>' for name in _SCRIPTS)
+    noscript = (
+        "<noscript><style>.evenhand-loading { display: none; }</style>"
+        f"<p>{html.escape(words('page.scripts_needed'))}</p></noscript>"
     )
-    offline = html.escape(words("page.offline"), quote=True)
-    noscript = f"<noscript><p>{html.escape(words('page.scripts_needed'))}</p></noscript>"
     changes = (
         (r"<!--.*?-->", ""),
         (r'<html lang="en">', f'<html lang="{language}" dir="{words.direction}">'),
@@ -45,7 +51,7 @@ def shell(language: str) -> str:
         # An inline script, which the content security policy would refuse.
         (r"<script>\s*window\.prerenderReady.*?</script>", ""),
         (r"<noscript>.*?</noscript>", noscript),
-        (r'<div id="root"></div>', f'<div id="root" data-offline="{offline}"></div>'),
+        (r'<div id="root"></div>', _root(words)),
     )
     for pattern, replacement in changes:
         # A backslash in a replacement would be read as a group.
@@ -57,6 +63,35 @@ def shell(language: str) -> str:
                 f"for {pattern!r}). Install the version that constraints.txt names."
             )
     return page
+
+
+@cache
+def packed_shell(language: str) -> bytes:
+    """The start document in gzip."""
+    return pack(shell(language).encode("utf-8"))
+
+
+# What our scripts say, by the attribute in which they find it.
+_SCRIPT_SENTENCES = {
+    "offline": "page.offline",
+    "saving": "page.saving",
+    "waiting": "page.loading",
+}
+
+
+def _root(words: Messages) -> str:
+    """Where Streamlit draws, and a line that is there at once and goes when a page is drawn.
+
+    The line stands beside Streamlit's element: what is in that goes before anything else is there.
+    """
+    sentences = "".join(
+        f' data-{name}="{html.escape(words(key), quote=True)}"'
+        for name, key in _SCRIPT_SENTENCES.items()
+    )
+    loading = html.escape(words("page.loading"))
+    return (
+        f'<div id="root"{sentences}></div><p class="evenhand-loading" role="status">{loading}</p>'
+    )
 
 
 def notice(words: Messages, title: str, text: str) -> str:
