@@ -15,6 +15,7 @@ from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import cohen_kappa, confusion
 from analysis.classification import MACRO_RULE, AnnotationScores, annotation_scores
+from analysis.data_file import cell_at, described
 from analysis.results import Estimate
 from analysis.table_analyses import ResultBlock
 from analysis.validation import columns_present
@@ -59,7 +60,13 @@ def emotion_of(
     """
     annotators, truth = _columns(frame, reference)
     columns = [*annotators, *([truth] if truth else [])]
-    table = {column: [_label(value) for value in frame[column]] for column in columns}
+    absent = {column: frame[column].isna() for column in columns}
+    table = {
+        column: [
+            None if gone else str(v) for v, gone in zip(frame[column], absent[column], strict=True)
+        ]
+        for column in columns
+    }
     named = [str(label) for label in labels] or sorted(
         {label for column in table.values() for label in column if label is not None}
     )
@@ -69,6 +76,7 @@ def emotion_of(
             f"({', '.join(named) or 'none'}); expected two or more. Name all labels "
             "that could be given, such as --labels joy,fear,anger."
         )
+    _refuse_unnamed(frame, table, named)
     pairs = [(truth, a) for a in annotators] if truth else list(combinations(annotators, 2))
     blocks = []
     for one, two in pairs:
@@ -88,24 +96,28 @@ def emotion_of(
 def _columns(frame: pd.DataFrame, reference: str | None) -> tuple[list[str], str | None]:
     known = [str(c) for c in frame.columns]
     if reference is not None:
-        columns_present(known, [reference], "the table")
+        columns_present(known, [reference], described(frame))
     truth = reference or (REFERENCE if REFERENCE in known else None)
     annotators = [c for c in known if c != truth and c.lower() not in DESCRIPTIVE_COLUMNS]
     if len(annotators) + (truth is not None) < 2:
         raise AnalysisError(
-            f"The table has the columns {', '.join(known)}; expected at least two with labels: "
+            f"{described(frame)} has the columns {', '.join(known)}; expected at least two with labels: "
             f"annotators, or an annotator and the column {truth or REFERENCE!r}."
         )
     return annotators, truth
 
 
-def _label(value: Any) -> str | None:
-    """A label as text; pandas reads codes with gaps as floats, so 3.0 is 3."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip() or None
+def _refuse_unnamed(
+    frame: pd.DataFrame, table: dict[str, list[str | None]], named: Sequence[str]
+) -> None:
+    for column, labels in table.items():
+        for at, label in enumerate(labels):
+            if label is not None and label not in named:
+                raise AnalysisError(
+                    f"{cell_at(frame, at, column)}: the label {label!r} is "
+                    f"not one of those named, {', '.join(named)}. Name it too, or correct it; for a missing "
+                    f"value give --missing {label}."
+                )
 
 
 def _score_block(

@@ -1,4 +1,4 @@
-"""A table collected elsewhere: read from a file, with errors that say what to do."""
+"""A table collected elsewhere as a data frame: text, until a column is used as numbers."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.validation import LARGEST, columns_present
+from analysis.validation import LARGEST, FloatArray, columns_present, place_of
+from study import table_file
 from study.errors import AnalysisError
+from study.table_file.cells import number, numbers_among, why_no_number
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV file with a header, or JSON Lines; empty cells and ``NA`` are missing.
+def read_table(
+    file: Path, *, missing: Sequence[str] = (), decimal: str = ".", sheet: str | None = None
+) -> pd.DataFrame:
+    """A table as it was written, by :func:`study.table_file.read_table`.
+
+    Returns
+    -------
+    DataFrame
+        Text in every column, missing where a cell is. The index holds the file's own lines (or a
+        workbook's rows) and is called so; ``attrs`` holds what :func:`numeric_columns` and messages
+        need: ``file``, ``decimal`` and ``missing``.
 
     Raises
     ------
-    AnalysisError
-        When there is no such file, or it is not UTF-8 CSV with commas, a header and at least one row.
+    ImportFileError
+        When there is no such file, or it is no table.
     """
-    try:
-        lines = file.suffix.lower() in (".jsonl", ".ndjson")
-        frame = _read_lines(file) if lines else pd.read_csv(file)
-    except FileNotFoundError:
-        raise AnalysisError(f"There is no file {file}. Check the path.") from None
-    except UnicodeDecodeError:
-        raise AnalysisError(f"{file.name} is not UTF-8 text. Save it as 'CSV UTF-8'.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise AnalysisError(
-            f"{file.name} is not a CSV table with a header ({' '.join(str(error).split())}). Save it as "
-            "CSV with commas."
-        ) from None
-    if not lines:
-        _refuse_other_separator(frame, file.name)
-    if frame.empty:
-        raise AnalysisError(f"{file.name} has a header but no rows.")
+    table = table_file.read_table(file, missing=missing, decimal=decimal, sheet=sheet)
+    cells = zip(*table.rows, strict=True)
+    frame = pd.DataFrame(
+        {
+            name: pd.array(column, dtype="str")
+            for name, column in zip(table.columns, cells, strict=True)
+        },
+        index=pd.Index(table.lines, name=table.place),
+    )
+    frame.attrs = {"file": table.described, "decimal": decimal, "missing": tuple(missing)}
     return frame
 
 
-def _refuse_other_separator(frame: pd.DataFrame, name: str) -> None:
-    """One column whose name holds another separator: not read, since commas may be decimal there."""
-    header = str(frame.columns[0])
-    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if frame.shape[1] == 1 and separator in header:
-            raise AnalysisError(
-                f"{name} separates its columns by {word}, expected commas. Save it as CSV with commas, "
-                "and with points in decimal numbers (3.5, not 3,5)."
-            )
+def described(frame: pd.DataFrame) -> str:
+    """The file that a table was read from, with its separator, for messages."""
+    return str(frame.attrs.get("file", "the table"))
 
 
-def _read_lines(file: Path) -> pd.DataFrame:
-    try:
-        # No types are guessed: an id of digits stays as it is written.
-        return pd.read_json(file, lines=True, dtype=False, precise_float=True)
-    except UnicodeDecodeError:
-        raise
-    except ValueError as error:
-        raise AnalysisError(
-            f"{file.name} is not JSON Lines, one object per line ({' '.join(str(error).split())})."
-        ) from None
+def cell_at(frame: pd.DataFrame, position: int, column: str) -> str:
+    """Where a cell lies, for messages: file, line and column.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    position : int
+        Of the row, from 0.
+    column : str
+    """
+    return f"{described(frame)}, {place_of(frame, position)}, column {column!r}"
 
 
 def parse_points(text: str) -> list[float]:
@@ -86,30 +86,54 @@ def parse_points(text: str) -> list[float]:
     return points
 
 
-def numeric_columns(frame: pd.DataFrame, columns: Sequence[str], file: str) -> pd.DataFrame:
-    """These columns as floats, missing as nan.
+def numeric_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """These columns as floats, missing as nan; the index stays.
+
+    In a table of :func:`read_table` the words for missing values that are numbers are compared as
+    numbers here, so that the word -99 also finds -99.0.
 
     Raises
     ------
     AnalysisError
         When a column is missing or holds something that is not a number, or one too large to
-        compute with.
+        compute with; with the line.
     """
-    columns_present(list(frame.columns), list(columns), file)
-    numbers = {}
-    for column in columns:
-        converted = pd.to_numeric(frame[column], errors="coerce")
-        bad = frame[column][converted.isna() & frame[column].notna()]
-        if not bad.empty:
+    columns_present(list(frame.columns), list(columns), described(frame))
+    return pd.DataFrame({c: _numbers(frame, c) for c in columns}, index=frame.index)
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> FloatArray:
+    cells = frame[column]
+    if cells.dtype.kind in "fiub":
+        numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        numbers = _numbers_of_text(frame, cells)
+    beyond = np.flatnonzero(np.abs(numbers) > LARGEST)
+    if beyond.size:
+        raise AnalysisError(
+            f"{cell_at(frame, int(beyond[0]), column)}: found {numbers[beyond[0]]:g}, expected a number up "
+            f"to {LARGEST:g} in size. Correct it, or give the values in a larger unit."
+        )
+    return numbers
+
+
+def _numbers_of_text(frame: pd.DataFrame, cells: pd.Series) -> FloatArray:
+    decimal = frame.attrs.get("decimal", ".")
+    absent = numbers_among(frame.attrs.get("missing", ()), decimal)
+    found: list[float | None] = []
+    # Ratings have few different cells, so that each is read once.
+    known: dict[str, float | None] = {}
+    for at, (cell, gone) in enumerate(zip(cells.tolist(), cells.isna().tolist(), strict=True)):
+        if gone:
+            found.append(np.nan)
+            continue
+        text = str(cell)
+        if text not in known:
+            known[text] = number(text, decimal)
+        found.append(np.nan if known[text] in absent else known[text])
+        if known[text] is None:
             raise AnalysisError(
-                f"{file}, column {column!r}, row {int(bad.index[0]) + 2}: found {bad.iloc[0]!r}, "
-                "expected a number or an empty cell."
+                f"{cell_at(frame, at, str(cells.name))}: found {text!r}, expected a number or an empty cell. "
+                f"{why_no_number(text, decimal)}"
             )
-        numbers[column] = converted.astype(np.float64)
-        beyond = numbers[column][numbers[column].abs() > LARGEST]
-        if not beyond.empty:
-            raise AnalysisError(
-                f"{file}, column {column!r}, row {int(beyond.index[0]) + 2}: found {beyond.iloc[0]:g}, "
-                f"expected a number up to {LARGEST:g} in size."
-            )
-    return pd.DataFrame(numbers)
+    return np.asarray(found, dtype=np.float64)

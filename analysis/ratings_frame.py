@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.validation import LARGEST
+from analysis.validation import LARGEST, place_of
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def refuse_repeats(
     first = int(np.flatnonzero(same)[0])
     named = ", ".join(f"{name} {keys.iloc[later][name]}" for name in names)
     raise AnalysisError(
-        f"data rows {first + 1} and {later + 1} are both a rating of {named} "
+        f"{place_of(frame, first)} and {place_of(frame, later)} are both a rating of {named} "
         f"({int(repeated.sum())} rows repeat an earlier one); expected one row for each rater, prompt "
         f"and {effect}, because a repeated row counts twice: delete the repeats or average them"
     )
@@ -282,7 +282,7 @@ def _numbers(series: pd.Series[Any], name: str) -> Floats:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise AnalysisError(
-            f"column {name!r} has {series.iloc[row]!r} in data row {row + 1}; a rating must be a "
+            f"column {name!r} has {series.iloc[row]!r} in {place_of(series, row)}; a rating must be a "
             f"finite number up to {LARGEST:g} in size, and a missing one an empty cell: mend the file or "
             "name another column"
         )

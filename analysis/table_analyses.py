@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.data_file import numeric_columns
+from analysis.data_file import cell_at, described, numeric_columns
 from analysis.effect_sizes import Summary
 from analysis.results import Assumption, Estimate
-from analysis.validation import columns_present
+from analysis.validation import columns_present, place_of
 from study.errors import AnalysisError
 
 # The bootstrap of Light's kappa holds every pair of raters for every unit.
@@ -137,8 +137,8 @@ def compare_of(
     """Two independent groups of values; first minus second in the order of the groups' names."""
     from analysis.compare import compare_groups
 
-    numbers = numeric_columns(frame, [value], "the table")[value]
-    columns_present(list(frame.columns), [by], "the table")
+    numbers = numeric_columns(frame, [value])[value]
+    columns_present(list(frame.columns), [by], described(frame))
     groups = sorted(frame[by].dropna().unique().tolist(), key=str)
     if len(groups) != 2:
         raise AnalysisError(
@@ -166,7 +166,7 @@ def paired_of(
     """Two columns of the same raters; the first column minus the second."""
     from analysis.paired import bootstrap_difference, paired_contrast
 
-    numbers = numeric_columns(frame, columns, "the table")
+    numbers = numeric_columns(frame, columns)
     minuend, subtrahend = (numbers[column].to_numpy() for column in columns)
     names = (columns[1], columns[0])
     result = paired_contrast(
@@ -199,8 +199,8 @@ def groups_of(
     from analysis.compare import compare_summaries
 
     needed = ["group", "n", "mean", "sd"]
-    columns_present(list(frame.columns), needed, "the table")
-    numbers = numeric_columns(frame, needed[1:], "the table")
+    columns_present(list(frame.columns), needed, described(frame))
+    numbers = numeric_columns(frame, needed[1:])
     keys = [c for c in ("table", "outcome", "item", "system", "measure") if c in frame.columns]
     grouped = frame.groupby(keys, sort=False, dropna=False) if keys else [((), frame)]
     blocks = []
@@ -212,11 +212,12 @@ def groups_of(
                 f"{title or 'The table'} has {len(rows)} groups, expected two rows for a comparison."
             )
         first, second = (
-            _published(int(row), rows.loc[row, "group"], numbers.loc[row]) for row in rows.index
+            _published(frame, at, numbers.iloc[at])
+            for at in frame.index.get_indexer(rows.index).tolist()
         )
         if first.name == second.name:
             raise AnalysisError(
-                f"The table, rows {rows.index[0] + 2} and {rows.index[1] + 2}: both groups are called "
+                f"{described(frame)}, {place_of(rows, 0)} and {place_of(rows, 1)}: both groups are called "
                 f"{first.name!r}, expected two different names. Give one of them another name, or name "
                 "the comparisons in a column such as outcome."
             )
@@ -232,23 +233,27 @@ def groups_of(
     return blocks
 
 
-def _published(row: int, name: Any, numbers: pd.Series) -> Summary:
+def _published(frame: pd.DataFrame, at: int, numbers: pd.Series) -> Summary:
     """One row of published numbers, once each of them is what a paper can print."""
+    name = frame["group"].iloc[at]
     n, mean, sd = (float(numbers[column]) for column in ("n", "mean", "sd"))
-    where = f"The table, row {row + 2}, column"
     if pd.isna(name):
-        raise AnalysisError(f"{where} 'group': the cell is empty, expected the name of the group.")
+        raise AnalysisError(
+            f"{cell_at(frame, at, 'group')}: the cell is empty, expected the name of the group."
+        )
     if np.isnan(n) or not n.is_integer() or n < 1:
         raise AnalysisError(
-            f"{where} 'n': found {_cell(n)}, expected a whole number of 1 or more. Give the number of "
-            f"people in group {str(name)!r}."
+            f"{cell_at(frame, at, 'n')}: found {_cell(n)}, expected a whole number of 1 or more. Give the "
+            f"number of people in group {str(name)!r}."
         )
     if np.isnan(mean):
-        raise AnalysisError(f"{where} 'mean': the cell is empty, expected the published mean.")
+        raise AnalysisError(
+            f"{cell_at(frame, at, 'mean')}: the cell is empty, expected the published mean."
+        )
     if n > 1 and (np.isnan(sd) or sd < 0):
         raise AnalysisError(
-            f"{where} 'sd': found {_cell(sd)}, expected a standard deviation of 0 or more. Give the "
-            f"published one of group {str(name)!r}."
+            f"{cell_at(frame, at, 'sd')}: found {_cell(sd)}, expected a standard deviation of 0 or more. "
+            f"Give the published one of group {str(name)!r}."
         )
     return Summary(str(name), int(n), mean, None if n == 1 else sd)
 
@@ -271,9 +276,9 @@ def frequencies_of(
     """
     from analysis.frequencies import frequency_tables
 
-    numbers = numeric_columns(frame, [value], "the table")[value]
+    numbers = numeric_columns(frame, [value])[value]
     if by is not None:
-        columns_present(list(frame.columns), [by], "the table")
+        columns_present(list(frame.columns), [by], described(frame))
     systems = pd.Series("all", index=frame.index) if by is None else _groups_with_missing(frame[by])
     ratings = pd.DataFrame({"item": value, "system": systems, "value": numbers})
     return [
@@ -320,7 +325,7 @@ def reliability_of(
 
     table = _table_of_numbers(frame, "item")
     _on_scale(table, frame, points)
-    items = numeric_columns(frame, list(frame.columns), "the table")
+    items = numeric_columns(frame, list(frame.columns))
     result = scale_reliability(items, level=level)
     estimates = (
         *_estimates_in(result),
@@ -356,7 +361,7 @@ def mixed_of(
     from analysis.models_of_ratings import fit_all
 
     fitted = fit_all(
-        frame,
+        frame.assign(**{value: numeric_columns(frame, [value])[value]}),
         value=value,
         effect=effect,
         reference=reference,
@@ -398,7 +403,7 @@ def _on_scale(table: Any, frame: pd.DataFrame, points: Sequence[float]) -> None:
     if off.any():
         row, column = (int(i) for i in np.argwhere(off)[0])
         raise AnalysisError(
-            f"Column {frame.columns[column]!r}, row {row + 2}: found {table[row, column]:g}, expected one "
+            f"{cell_at(frame, row, frame.columns[column])}: found {table[row, column]:g}, expected one "
             f"of the points {', '.join(f'{p:g}' for p in points)}."
         )
 
@@ -420,7 +425,7 @@ def _table_of_numbers(frame: pd.DataFrame, column: str = "rater") -> Any:
         raise AnalysisError(
             f"The table has {frame.shape[1]} column, expected a column for each {column} (at least two)."
         )
-    return numeric_columns(frame, list(frame.columns), "the table").to_numpy()
+    return numeric_columns(frame, list(frame.columns)).to_numpy()
 
 
 def _shape(table: Any) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from analysis.automatic_measures_by_system import measures_of_systems
-from analysis.data_file import numeric_columns
+from analysis.data_file import cell_at, described, numeric_columns
 from analysis.table_analyses import ResultBlock
 from analysis.validation import columns_present
 from study.errors import AnalysisError
@@ -32,13 +33,13 @@ def texts_of(
         tokens, seconds or memory are not numbers of 0 or more.
     """
     given = [column for column in (response, by, reference, prompt) if column is not None]
-    columns_present(list(frame.columns), given, "the table")
+    columns_present(list(frame.columns), given, described(frame))
     if against is not None and prompt is None:
         raise AnalysisError(
             "A difference of systems is paired by prompt: name the column of the prompt with --prompt."
         )
     for column in filter(None, (by, prompt)):
-        _refuse_empty(frame[column])
+        _refuse_empty(frame, column)
     responses = _measured(frame).assign(
         text=frame[response],
         system=frame[by].astype(str),
@@ -73,21 +74,22 @@ def texts_of(
 def _measured(frame: pd.DataFrame) -> pd.DataFrame:
     """What was measured while the texts were written, in the columns that there are."""
     known = ("completion_tokens", "latency_s", "first_token_s", "peak_memory_bytes")
-    numbers = numeric_columns(frame, [c for c in known if c in frame.columns], "the table")
+    numbers = numeric_columns(frame, [c for c in known if c in frame.columns])
     for column in numbers.columns:
-        below = numbers[column][numbers[column] < 0]
-        if not below.empty:
+        below = np.flatnonzero(numbers[column] < 0)
+        if below.size:
             raise AnalysisError(
-                f"the table, column {column!r}, row {int(below.index[0]) + 2}: found {below.iloc[0]:g}, "
-                "expected a number of 0 or more. Correct it, or leave the cell empty."
+                f"{cell_at(frame, int(below[0]), column)}: found "
+                f"{numbers[column].iloc[below[0]]:g}, expected a number of 0 or more. Correct it, or leave "
+                "the cell empty."
             )
     return numbers
 
 
-def _refuse_empty(column: pd.Series) -> None:
-    empty = column.index[column.isna()]
-    if len(empty):
+def _refuse_empty(frame: pd.DataFrame, column: str) -> None:
+    empty = np.flatnonzero(frame[column].isna())
+    if empty.size:
         raise AnalysisError(
-            f"the table, column {str(column.name)!r}, row {int(empty[0]) + 2}: the cell is empty, expected "
+            f"{cell_at(frame, int(empty[0]), column)}: the cell is empty, expected "
             "a name in every row. Fill it in, or leave the row out of the file."
         )

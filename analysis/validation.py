@@ -161,3 +161,18 @@ def columns_present(columns: Sequence[str], needed: Sequence[str], what: str) ->
             f"{what}: column {', '.join(lacking)} not found; the columns are "
             f"{', '.join(map(str, columns))}; name the right ones"
         )
+
+
+def place_of(frame: Any, position: int) -> str:
+    """Where a row lies: ``line 5`` of the file it was read from, or else ``data row 4``.
+
+    Parameters
+    ----------
+    frame : DataFrame or Series
+        Of :func:`analysis.data_file.read_table`, whose index says what it counts, or any other.
+    position : int
+        From 0.
+    """
+    if frame.index.name in ("line", "row"):
+        return f"{frame.index.name} {frame.index[position]}"
+    return f"data row {position + 1}"

@@ -326,7 +326,9 @@ def test_a_rating_given_twice_is_refused_with_its_rows() -> None:
     missing and counts nothing."""
     frame = _grid(3, 3).astype({"y": float})
     frame.loc[8, ["rater", "topic", "model"]] = frame.loc[4, ["rater", "topic", "model"]]
-    with pytest.raises(AnalysisError, match=r"data rows 5 and 9 .*topic p2, model a \(1 rows"):
+    with pytest.raises(
+        AnalysisError, match=r"data row 5 and data row 9 .*topic p2, model a \(1 rows"
+    ):
         fit_all(frame, **NAMES, reference=None)
     frame.loc[8, "y"] = np.nan
     assert fit_all(frame, **NAMES, reference=None).n == 17

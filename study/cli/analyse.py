@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study.cli.handed_table import HandedTable, with_table
 from study.cli.options import json_option, print_json, print_table, say
 from study.errors import AnalysisError
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from analysis.results import Estimate
     from analysis.table_analyses import ResultBlock
 
-file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 points_option = click.option(
     "--points", required=True, help="All points of the scale, used or not: 1-5, or 0,1,2."
 )
@@ -45,70 +45,76 @@ seed_option = click.option(
 
 @click.group()
 def analyse() -> None:
-    """Statistics on any CSV file, as a table or as JSON with full precision.
+    """Statistics on any table, as a table or as JSON with full precision.
+
+    FILE is CSV with commas, semicolons or tabs, UTF-8 or UTF-16, or JSON Lines, or Excel's .xlsx. Cells are
+    text until a column is used as numbers; only empty cells, and the words of --missing, are missing. A
+    row that does not fit the header is refused with its line.
 
     \b
     Examples:
       evenhand analyse agreement ratings.csv --points 1-5
       evenhand analyse compare totals.csv --value total --by major --json
       evenhand analyse groups published.csv --planned student
+      evenhand analyse paired totals.csv --columns eai,phi4 --missing NA,-99 --decimal ,
     """
 
 
 @analyse.command()
-@file_argument
+@with_table
 @points_option
 @level_option
 @seed_option
 @json_option
-def agreement(file: Path, points: str, level: float, seed: int, as_json: bool) -> None:
+def agreement(table: HandedTable, points: str, level: float, seed: int, as_json: bool) -> None:
     """Agreement of raters: one row per unit, one column per rater.
 
     \b
     Examples:
       evenhand analyse agreement ratings.csv --points 1-5
     """
-    from analysis.data_file import parse_points, read_table
+    from analysis.data_file import parse_points
     from analysis.table_analyses import agreement_of
 
-    blocks = agreement_of(read_table(file), parse_points(points), level=level, seed=seed)
-    show(blocks, "agreement", file, as_json)
+    blocks = agreement_of(table.frame(), parse_points(points), level=level, seed=seed)
+    show(blocks, "agreement", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option("--value", required=True, help="Column with the values.")
 @click.option("--by", required=True, help="Column with the two groups.")
 @planned_option
 @level_option
 @json_option
-def compare(file: Path, value: str, by: str, planned: str, level: float, as_json: bool) -> None:
+def compare(
+    table: HandedTable, value: str, by: str, planned: str, level: float, as_json: bool
+) -> None:
     """Two independent groups: t tests, ranks, effect sizes.
 
     \b
     Examples:
       evenhand analyse compare totals.csv --value total --by major
     """
-    from analysis.data_file import read_table
     from analysis.table_analyses import compare_of
 
     show(
-        compare_of(read_table(file), value, by, planned=planned, level=level),
+        compare_of(table.frame(), value, by, planned=planned, level=level),
         "compare",
-        file,
+        table.file,
         as_json,
     )
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option("--columns", required=True, help="Two columns; the first minus the second.")
 @click.option("--bounds", help="Equivalence bounds in units of the values, such as -40,40.")
 @level_option
 @seed_option
 @json_option
 def paired(
-    file: Path, columns: str, bounds: str | None, level: float, seed: int, as_json: bool
+    table: HandedTable, columns: str, bounds: str | None, level: float, seed: int, as_json: bool
 ) -> None:
     """Two columns of the same raters: paired tests, effect sizes, equivalence.
 
@@ -117,20 +123,19 @@ def paired(
       evenhand analyse paired totals.csv --columns eai,phi4
       evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
     """
-    from analysis.data_file import read_table
     from analysis.table_analyses import paired_of
 
     names = [name.strip() for name in columns.split(",")]
     if len(names) != 2:
         raise AnalysisError(f"Found the columns {columns!r}, expected two names such as eai,phi4.")
     blocks = paired_of(
-        read_table(file),
+        table.frame(),
         (names[0], names[1]),
         bounds=_parse_bounds(bounds),
         level=level,
         seed=seed,
     )
-    show(blocks, "paired", file, as_json)
+    show(blocks, "paired", table.file, as_json)
 
 
 def _parse_bounds(text: str | None) -> tuple[float, float] | None:
@@ -146,32 +151,31 @@ def _parse_bounds(text: str | None) -> tuple[float, float] | None:
 
 
 @analyse.command()
-@file_argument
+@with_table
 @planned_option
 @level_option
 @json_option
-def groups(file: Path, planned: str, level: float, as_json: bool) -> None:
+def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> None:
     """Two groups from published n, mean and SD (columns group, n, mean, sd).
 
     \b
     Examples:
       evenhand analyse groups published.csv --planned student
     """
-    from analysis.data_file import read_table
     from analysis.table_analyses import groups_of
 
-    show(groups_of(read_table(file), planned=planned, level=level), "groups", file, as_json)
+    show(groups_of(table.frame(), planned=planned, level=level), "groups", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option("--value", required=True, help="Column with the values.")
 @click.option("--by", help="Column whose values get a table each.")
 @points_option
 @level_option
 @json_option
 def frequencies(
-    file: Path, value: str, by: str | None, points: str, level: float, as_json: bool
+    table: HandedTable, value: str, by: str | None, points: str, level: float, as_json: bool
 ) -> None:
     """Frequency tables: frequency, percentage, cumulative percentage, unused points as 0.
 
@@ -179,34 +183,34 @@ def frequencies(
     Examples:
       evenhand analyse frequencies long.csv --value y --by model --points 1-5
     """
-    from analysis.data_file import parse_points, read_table
+    from analysis.data_file import parse_points
     from analysis.table_analyses import frequencies_of
 
-    blocks = frequencies_of(read_table(file), value, parse_points(points), by=by, level=level)
-    show(blocks, "frequencies", file, as_json)
+    blocks = frequencies_of(table.frame(), value, parse_points(points), by=by, level=level)
+    show(blocks, "frequencies", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @points_option
 @level_option
 @json_option
-def reliability(file: Path, points: str, level: float, as_json: bool) -> None:
+def reliability(table: HandedTable, points: str, level: float, as_json: bool) -> None:
     """Reliability of a scale: one row per person, one column per item.
 
     \b
     Examples:
       evenhand analyse reliability scale.csv --points 1-5
     """
-    from analysis.data_file import parse_points, read_table
+    from analysis.data_file import parse_points
     from analysis.table_analyses import reliability_of
 
-    blocks = reliability_of(read_table(file), parse_points(points), level=level)
-    show(blocks, "reliability", file, as_json)
+    blocks = reliability_of(table.frame(), parse_points(points), level=level)
+    show(blocks, "reliability", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option("--value", required=True, help="Column with the ratings.")
 @click.option("--effect", required=True, help="Column with what is compared, such as the system.")
 @click.option(
@@ -223,7 +227,7 @@ def reliability(file: Path, points: str, level: float, as_json: bool) -> None:
 @level_option
 @json_option
 def mixed(
-    file: Path,
+    table: HandedTable,
     value: str,
     effect: str,
     reference: str | None,
@@ -246,11 +250,11 @@ def mixed(
         --rater rater --prompt topic
       evenhand analyse mixed long.csv --value y --effect model --rater rater --prompt topic --profile
     """
-    from analysis.data_file import parse_points, read_table
+    from analysis.data_file import parse_points
     from analysis.table_analyses import mixed_of
 
     blocks = mixed_of(
-        read_table(file),
+        table.frame(),
         value=value,
         effect=effect,
         reference=reference,
@@ -260,11 +264,11 @@ def mixed(
         level=level,
         profile=profile,
     )
-    show(blocks, "mixed", file, as_json)
+    show(blocks, "mixed", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option("--response", required=True, help="Column with the responses.")
 @click.option("--reference", help="Column with replies that people wrote, for ROUGE.")
 @click.option("--by", required=True, help="Column with the system.")
@@ -275,7 +279,7 @@ def mixed(
 @seed_option
 @json_option
 def texts(
-    file: Path,
+    table: HandedTable,
     response: str,
     reference: str | None,
     by: str,
@@ -297,11 +301,10 @@ def texts(
       evenhand analyse texts dialogues.jsonl --response reply --reference human --by model \\
         --prompt dialogue --against base --json
     """
-    from analysis.data_file import read_table
     from analysis.text_analyses import texts_of
 
     blocks = texts_of(
-        read_table(file),
+        table.frame(),
         response=response,
         reference=reference,
         by=by,
@@ -311,11 +314,11 @@ def texts(
         level=level,
         seed=seed,
     )
-    show(blocks, "texts", file, as_json)
+    show(blocks, "texts", table.file, as_json)
 
 
 @analyse.command()
-@file_argument
+@with_table
 @click.option(
     "--reference",
     help="Column with the reference; default: the column 'reference' where there is one.",
@@ -327,7 +330,12 @@ def texts(
 @seed_option
 @json_option
 def emotion(
-    file: Path, reference: str | None, labels: str | None, level: float, seed: int, as_json: bool
+    table: HandedTable,
+    reference: str | None,
+    labels: str | None,
+    level: float,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Emotion annotation: accuracy, precision, recall, F1 by class, macro averages, kappa.
 
@@ -341,11 +349,10 @@ def emotion(
       evenhand analyse emotion labels.csv --reference gold --labels joy,fear,anger,sadness,neutral
     """
     from analysis.annotation_analyses import emotion_of
-    from analysis.data_file import read_table
 
     named = [label.strip() for label in labels.split(",") if label.strip()] if labels else []
-    blocks = emotion_of(read_table(file), reference=reference, labels=named, level=level, seed=seed)
-    show(blocks, "emotion", file, as_json)
+    blocks = emotion_of(table.frame(), reference=reference, labels=named, level=level, seed=seed)
+    show(blocks, "emotion", table.file, as_json)
 
 
 def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:

@@ -1,0 +1,68 @@
+"""A table that a user hands to a command: the argument for its file, and how it is to be read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+sheet_option = click.option(
+    "--sheet", metavar="NAME", help="Sheet of an .xlsx file, where several have content."
+)
+
+
+@dataclass(frozen=True)
+class HandedTable:
+    """The file and how to read it; nothing is read before it is asked for."""
+
+    file: Path
+    missing: tuple[str, ...]
+    decimal: str
+    sheet: str | None
+
+    def frame(self) -> pd.DataFrame:
+        """The table as text, by :func:`analysis.data_file.read_table`."""
+        from analysis.data_file import read_table
+
+        return read_table(self.file, missing=self.missing, decimal=self.decimal, sheet=self.sheet)
+
+
+def with_table(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take FILE and the options of its reading, and hand them in as ``table``."""
+
+    @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+    @click.option(
+        "--missing",
+        metavar="WORDS",
+        multiple=True,
+        help="Words that stand for a missing value: NA,-99. Without it only empty cells are missing.",
+    )
+    @click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        default=".",
+        show_default=True,
+        help="Mark before decimals.",
+    )
+    @sheet_option
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        file: Path,
+        missing: tuple[str, ...],
+        decimal: str,
+        sheet: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        words = (word.strip() for given in missing for word in given.split(","))
+        table = HandedTable(file, tuple(word for word in words if word), decimal, sheet)
+        return command(*args, table=table, **kwargs)
+
+    return wrapped
