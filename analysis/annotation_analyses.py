@@ -17,6 +17,7 @@ from analysis.agreement_pairwise import cohen_kappa, confusion
 from analysis.classification import MACRO_RULE, AnnotationScores, annotation_scores
 from analysis.data_file import cell_at, described
 from analysis.results import Estimate
+from analysis.samples import different_samples
 from analysis.table_analyses import ResultBlock
 from analysis.validation import columns_present
 from study.errors import AnalysisError
@@ -78,7 +79,7 @@ def emotion_of(
         )
     _refuse_unnamed(frame, table, named)
     pairs = [(truth, a) for a in annotators] if truth else list(combinations(annotators, 2))
-    blocks = []
+    blocks: list[ResultBlock] = []
     for one, two in pairs:
         scores = annotation_scores(
             table[one], table[two], named,
@@ -86,11 +87,22 @@ def emotion_of(
         )  # fmt: skip
         what = f"{two} against {'the ' if one == REFERENCE else ''}{one}"
         blocks.append(_score_block(what, one, two, scores, len(frame)))
+    _say_different_samples(blocks)
     if len(annotators) > 1:
         place = {label: float(i) for i, label in enumerate(named)}
         codes = {a: [np.nan if v is None else place[v] for v in table[a]] for a in annotators}
         blocks.append(_agreement_block(pd.DataFrame(codes), named, level))
     return blocks
+
+
+def _say_different_samples(blocks: Sequence[ResultBlock]) -> None:
+    """Every pair takes the units that both labelled: said where these are not as many."""
+    sizes = {block.title: block.estimates[0].n for block in blocks}
+    if len(set(sizes.values())) > 1:
+        each = "; ".join(f"{title} n = {n}" for title, n in sizes.items())
+        said = f"Different samples, each comparison on the units that both labelled (pairwise): {each}."
+        for block in blocks:
+            block.facts["notes"].append(said)
 
 
 def _columns(frame: pd.DataFrame, reference: str | None) -> tuple[list[str], str | None]:
@@ -157,5 +169,10 @@ def _agreement_block(codes: pd.DataFrame, labels: Sequence[str], level: float) -
         gwet_ac(matrix, points, level=level),
         krippendorff_alpha(matrix, points, metric="nominal", level=level),
     )
-    facts = {"annotators": [str(c) for c in codes.columns], "labels": list(labels), "pairs": tables}
+    facts = {
+        "annotators": [str(c) for c in codes.columns],
+        "labels": list(labels),
+        "pairs": tables,
+        "notes": list(different_samples((*pairs, *together))),
+    }
     return ResultBlock("Agreement between annotators", (*pairs, *together), facts)

@@ -75,13 +75,10 @@ _NONE = "no text"
 
 @dataclass(frozen=True)
 class RougeScores:
-    """F1 of unigrams, bigrams and the longest common subsequence, each 0 to 1 [1]_.
-
-    ``rouge2`` is None where response or reference has fewer than two words: there is no pair to find.
-    """
+    """F1 of unigrams, bigrams and the longest common subsequence, each 0 to 1 [1]_."""
 
     rouge1: float
-    rouge2: float | None
+    rouge2: float
     rouge_l: float
 
 
@@ -115,7 +112,9 @@ class MeasuredResponses:
 def rouge_scores(response: str, reference: str, *, language: str = "en") -> RougeScores | None:
     """ROUGE-1, -2 and -L (F1) of a response against a reference [1]_.
 
-    ROUGE-L is of the whole text, not sentence by sentence.
+    ROUGE-L is of the whole text, not sentence by sentence. A response that has none of what is counted
+    (no word, or a single word and so no bigram) found nothing of the reference: 0, as the package has
+    it. Leaving it out would reward the shortest replies.
 
     Parameters
     ----------
@@ -135,14 +134,12 @@ def rouge_scores(response: str, reference: str, *, language: str = "en") -> Roug
     >>> rouge_scores("the cats sat", "the cat sat on the mat").rouge1
     0.6666666666666666
     """
-    tokenize = _word_splitter(language)
-    given, wanted = tokenize(response), tokenize(reference)
-    if not wanted:
+    if not _word_splitter(language)(reference):
         return None
     found = _scorer(language).score(reference, response)
     return RougeScores(
         found["rouge1"].fmeasure,
-        found["rouge2"].fmeasure if min(len(given), len(wanted)) >= 2 else None,
+        found["rouge2"].fmeasure,
         found["rougeL"].fmeasure,
     )
 
@@ -263,8 +260,7 @@ def _rouge_values(responses: pd.DataFrame, texts: list[str], language: str) -> d
         elif reference.strip():
             scores = rouge_scores(text, reference, language=language) or "a reference without words"
         for name in names:
-            value = scores if isinstance(scores, str) else getattr(scores, name)
-            values[name].append("fewer than two words" if value is None else value)
+            values[name].append(scores if isinstance(scores, str) else getattr(scores, name))
     return values
 
 

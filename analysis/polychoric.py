@@ -19,6 +19,9 @@ from analysis.validation import FloatArray, IntArray, ratings_matrix, scale_poin
 # Integration over the correlation: exact to about 1e-12 up to |r| = .99.
 _NODES = 96
 _LARGEST = 0.9999
+# Beyond this the search was still on its way to 1: the likelihood has no maximum within, mostly because
+# cells of the cross-table are empty, and the figure is where the search was told to end.
+BOUNDARY = 0.9985
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class PolychoricCorrelations:
     n: int
     n_missing: int
     undefined_because: str = ""
+
+    @property
+    def at_bound(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of items whose correlation ended at the bound of the search (1 or -1)."""
+        below = np.argwhere(np.tril(np.abs(self.correlation) > BOUNDARY, -1))
+        return tuple((int(i), int(j)) for j, i in below)
 
 
 def polychoric(items: ArrayLike, points: Sequence[float] | None = None) -> PolychoricCorrelations:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.results import Estimate, undefined
+from analysis.samples import PAIRWISE
 from analysis.validation import FloatArray, confidence_level, ratings_matrix
 
 _TINY = 1e-12
@@ -237,7 +238,13 @@ def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate:
         )
         return undefined(name, because, n=n, n_missing=n_missing, unit="person")
     return Estimate(
-        name, scale.standardised_alpha, ci_method="none", n=n, n_missing=n_missing, unit="person"
+        name,
+        scale.standardised_alpha,
+        ci_method="none",
+        n=n,
+        n_missing=n_missing,
+        unit="person",
+        details=MappingProxyType({"sample": PAIRWISE}),
     )
 
 
@@ -256,7 +263,9 @@ def _feldt(scale: Consistency, n: int, n_missing: int, k: int, level: float) -> 
         n=n,
         n_missing=n_missing,
         unit="person",
-        details=MappingProxyType({"items": k, "standard_error": scale.standard_error}),
+        details=MappingProxyType(
+            {"items": k, "standard_error": scale.standard_error, "sample": PAIRWISE}
+        ),
     )
 
 

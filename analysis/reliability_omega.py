@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.polychoric import polychoric
+from analysis.polychoric import PolychoricCorrelations, polychoric
 from analysis.reliability import (
     correlations,
     item_names,
@@ -22,6 +22,7 @@ from analysis.reliability import (
     pairwise_covariance,
 )
 from analysis.results import Estimate, undefined
+from analysis.samples import LISTWISE, PAIRWISE
 from analysis.validation import BoolArray, FloatArray, ratings_matrix
 
 # Two items give one correlation for two loadings.
@@ -112,22 +113,24 @@ def _result(
     n: int,
     n_missing: int,
     items: ArrayLike,
+    capped: str = "",
 ) -> Estimate:
     because = _impossible(float(value), loading, unique, item_names(items, loading.size))
     if because:
         return undefined(name, because, n=n, n_missing=n_missing, unit="person")
-    improper = bool(unique.min() < _IMPROPER)
+    heywood = bool(unique.min() < _IMPROPER)
     details: dict[str, Any] = {
         "items": int(loading.size),
         "lowest_loading": float(loading.min()),
         "highest_loading": float(loading.max()),
         "lowest_unique_variance": float(unique.min()),
-        "improper": "yes" if improper else "no",
+        "improper": "yes" if heywood or capped else "no",
+        "sample": PAIRWISE if name == "omega_minres" else LISTWISE,
     }
     return Estimate(
         name,
         min(max(float(value), 0.0), 1.0),
-        ci_method=NO_INTERVAL + (IMPROPER if improper else ""),
+        ci_method=NO_INTERVAL + (IMPROPER if heywood else "") + capped,
         n=n,
         n_missing=n_missing,
         unit="person",
@@ -248,6 +251,8 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
     Returns
     -------
     Estimate
+        ``details["improper"]`` is ``"yes"`` also when a polychoric correlation lies at the bound of 1
+        or -1: omega then rests on where the search was told to end.
 
     References
     ----------
@@ -265,4 +270,17 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
     unique = 1 - loading**2
     common = loading.sum() ** 2
     value = common / (common + unique.sum())
-    return _result("omega_ordinal", value, loading, unique, n, n_missing, items)
+    capped = _capped(found, item_names(items, loading.size))
+    return _result("omega_ordinal", value, loading, unique, n, n_missing, items, capped)
+
+
+def _capped(found: PolychoricCorrelations, names: Sequence[str]) -> str:
+    """Which correlations have no maximum within -1 to 1; empty when all have one."""
+    pairs = [f"{names[i]} with {names[j]}" for i, j in found.at_bound]
+    if not pairs:
+        return ""
+    others = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return (
+        f"; improper solution: polychoric correlations at the bound of 1 or -1 "
+        f"({', '.join(pairs[:3])}{others}), so this omega rests on where their search was told to end"
+    )

@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.data_file import cell_at, described, numeric_columns
 from analysis.effect_sizes import Summary
 from analysis.results import Assumption, Estimate
+from analysis.samples import different_samples
 from analysis.validation import columns_present, place_of
 from study.errors import AnalysisError
 
@@ -99,9 +100,22 @@ def agreement_of(
     ):
         forms = agreement_icc.icc(table, missing=missing, level=level)
         title = f"Intraclass correlations ({how})"
-        blocks.append(ResultBlock(title, _estimates_in(forms), {"missing": missing}))
-    blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
+        facts = {"missing": missing, "notes": _fewer_units(forms.icc2, estimates[0])}
+        blocks.append(ResultBlock(title, _estimates_in(forms), facts))
+    concordance = agreement_icc.kendall_w(table)
+    notes = {"notes": _fewer_units(concordance, estimates[0])}
+    blocks.append(ResultBlock("Concordance of ranks", (concordance,), notes))
     return blocks
+
+
+def _fewer_units(found: Estimate, agreement: Estimate) -> list[str]:
+    """A word where only units with all ratings enter, beside coefficients that take more of them."""
+    if found.estimate is None or found.n >= agreement.n:
+        return []
+    return [
+        f"Different samples: these figures take the {found.n} units that every rater rated (listwise), "
+        f"the coefficients of agreement the {agreement.n} units that two or more raters rated."
+    ]
 
 
 def _light(
@@ -341,6 +355,7 @@ def reliability_of(
         "scale": asdict(result.scale) if result.scale else None,
         "reversed_items": list(result.reversed_items),
         "polychoric": _plain(asdict(matrix)),
+        "notes": list(different_samples(estimates)),
     }
     return [ResultBlock("Reliability of the scale", estimates, facts)]
 

@@ -64,8 +64,43 @@ def test_english_numbers_are_those_of_rouge_score(response: str, reference: str)
     found = rouge_scores(response, reference)
     assert found is not None
     assert found.rouge1 == scores["rouge1"].fmeasure
-    assert found.rouge2 in (scores["rouge2"].fmeasure, None)
+    assert found.rouge2 == scores["rouge2"].fmeasure
     assert found.rouge_l == scores["rougeL"].fmeasure
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [("Okay.", (0.0, 0.0, 0.0)), ("Sorry.", (1 / 7, 0.0, 1 / 7)), ("!!!", (0.0, 0.0, 0.0)),
+     ("🙂", (0.0, 0.0, 0.0))],
+)  # fmt: skip
+def test_a_reply_without_a_bigram_or_a_word_scores_zero_and_counts(
+    reply: str, expected: tuple[float, float, float]
+) -> None:
+    """Oracle: rouge-score 0.1.2; by hand: "Sorry." has one word in common of 1 and 13, F1 2/14."""
+    reference = "I am sorry to hear that you feel like this. Do you want?"
+    measured = measure_responses(pd.DataFrame({"text": [reply], "reference": [reference]}))
+    for name, value in zip(("rouge1", "rouge2", "rouge_l"), expected, strict=True):
+        assert measured[name].reasons == ("",)
+        assert measured[name].numerator[0] == pytest.approx(value)
+
+
+def test_the_mean_rouge_2_takes_the_reply_of_one_word_in() -> None:
+    """Oracle: rouge-score on the three replies: 0, 0 and .6, mean .2 (.3 without the first)."""
+    frame = pd.DataFrame(
+        {
+            "prompt": ["p1", "p2", "p3"],
+            "system": "b",
+            "text": ["Okay.", "Running helps. Running is good. Runs!", "12 34 it will be fine"],
+            "reference": [
+                "I am sorry to hear that you feel like this. Do you want to talk?",
+                "Try running daily, it may help you feel better.",
+                "it will be fine cafe 123",
+            ],
+        }
+    )
+    found = {m.measure.name: m.result for m in measures_of_systems(frame)}
+    assert found["rouge2"].estimate == pytest.approx(0.2)
+    assert (found["rouge2"].n, found["rouge2"].n_missing) == (3, 0)
 
 
 def test_other_languages_keep_their_letters() -> None:
@@ -100,7 +135,7 @@ def test_a_measure_that_does_not_exist_has_a_reason() -> None:
     )
     found = {name: m.reasons for name, m in measure_responses(frame).items()}
     assert found["rouge1"] == ("no reference", "", "no text")
-    assert found["rouge2"] == ("no reference", "fewer than two words", "no text")
+    assert found["rouge2"] == ("no reference", "", "no text")
     assert found["words"] == ("", "", "no text")
     assert found["tokens"] == ("not recorded",) * 3
     assert found["responses_per_second"] == ("", "no time was measured", "not recorded")

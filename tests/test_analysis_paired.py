@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.paired import bootstrap_difference, equivalence, paired_contrast
 from analysis.rounding import differences
+from analysis.signed_rank import NORMAL
 from study.errors import AnalysisError
+
+REFERENCE = Path(__file__).parent / "reference" / "edges"
 
 
 def test_zeros_are_ranked_and_dropped_as_pratt_says() -> None:
@@ -24,15 +28,60 @@ def test_zeros_are_ranked_and_dropped_as_pratt_says() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_wilcoxon_with_ties_and_zeros_equals_scipy_pratt(seed: int) -> None:
-    """scipy.stats.wilcoxon(zero_method="pratt", method="asymptotic"); 80 pairs are many."""
+    """scipy.stats.wilcoxon(zero_method="pratt", method="asymptotic"); 800 pairs are many."""
     from scipy import stats
 
     rng = np.random.default_rng(seed)
-    a, b = rng.integers(1, 6, 80).astype(float), rng.integers(1, 6, 80).astype(float)
-    expected = stats.wilcoxon(b - a, zero_method="pratt", method="asymptotic", correction=False)
+    a, b = rng.integers(1, 6, 800).astype(float), rng.integers(1, 6, 800).astype(float)
     found = paired_contrast(a, b).wilcoxon
-    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
-    assert found.details["p_value_method"] == "normal approximation"
+    for corrected, ours in ((True, found.p_value), (False, found.details["p_value_normal"])):
+        expected = stats.wilcoxon(
+            b - a, zero_method="pratt", method="asymptotic", correction=corrected
+        )
+        assert ours == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.details["p_value_method"] == NORMAL
+
+
+def test_sixty_pairs_have_r_s_exact_p() -> None:
+    """Oracle: R 4.2.2, wilcox.test(x, z, paired = TRUE, exact = TRUE): V = 1030, p = .40199; with its
+    own choice from 50 pairs on (normal, continuity correction) .39928."""
+    table = np.loadtxt(REFERENCE / "paired_60.csv", delimiter=",", skiprows=1)
+    found = paired_contrast(table[:, 1], table[:, 0]).wilcoxon
+    assert found.estimate == 1030
+    assert found.p_value == pytest.approx(0.40199, abs=5e-6)
+    assert found.details["p_value_normal_continuity"] == pytest.approx(0.39928, abs=5e-6)
+
+
+@pytest.mark.parametrize("n", [50, 120, 300])
+def test_exact_p_of_many_pairs_equals_scipy_without_ties(n: int) -> None:
+    """Oracle: scipy.stats.wilcoxon(method="exact")."""
+    from scipy import stats
+
+    difference = np.random.default_rng(n).normal(0.1, 1, n)
+    found = paired_contrast(np.zeros(n), difference).wilcoxon
+    expected = stats.wilcoxon(difference, method="exact").pvalue
+    assert found.p_value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [50, 90])
+def test_exact_p_of_many_pairs_with_ties_and_zeros_counts_whole_numbers(n: int) -> None:
+    """Oracle: the number of sign patterns of each rank sum in whole numbers of any length."""
+    from scipy import stats
+
+    difference = np.random.default_rng(n).integers(-3, 5, n).astype(float)
+    ranks = stats.rankdata(np.abs(difference))
+    moved = [round(2 * r) for r in ranks[difference != 0]]
+    ways = {0: 1}
+    for rank in moved:
+        grown = dict(ways)
+        for total, count in ways.items():
+            grown[total + rank] = grown.get(total + rank, 0) + count
+        ways = grown
+    seen = round(2 * ranks[difference > 0].sum())
+    smaller = min(seen, sum(moved) - seen)
+    tail = sum(count for total, count in ways.items() if total <= smaller)
+    found = paired_contrast(np.zeros(n), difference).wilcoxon
+    assert found.p_value == pytest.approx(min(1.0, 2 * tail / 2 ** len(moved)), rel=1e-9)
 
 
 def test_four_differences_of_one_sign_have_an_exact_p_of_one_eighth() -> None:

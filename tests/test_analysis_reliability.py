@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.annotation_analyses import emotion_of
 from analysis.polychoric import bivariate_normal, polychoric
 from analysis.reliability import pairwise_correlation, pairwise_covariance, scale_reliability
 from analysis.reliability_bootstrap import bootstrap_omega, omegas
 from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
+from analysis.table_analyses import agreement_of, reliability_of
 
 STATS = Path(__file__).parent / "reference" / "stats"
 POINTS = [1, 2, 3, 4, 5]
@@ -170,6 +172,72 @@ def test_improper_omega_within_bounds_is_marked() -> None:
     unique = 1 - loading**2
     assert found.estimate == pytest.approx(1 - unique.sum() / matrix.sum(), abs=1e-6)
     assert "improper solution (Heywood case)" in found.ci_method
+
+
+def _ordered(*columns: list[int]) -> pd.DataFrame:
+    return pd.DataFrame(np.array(columns).T, columns=[f"q{i}" for i in range(len(columns))])
+
+
+Q01 = "q0 with q1"
+
+
+@pytest.mark.parametrize(
+    ("items", "pair"),
+    [
+        (pd.read_csv(STATS.parent / "edges" / "three_people.csv"), "q0 with q2"),
+        # Two items answered alike, and one the other way round.
+        (_ordered([1, 2, 3, 4, 5, 5, 1, 2], [1, 2, 3, 4, 5, 5, 1, 2], [2, 1, 3, 3, 4, 5, 2, 1]), Q01),
+        (_ordered([1, 2, 3, 4, 5, 1], [5, 4, 3, 2, 1, 5], [1, 3, 2, 4, 4, 2], [1, 2, 4, 4, 3, 1]), Q01),
+        # A cross-table with an empty corner: no answer contradicts the order.
+        (_ordered([1, 1, 2, 2, 2, 1], [1, 1, 2, 2, 1, 1], [1, 2, 2, 1, 2, 1]), Q01),
+    ],
+)  # fmt: skip
+def test_ordinal_omega_from_a_correlation_at_its_bound_is_improper(
+    items: pd.DataFrame, pair: str
+) -> None:
+    """Oracle: Olsson 1979: with concordant answers or an empty corner of a 2 x 2 table the likelihood
+    rises up to a correlation of 1 (or -1), which is no maximum within."""
+    assert len(polychoric(items, POINTS).at_bound) >= 1
+    found = omega_ordinal(items, POINTS)
+    if found.estimate is not None:
+        assert found.details["improper"] == "yes"
+        assert "improper solution" in found.ci_method and pair in found.ci_method
+
+
+def test_ordinal_omega_of_ordinary_answers_is_proper() -> None:
+    """Property: the reference scale of 36 people has no correlation at its bound."""
+    found = omega_ordinal(pd.read_csv(STATS / "scale.csv"), POINTS)
+    assert found.details["improper"] == "no" and "improper" not in found.ci_method
+
+
+def test_figures_of_different_people_in_one_table_are_said() -> None:
+    """Hand count of scale_missing.csv: 36 people answered something, 17 everything."""
+    frame = pd.read_csv(STATS / "scale_missing.csv")
+    (block,) = reliability_of(frame, POINTS)
+    (said,) = block.facts["notes"]
+    assert int(frame.notna().all(axis=1).sum()) == 17
+    assert "n = 36 (person, pairwise" in said and "n = 17 (person, listwise" in said
+    assert not reliability_of(frame.dropna(), POINTS)[0].facts["notes"]
+
+
+def test_complete_units_beside_all_units_are_said_in_tables_of_agreement_and_labels() -> None:
+    """Hand counts: 5 of the 60 units of A_missing.csv have all ratings; the labels below have 3 and 4."""
+    frame = pd.read_csv(STATS / "A_missing.csv")
+    notes = {b.title: b.facts.get("notes", []) for b in agreement_of(frame, POINTS)}
+    for title in ("Intraclass correlations (complete)", "Concordance of ranks"):
+        assert "5 units that every rater rated" in notes[title][0] and "60 units" in notes[title][0]
+    assert not notes["Intraclass correlations (mixed model)"]
+    labels = pd.DataFrame(
+        {
+            "reference": list("abab"),
+            "m1": ["a", "b", None, "a"],
+            "m2": list("abbb"),
+            "m3": list("abab"),
+        }
+    )
+    *scores, together = emotion_of(labels)
+    assert all("m1 against the reference n = 3" in b.facts["notes"][-1] for b in scores)
+    assert "n = 3" in together.facts["notes"][0] and "n = 4" in together.facts["notes"][0]
 
 
 def test_draws_beyond_0_to_1_are_undefined_and_many_of_them_leave_no_interval() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.polychoric import PolychoricCorrelations, polychoric
+from analysis.polychoric import BOUNDARY, PolychoricCorrelations, polychoric
 from analysis.reliability_omega import omega_ordinal
 from analysis.report.blocks import Block, Column, Figure, Paragraph, Row, Table, one_group
 from analysis.report.context import ReportContext
@@ -21,8 +21,6 @@ from analysis.results import Estimate, undefined
 MOST_ITEMS = 20
 # Large-sample estimates: with fewer pages most cells of a cross-table of five points are empty.
 FEW_PAGES = 100
-# The search ends at .9999.
-BOUNDARY = 0.9985
 
 
 def _pages(

@@ -113,9 +113,18 @@ def _alpha_table(
     )
     ends = dict.fromkeys((min(pages), max(pages))) if pages else {}
     units = (
-        (f"Ordinal ω: the unit is the page, n = {' to '.join(map(str, ends))}.",) if ends else ()
+        (
+            f"Ordinal ω: the unit is the page, n = {' to '.join(map(str, ends))}, pages with an answer "
+            "to every item (listwise); α and ω take for every two items the raters who answered both "
+            "(pairwise).",
+        )
+        if ends
+        else ()
     )
-    what = "Improper solution (Heywood case: an item has no unique variance)"
+    what = (
+        "Improper solution (Heywood case: an item has no unique variance, or a polychoric correlation "
+        "lies at its bound of 1 or −1)"
+    )
     marked = (f"{what}: {', '.join(improper)}.",) if improper else ()
     return Table(
         "reliability",
