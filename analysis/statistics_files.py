@@ -7,10 +7,13 @@ beside it.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -88,6 +91,8 @@ def write_statistics_file(
     ------
     AnalysisError
         When the file's ending is neither.
+    OSError
+        When there is no room for it.
     """
     import pyreadstat
 
@@ -102,17 +107,23 @@ def write_statistics_file(
     values["simulated"] = {0: "a person", 1: "SIMULATED"}
     columns: list[str | None] = [labels.get(column, column) for column in wide.columns]
     if path.suffix == ".sav":
-        pyreadstat.write_sav(
-            wide, str(path), title[:64], column_labels=columns, variable_value_labels=values
-        )
+        write: Any = pyreadstat.write_sav
+        read: Any = pyreadstat.read_sav
+        title = title[:64]
     elif path.suffix == ".dta":
+        write, read = pyreadstat.write_dta, pyreadstat.read_dta
         # Stata keeps at most 80 characters of a label.
-        short = [label[:80] if label else label for label in columns]
-        pyreadstat.write_dta(
-            wide, str(path), title[:80], column_labels=short, variable_value_labels=values
-        )
+        title, columns = title[:80], [label[:80] if label else label for label in columns]
     else:
         raise AnalysisError(
             f"Found the file {path.name!r}, expected a name ending in .sav or .dta."
         )
+    try:
+        write(wide, str(path), title, column_labels=columns, variable_value_labels=values)
+        # On a full disk the library may end without a word and leave a file that is cut off.
+        whole = len(read(str(path))[0]) == len(wide)
+    except pyreadstat.ReadstatError:
+        whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return wide

@@ -29,6 +29,7 @@ from models.offline_weights import (
 from models.separate_process import start_process
 from study.errors import ModelError
 from study.installation import install_command
+from study.whole_files import FOR_ALL, whole_file, write_whole
 
 Scheme = Literal["8da4w", "8da8w", "none"]
 Progress = Callable[[str, float], None]
@@ -76,7 +77,7 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write as JSON."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_whole(path, text + "\n", mode=FOR_ALL)
 
 
 def manifest_path(pte: Path) -> Path:
@@ -177,7 +178,8 @@ def quantize(
         parameters = _write_meta_checkpoint(source, adapter, params, work)
         _run_lowering(work, settings, int(params["n_layers"]), tell)
         output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(work / offline_lowering.OUTPUT_FILE, output)
+        with whole_file(output, mode=FOR_ALL) as part:
+            shutil.copyfile(work / offline_lowering.OUTPUT_FILE, part)
     tell("writing the manifest", 0.98)
     manifest = _describe(source, output, adapter, settings, parameters)
     manifest.write(manifest_path(output))
@@ -366,7 +368,7 @@ def _describe(
     folder.mkdir(exist_ok=True)
     for name in TOKENIZER_FILES:
         if (source.folder / name).is_file():
-            shutil.copyfile(source.folder / name, folder / name)
+            write_whole(folder / name, (source.folder / name).read_bytes(), mode=FOR_ALL)
     digest = file_sha256(output)
     outputs = {output.name: digest}
     outputs |= {f"{folder.name}/{p.name}": file_sha256(p) for p in sorted(folder.iterdir())}

@@ -51,5 +51,9 @@ class ImportFileError(EvenhandError):
     """A file made elsewhere has rows that cannot be imported."""
 
 
+class WritingError(EvenhandError):
+    """A file cannot be written where it should be; nothing of it is left."""
+
+
 class AnalysisError(EvenhandError):
     """The data given to a statistic do not have the form that it needs."""

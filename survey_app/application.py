@@ -30,6 +30,7 @@ from study.store.panels import take_place
 from study.store.raters import choose_language, find_by_token
 from survey_app import documents, static_files
 from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
+from survey_app.first_message import UntoldServer
 from survey_app.identity import COORDINATOR_VIEW, VIEW
 from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
@@ -81,7 +82,12 @@ def create_app(settings: Settings | None = None) -> App:
         Route("/coordinator/{token}", _open_coordinator_page),
         Route("/evenhand/{name}", _browser_file),
     ]
-    return App(_SCRIPT, routes=routes, middleware=[Middleware(Guard)], on_script_error=show_failure)
+    return App(
+        _SCRIPT,
+        routes=routes,
+        middleware=[Middleware(Guard), Middleware(UntoldServer)],
+        on_script_error=show_failure,
+    )
 
 
 def _load_pages() -> None:

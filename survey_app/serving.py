@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -29,7 +31,7 @@ def serve(
     chat_address: str | None = None,
     when_listening: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve a study until Ctrl-C or SIGTERM.
+    """Serve a study until Ctrl-C, SIGTERM or SIGHUP; then the database is one file that holds everything.
 
     Parameters
     ----------
@@ -90,10 +92,39 @@ def _run(
             )
             if when_listening is not None:
                 when_listening(listening.getsockname()[1])
-            with contextlib.suppress(KeyboardInterrupt):
+            with _signals_end_in_order(), contextlib.suppress(KeyboardInterrupt):
                 server.run(sockets=[listening])
     finally:
         close_study()
+
+
+@contextlib.contextmanager
+def _signals_end_in_order() -> Iterator[None]:
+    """SIGTERM and a closed terminal (SIGHUP) stop the server as Ctrl-C does, and the study is closed.
+
+    uvicorn raises the signal that stopped it once more when it has shut down; by default that would end
+    the process there and then, with the last answers in the write-ahead log only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    wanted = {signal.SIGTERM: stop, signal.SIGHUP: hang_up}
+    # nohup asks for SIGHUP to be ignored; that holds.
+    before = {s: was for s in wanted if (was := signal.getsignal(s)) is not signal.SIG_IGN}
+    try:
+        for number in before:
+            signal.signal(number, wanted[number])
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import threading
 from study.errors import LockError
 from study.store.conversations import cut_unfinished
 from study.store.locking import lock_faults, read_lock
-from study.store.study import Study, open_study
+from study.store.study import Study, merge_write_ahead_log, open_study
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.systems import chat_systems
 from survey_app.settings import Settings, settings_of_environment
@@ -107,5 +107,6 @@ def close_study() -> None:
     global _settings, _study, _conversations
     with _opening:
         if _study is not None:
+            merge_write_ahead_log(_study)
             _study.close()
         _settings, _study, _conversations = None, None, None

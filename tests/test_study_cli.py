@@ -179,7 +179,7 @@ MISTAKES = {
     "nobody enrolled": (["links"], "Nobody is enrolled"),
     "nobody to rehearse": (["rehearse"], "Nobody who has not started"),
     "no such code": (["withdraw", "AAAA-AAAA", "--yes"], "Nobody has the participant code"),
-    "no such folder": (["export", "-o", "no/such/x.csv"], "no/such/x.csv cannot be"),
+    "no such folder": (["export", "-o", "no/such/x.csv"], "There is no folder no/such for x.csv"),
     "no such option": (["check", "--nonsense"], "No such option"),
     "no such command": (["nonsense"], "No such command"),
     "no file for labels": (["export", "--format", "sav"], "needs a file whose name ends in .sav"),

@@ -6,18 +6,26 @@ over HTTP and the WebSocket, in storage, cookies and the page itself.
 
 from __future__ import annotations
 
+import platform
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+import streamlit
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.metrics_util import Installation
 
+import survey_app
 from study.store.raters import read_raters
 from study.store.responses import read_responses
 from survey_app.application import mask
+from survey_app.first_message import without_server
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
@@ -165,6 +173,63 @@ def test_a_whole_session_names_no_system(survey_server: SurveyServer, recorded: 
     for response in read_responses(survey_server.study):
         assert response.text.split("\n")[0].encode() in shown
     assert found_names(recorded.parts, names) == []
+
+
+def facts_of_the_server() -> set[bytes]:
+    """Where it lies, what it runs on and which installation it is: nobody's business but its owner's."""
+    found = Installation.instance()
+    return {
+        text.lower().encode()
+        for text in (
+            str(Path(survey_app.__file__).parent),
+            str(Path(streamlit.__file__).parent),
+            str(Path.home()) + "/",
+            sys.prefix,
+            ".".join(map(str, sys.version_info)),
+            platform.python_version(),
+            streamlit.__version__,
+            platform.node(),
+            platform.release(),
+            found.installation_id_v3,
+            found.installation_id_v4,
+        )
+        if text
+    }
+
+
+def test_no_message_tells_where_and_on_what_the_server_runs(recorded: Traffic) -> None:
+    facts = facts_of_the_server()
+    assert len(facts) >= 9
+    received = [content for where, content in recorded.parts if where == "framereceived"]
+    # The message that told it did come, once a run at least, and the page worked with it.
+    first = [f for f in map(ForwardMsg.FromString, received) if f.HasField("new_session")]
+    assert first and all(f.new_session.main_script_path == "main.py" for f in first)
+    assert {f.new_session.initialize.environment_info.ByteSize() for f in first} == {0}
+    assert {f.new_session.initialize.user_info.ByteSize() for f in first} == {0}
+    told = [
+        (where, fact)
+        for where, content in recorded.parts
+        for fact in facts
+        if where != "framesent" and fact in content.lower()
+    ]
+    assert told == []
+
+
+def test_what_is_taken_out_of_the_first_message_was_in_it() -> None:
+    # Filled in as streamlit/runtime/app_session.py does.
+    message = ForwardMsg()
+    message.new_session.main_script_path = "/home/anna/arm-b/survey_app/main.py"
+    message.new_session.initialize.environment_info.python_version = "3.11.9"
+    message.new_session.initialize.user_info.installation_id_v4 = "ab-12"
+    message.new_session.initialize.session_id = "s1"
+    told = ForwardMsg.FromString(without_server(message.SerializeToString())).new_session
+    assert told.main_script_path == "main.py"
+    assert told.initialize.session_id == "s1"
+    assert told.initialize.HasField("environment_info") and told.initialize.HasField("user_info")
+    assert b"anna" not in told.SerializeToString() and b"3.11.9" not in told.SerializeToString()
+    other = ForwardMsg()
+    other.delta.new_element.markdown.body = "/home/anna"
+    assert without_server(other.SerializeToString()) == other.SerializeToString()
 
 
 def test_the_search_would_find_a_name(survey_server: SurveyServer, recorded: Traffic) -> None:

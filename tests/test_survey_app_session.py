@@ -376,6 +376,32 @@ def test_ctrl_c_stops_the_server_quietly_while_a_page_is_open(
         _start_on_a_taken_port(server)
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_stopped_server_leaves_a_database_file_that_holds_every_answer(
+    start_server: Callable[..., SurveyServer],
+    open_tablet: Callable[..., RaterPage],
+    tmp_path: Path,
+    how: signal.Signals,
+) -> None:
+    # Oracle: SQLite's own reading of study.db alone, as a coordinator copies it to a stick.
+    server = start_server(raters=1)
+    rater = server.new_rater(rating=True)
+    tablet = open_tablet(server.link(rater))
+    tablet.wait_for_response(1)
+    tablet.answer([4] * 8)
+    tablet.save()
+    tablet.wait_for_saved(1)
+    assert (server.study.folder / "study.db-wal").stat().st_size > 0
+    assert server.stop(how) == 0
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((server.study.folder / "study.db").read_bytes())
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT count(*) FROM rating").fetchone() == (8,)
+        last = "SELECT kind FROM event ORDER BY seq DESC LIMIT 1"
+        assert database.execute(last).fetchone() == ("ratings_saved",)
+    assert "Traceback" not in server.log.read_text()
+
+
 def _start_on_a_taken_port(server: SurveyServer) -> None:
     import socket
 

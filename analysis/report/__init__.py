@@ -14,6 +14,7 @@ from analysis.report.sections.methods import opening_paragraphs, subtitle
 from analysis.report.shaping import shape_ratings
 from analysis.report_data import ReportData
 from study.errors import AnalysisError
+from study.whole_files import whole_folder, write_whole
 
 FORMATS = ("html", "docx", "pdf")
 
@@ -86,13 +87,13 @@ def write_report(
     created: dt.date | None = None,
     with_r: bool = False,
 ) -> WrittenReport:
-    """Write the report and its tables into a folder, which is made when it is not there.
+    """Write the report and its tables into a folder, which is there when it is complete.
 
     Parameters
     ----------
     data : ReportData
     folder : Path
-        Files of an earlier report with the same names are replaced.
+        A folder of that name is replaced.
     formats : sequence of {"html", "docx", "pdf"}
     sections : sequence of str, optional
     created : date, optional
@@ -110,10 +111,14 @@ def write_report(
             f"the report cannot be written as {strangers[0]!r}; choose from {', '.join(FORMATS)}"
         )
     document = build_report(data, created=created or dt.date.today(), sections=sections)
-    folder.mkdir(parents=True, exist_ok=True)
-    reports = [_write(document, folder, form) for form in formats]
-    r_files = _write_r(data, folder / "r") if with_r else ()
-    return WrittenReport(folder, tuple(reports), _write_tables(document, folder), r_files)
+    with whole_folder(folder) as part:
+        reports = [_write(document, part, form) for form in formats]
+        r_files = _write_r(data, part / "r") if with_r else ()
+        tables = _write_tables(document, part)
+    there = [
+        tuple(folder / p.relative_to(part) for p in made) for made in (reports, tables, r_files)
+    ]
+    return WrittenReport(folder, *there)
 
 
 def _write(document: Document, folder: Path, form: str) -> Path:
@@ -121,15 +126,15 @@ def _write(document: Document, folder: Path, form: str) -> Path:
     if form == "html":
         from analysis.report.html import document_html
 
-        path.write_text(document_html(document), encoding="utf-8", newline="\n")
+        write_whole(path, document_html(document))
     elif form == "docx":
         from analysis.report.docx import document_docx
 
-        path.write_bytes(document_docx(document))
+        write_whole(path, document_docx(document))
     else:
         from analysis.report.pdf import document_pdf
 
-        path.write_bytes(document_pdf(document))
+        write_whole(path, document_pdf(document))
     return path
 
 
@@ -140,7 +145,7 @@ def _write_tables(document: Document, folder: Path) -> tuple[Path, ...]:
     (folder / "tables").mkdir(exist_ok=True)
     for table in document.tables:
         path = folder / "tables" / f"{table.key}.csv"
-        path.write_bytes(table_csv(table, simulated=document.simulated))
+        write_whole(path, table_csv(table, simulated=document.simulated))
         written.append(path)
     return tuple(written)
 
@@ -151,5 +156,5 @@ def _write_r(data: ReportData, folder: Path) -> tuple[Path, ...]:
     folder.mkdir(exist_ok=True)
     files = {"report.R": r_script(data).encode("utf-8"), **r_tables(data)}
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        write_whole(folder / name, content)
     return tuple(folder / name for name in files)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.dialogue.emotion_classifier import CARD_FILE, EmotionClassifier
 from models.dialogue.emotion_measures import EmotionMeasures
+from study.whole_files import FOR_ALL, write_whole
 
 _USE = """**For:** choosing the next technique of evenhand's dialogue system in a study.
 **Not for:** finding out how a person is. It names the most probable of five words for a message,
@@ -16,7 +17,7 @@ def write_card(
     folder: Path, classifier: EmotionClassifier, measured: EmotionMeasures, words: EmotionMeasures
 ) -> None:
     """Write the card beside the classifier's file."""
-    (folder / CARD_FILE).write_text(card_text(classifier, measured, words), encoding="utf-8")
+    write_whole(folder / CARD_FILE, card_text(classifier, measured, words), mode=FOR_ALL)
 
 
 def card_text(

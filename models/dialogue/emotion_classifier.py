@@ -17,6 +17,7 @@ from models.backends.model_files import resolve_path, sha256_of_file
 from models.dialogue.embeddings import Embedder
 from models.dialogue.logistic_regression import LogisticRegression
 from study.errors import ModelError
+from study.whole_files import FOR_ALL, write_whole
 
 EMOTIONS = ("happy", "sad", "anxious", "angry", "neutral")
 CLASSIFIER_FILE = "classifier.json"
@@ -99,7 +100,7 @@ class EmotionClassifier:
         path = folder / CLASSIFIER_FILE
         # One line for each row of weights: readable, and a change shows as one.
         lines = ",\n".join(f'"{name}": {json.dumps(value)}' for name, value in content.items())
-        path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+        write_whole(path, f"{{\n{lines}\n}}\n", mode=FOR_ALL)
         return path
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.whole_files import FOR_ALL, whole_file
+
 TABLE, PLOT = "losses.csv", "losses.svg"
 
 
@@ -55,7 +57,10 @@ def write_loss_curve(points: Sequence[LossPoint], folder: Path, mark: int | None
     mark : int or None
         The step at which fake quantization begins, drawn as a line.
     """
-    with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(folder / TABLE, mode=FOR_ALL) as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file)
         table.writerow(["step", "kind", "loss_nats_per_token", "learning_rate"])
         for point in points:
@@ -81,5 +86,5 @@ def _plot(points: Sequence[LossPoint], path: Path, mark: int | None) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     # Without date and with a fixed salt, the same losses give the same file.
-    with rc_context({"svg.hashsalt": "evenhand"}):
-        figure.savefig(path, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "evenhand"}), whole_file(path, mode=FOR_ALL) as part:
+        figure.savefig(part, format="svg", metadata={"Date": None})

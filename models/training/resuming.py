@@ -9,6 +9,7 @@ from typing import Any
 
 from models.training.training_card import CARD
 from study.errors import ModelError
+from study.whole_files import FOR_ALL, write_whole
 
 START = "training-start.json"
 STATES = "states"
@@ -43,7 +44,7 @@ def begin(output: Path, start: dict[str, Any], *, resume: bool) -> Path | None:
                 f"--resume, or name a new folder."
             )
         output.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(start, indent=2) + "\n", encoding="utf-8")
+        write_whole(record, json.dumps(start, indent=2) + "\n", mode=FOR_ALL)
         return None
     if not record.is_file():
         raise ModelError(

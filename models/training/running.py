@@ -21,6 +21,7 @@ from models.training.recipes import PUBLISHED, TrainingSettings
 from models.training.resuming import STATES, begin
 from models.training.training_card import TrainingCard, changed_notes, library_versions
 from study.errors import ModelError
+from study.whole_files import FOR_ALL, write_whole
 
 if TYPE_CHECKING:
     from models.training.trainer import RecipeTrainer, Step
@@ -284,7 +285,7 @@ def _save_adapter(source: Checkpoint, model: Any, folder: Path) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     # The folder's name is enough to know the base; its path is of this machine only.
     config["base_model_name_or_path"] = source.folder.resolve().name
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(config, indent=2, sort_keys=True) + "\n", mode=FOR_ALL)
 
 
 def _device() -> str:

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from study.whole_files import FOR_ALL, write_whole
+
 CARD, PAGE = "training.json", "TRAINING.md"
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "torchao", "tokenizers")
 
@@ -62,8 +64,8 @@ class TrainingCard:
     def write(self, folder: Path) -> None:
         """Write ``training.json`` and ``TRAINING.md``."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / CARD).write_text(text + "\n", encoding="utf-8")
-        (folder / PAGE).write_text(self.page(), encoding="utf-8")
+        write_whole(folder / CARD, text + "\n", mode=FOR_ALL)
+        write_whole(folder / PAGE, self.page(), mode=FOR_ALL)
 
     def page(self) -> str:
         """The card as Markdown."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from study.cli.options import json_option, print_json, print_table, say
+from study.whole_files import write_whole
 
 Rows = list[dict[str, Any]]
 
@@ -160,7 +161,7 @@ def bench(
             for rows in found.values():
                 _show(rows)
     if output is not None:
-        output.write_text(json.dumps(results, indent=2), encoding="utf-8")
+        write_whole(output, json.dumps(results, indent=2))
     if as_json:
         print_json(results)
 

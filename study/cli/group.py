@@ -13,6 +13,7 @@ import click
 
 from study.errors import EvenhandError
 from study.installation import install_command
+from study.whole_files import OF_FILES
 
 EXIT_DEFECT = 70
 
@@ -93,6 +94,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         result = evenhand.main(args=list(arguments), prog_name="evenhand", standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind the output is known only now
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.Abort:
@@ -111,14 +113,7 @@ def run(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         return _report_missing_package(error)
     except OSError as error:
-        if error.filename is None:
-            return _report_defect()
-        click.echo(
-            f"{error.filename} cannot be read or written ({error.strerror}). Check that the folder "
-            "exists, that you may write to it and that the disk is not full.",
-            err=True,
-        )
-        return EvenhandError.exit_code
+        return _report_system_error(error)
     except Exception:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
         return _report_defect()
     return result if isinstance(result, int) else 0
@@ -136,16 +131,41 @@ def _report_missing_package(error: ModuleNotFoundError) -> int:
     return EvenhandError.exit_code
 
 
+def _report_system_error(error: OSError) -> int:
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        told = (
+            "There is no temporary folder that can be written to. Make room on the disk, or name a "
+            "folder in the environment variable TMPDIR."
+        )
+    elif error.filename is not None:
+        told = (
+            f"{error.filename} cannot be read or written ({error.strerror}). Check that the folder "
+            "exists, that you may write to it and that the disk is not full."
+        )
+    elif error.errno in OF_FILES:
+        told = f"The output could not be written ({error.strerror}). Make room, then run the command again."
+    else:
+        return _report_defect()
+    click.echo(told, err=True)
+    return EvenhandError.exit_code
+
+
 def _report_defect() -> int:
     kind, value, _ = sys.exc_info()
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="evenhand-", suffix=".log", delete=False, encoding="utf-8"
-    ) as file:
-        traceback.print_exc(file=file)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="evenhand-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exc(file=file)
+        told = f"Please report it with the file {Path(file.name)}."
+    except OSError:
+        told = (
+            "The details could be written nowhere: make room on the disk, run the command again, and "
+            "report the file that it names."
+        )
     click.echo(
         f"evenhand has a defect ({kind.__name__ if kind else 'error'}: "
-        f"{' '.join(str(value).split())}). Nothing that was saved "
-        f"before is lost. Please report it with the file {Path(file.name)}.",
+        f"{' '.join(str(value).split())}). Nothing that was saved before is lost. {told}",
         err=True,
     )
     return EXIT_DEFECT

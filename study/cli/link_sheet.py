@@ -10,6 +10,7 @@ from pathlib import Path
 
 from study.store import raters
 from study.store.study import Study
+from study.whole_files import write_whole
 
 SHEET_FILE = "links.html"
 
@@ -67,10 +68,7 @@ def write_link_sheet(study: Study, links: Sequence[RaterLink]) -> Path:
         if (own := [link for link in links if link.group == group.id])
     )
     path = study.folder / SHEET_FILE
-    path.write_text(
-        _PAGE.format(title=html.escape(study.protocol.title), groups=groups), encoding="utf-8"
-    )
-    path.chmod(0o600)
+    write_whole(path, _PAGE.format(title=html.escape(study.protocol.title), groups=groups))
     return path
 
 

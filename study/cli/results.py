@@ -19,6 +19,7 @@ from study.entities import RaterStatus
 from study.errors import Finding, ProtocolError, StoreError
 from study.protocol import Item
 from study.store.study import Study
+from study.whole_files import whole_file, write_whole
 
 if TYPE_CHECKING:
     from analysis.report import WrittenReport
@@ -148,7 +149,7 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8", newline="")
+    write_whole(output, text)
     say(f"Wrote {output}.")
 
 
@@ -195,7 +196,8 @@ def _export_statistics_file(study: Study, what: str, kind: str, output: Path | N
         ItemLabels(name, text, {v: said for v, said in labels.get(name, {}).items() if said})
         for name, text in questions.items()
     ]
-    write_statistics_file(pd.DataFrame(rows), items, output, title=study.protocol.title)
+    with whole_file(output) as part:
+        write_statistics_file(pd.DataFrame(rows), items, part, title=study.protocol.title)
     say(f"Wrote {output}.")
     texts = [item.id for item in study.protocol.items if item.kind == "text"]
     if texts:

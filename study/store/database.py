@@ -18,14 +18,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from study.errors import StoreError
 from study.installation import install_command
 
+DATABASE_FILE = "study.db"
 ADDRESS_VARIABLE = "EVENHAND_DATABASE_URL"
 POSTGRES_DRIVER = "postgresql+psycopg"
+# How long a writer waits for another one, in milliseconds.
+BUSY_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def database_url(folder: Path) -> str:
     """Address of a study's database; ``EVENHAND_DATABASE_URL`` overrides the SQLite file."""
-    return os.environ.get(ADDRESS_VARIABLE) or f"sqlite:///{folder.resolve() / 'study.db'}"
+    return os.environ.get(ADDRESS_VARIABLE) or f"sqlite:///{folder.resolve() / DATABASE_FILE}"
 
 
 def open_engine(url: str) -> Engine:
@@ -80,7 +83,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     # secure_delete: what a withdrawal erases is overwritten, not only released for later use.
     for pragma in (
-        "busy_timeout=30000",
+        f"busy_timeout={BUSY_MS}",
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
@@ -101,21 +104,29 @@ def database_file(engine: Engine) -> Path | None:
     return Path(engine.url.database) if is_file and engine.url.database else None
 
 
-def empty_write_ahead_log(engine: Engine) -> None:
-    """Move SQLite's write-ahead log into the database file, so that nothing erased stays in it."""
+def empty_write_ahead_log(engine: Engine, *, patience_ms: int = BUSY_MS) -> None:
+    """Move SQLite's write-ahead log into the database file, so that nothing erased stays in it.
+
+    It has to wait until nobody else reads or writes, ``patience_ms`` milliseconds at most.
+    """
     if database_file(engine) is None:
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience_ms}")
+        try:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_MS}")  # the pool keeps it
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
+def migrate(engine: Engine, revision: str = "head", *, must_exist: bool = False) -> None:
     """Bring the schema up to a revision; data are kept.
 
     Raises
     ------
     StoreError
-        When the database was written by a newer version of evenhand.
+        When the database was written by a newer version of evenhand, or when ``must_exist`` and it holds
+        no study's tables.
     """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -123,6 +134,11 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     present = _present_revision(engine)
     if revision == "head" and present == scripts.get_current_head():
         return  # without the lock on writing: opening a study must not wait for its raters
+    if present is None and must_exist:
+        raise StoreError(
+            f"The database {engine.url.render_as_string()} holds no study. Put study.db back from your copy "
+            f"of the study folder, or check {ADDRESS_VARIABLE}. Nothing was changed."
+        )
     if present is not None and present not in {s.revision for s in scripts.walk_revisions()}:
         raise StoreError(
             f"The study's database has the schema {present}, which this version of evenhand does not "
@@ -194,8 +210,37 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
         reason = driver_reason(error)
         raise StoreError(
             f"The study's database did not do what was asked ({reason}). Nothing was changed by this "
-            "step. Check that the disk is not full and the database is running, then try again."
+            f"step. {remedy(reason)}"
         ) from error
+
+
+# What SQLite says -> what to do. Its words are the same in every language.
+_REMEDIES = {
+    "readonly": (
+        "Even to read, SQLite writes into the study folder: copy the folder to a place where you may "
+        "write, or have its rights changed."
+    ),
+    "unable to open": (
+        "SQLite needs room, and the right to write, in the study folder, even to read: make room, or copy "
+        "the folder to a place where you may write."
+    ),
+    "full": "Make room on the disk, then try again.",
+    "i/o": "Check that the disk is not full and is in order, then try again.",
+    "malformed": "The file is damaged: put study.db back from your copy of the study folder.",
+    "not a database": "The file is damaged: put study.db back from your copy of the study folder.",
+    "locked": "Another program holds it: wait until that one has ended, then try again.",
+}
+
+
+def remedy(reason: str) -> str:
+    """What to do about what a database said."""
+    for said, told in _REMEDIES.items():
+        if said in reason.lower():
+            return told
+    return (
+        "Check that study.db is not damaged and the disk is not full and, with "
+        f"{ADDRESS_VARIABLE}, that the server is running; then try again."
+    )
 
 
 def driver_reason(error: Exception) -> str:

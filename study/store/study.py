@@ -18,18 +18,22 @@ from sqlalchemy import Connection, Engine, Row, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from study import blinding
-from study.errors import EvenhandError, LockError, StoreError
+from study.errors import LockError, StoreError
 from study.protocol import Protocol, parse_protocol
 from study.protocol.loading import load_protocol, read_text, resolve_includes
 from study.store import tables
 from study.store.database import (
+    DATABASE_FILE,
     database_file,
     database_url,
     driver_reason,
+    empty_write_ahead_log,
     migrate,
     open_engine,
+    remedy,
     transaction,
 )
+from study.whole_files import FOR_ALL, OWNER_ONLY, write_whole
 
 PROTOCOL_FILE = "study.yaml"
 KEY_FILE = "study.key"
@@ -77,6 +81,15 @@ class Study:
         self.engine.dispose()
 
 
+def merge_write_ahead_log(study: Study) -> None:
+    """Bring everything that was saved into the database file, so that a copy of it is whole.
+
+    While another process reads or writes, this is left to that one after a short wait.
+    """
+    with contextlib.suppress(SQLAlchemyError):
+        empty_write_ahead_log(study.engine, patience_ms=2_000)
+
+
 def create_study(folder: Path, protocol_file: Path) -> Study:
     """Make a study folder from a protocol file.
 
@@ -94,21 +107,28 @@ def create_study(folder: Path, protocol_file: Path) -> Study:
             f"evenhand check --study {folder}"
         )
     key = blinding.new_key()
+    text, database = resolve_includes(protocol_file), folder / DATABASE_FILE
+    ours = [folder / PROTOCOL_FILE, folder / KEY_FILE]
+    if not database.exists():
+        ours += [database, folder / f"{DATABASE_FILE}-wal", folder / f"{DATABASE_FILE}-shm"]
+    new_folder = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PROTOCOL_FILE).write_text(resolve_includes(protocol_file), encoding="utf-8")
-        _write_key(folder / KEY_FILE, key)
-    except OSError as error:
-        raise StoreError(
-            f"The study folder {folder} cannot be written ({error.strerror}). Choose a folder that "
-            "you may write to."
-        ) from None
-    try:
+        write_whole(folder / PROTOCOL_FILE, text, mode=FOR_ALL)
+        write_whole(folder / KEY_FILE, key.hex() + "\n")
         return _start(folder, key)
-    except EvenhandError:
+    except BaseException as error:
         # Half a study would only stand in the way of the next try.
-        (folder / PROTOCOL_FILE).unlink(missing_ok=True)
-        (folder / KEY_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in ours:
+                path.unlink(missing_ok=True)
+            if new_folder:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"The study folder {folder} cannot be written ({error.strerror}). Choose a folder where "
+                "you may write."
+            ) from None
         raise
 
 
@@ -179,10 +199,10 @@ def restore_locked_protocol(folder: Path) -> Path:
         raise StoreError(_OTHER_STUDY)
     if row.locked_protocol is None:
         raise LockError("The study is not locked, so there is no locked protocol to put back.")
-    kept = folder / f"{PROTOCOL_FILE}.changed"
-    if (folder / PROTOCOL_FILE).exists():
-        (folder / PROTOCOL_FILE).replace(kept)
-    (folder / PROTOCOL_FILE).write_text(row.locked_protocol, encoding="utf-8")
+    kept, protocol = folder / f"{PROTOCOL_FILE}.changed", folder / PROTOCOL_FILE
+    if protocol.exists():
+        write_whole(kept, protocol.read_bytes(), mode=FOR_ALL)
+    write_whole(protocol, row.locked_protocol, mode=FOR_ALL)
     return kept
 
 
@@ -220,24 +240,38 @@ def _open_database(folder: Path, *, must_exist: bool) -> Engine:
             "study's database is on a server, set EVENHAND_DATABASE_URL."
         )
     try:
-        migrate(engine)
+        if file is not None:
+            _prepare_file(file, must_exist=must_exist)
+        migrate(engine, must_exist=must_exist)
     except BaseException as error:
         engine.dispose()
         # A listener's error on a damaged file comes as sqlite3's own.
         if isinstance(error, SQLAlchemyError | sqlite3.Error):
+            reason = driver_reason(error)
             raise StoreError(
-                f"The study's database cannot be opened ({driver_reason(error)}). Check that study.db "
-                "is not damaged and, with EVENHAND_DATABASE_URL, that the server is running."
+                f"The study's database cannot be opened ({reason}). {remedy(reason)}"
             ) from error
         raise
     return engine
 
 
-def _write_key(path: Path, key: bytes) -> None:
-    # 0600 from the first moment: a chmod afterwards would leave a gap.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.hex() + "\n")
+def _prepare_file(file: Path, *, must_exist: bool) -> None:
+    """Have the database file readable by its owner alone; SQLite gives its logs the same rights."""
+    if not file.exists():
+        with contextlib.suppress(OSError):  # SQLite says what is wrong with the folder
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+        return
+    log = file.with_name(f"{file.name}-wal")
+    if must_exist and not file.stat().st_size and not (log.exists() and log.stat().st_size):
+        raise StoreError(
+            f"The database {file} is empty (0 bytes), perhaps because a disk was full when it was copied. "
+            "Put it back from your copy of the study folder; nothing was changed."
+        )
+    if file.stat().st_mode & 0o007:
+        # A group may have been let in on purpose; all accounts of the machine were not.
+        for path in (file, log, file.with_name(f"{file.name}-shm")):
+            with contextlib.suppress(OSError):
+                path.chmod(path.stat().st_mode & 0o770)
 
 
 def _read_key(path: Path) -> bytes:
