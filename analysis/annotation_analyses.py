@@ -16,9 +16,11 @@ from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import cohen_kappa, confusion
 from analysis.classification import MACRO_RULE, AnnotationScores, annotation_scores
 from analysis.data_file import cell_at, described
+from analysis.rating_columns import Nouns
+from analysis.rating_table import Roles, rating_tables
 from analysis.results import Estimate
 from analysis.samples import different_samples
-from analysis.table_analyses import ResultBlock
+from analysis.table_analyses import ResultBlock, under
 from analysis.validation import columns_present
 from study.errors import AnalysisError
 
@@ -32,6 +34,7 @@ def emotion_of(
     *,
     reference: str | None = None,
     labels: Sequence[str] = (),
+    annotators: Sequence[str] = (),
     level: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
@@ -49,6 +52,8 @@ def emotion_of(
         a reference, every annotator is scored against every earlier one.
     labels : sequence of str
         All labels that could be given; those that occur by default.
+    annotators : sequence of str
+        Columns of the annotators; by default all but the reference and the descriptive ones.
     level : float
     replicates, seed
         Of the bootstrap of units.
@@ -59,7 +64,7 @@ def emotion_of(
         When there is nothing to compare, a label is not among ``labels``, or fewer than two labels
         occur.
     """
-    annotators, truth = _columns(frame, reference)
+    annotators, truth = _columns(frame, reference, annotators)
     columns = [*annotators, *([truth] if truth else [])]
     absent = {column: frame[column].isna() for column in columns}
     table = {
@@ -105,12 +110,61 @@ def _say_different_samples(blocks: Sequence[ResultBlock]) -> None:
             block.facts["notes"].append(said)
 
 
-def _columns(frame: pd.DataFrame, reference: str | None) -> tuple[list[str], str | None]:
+def emotion_by(
+    frame: pd.DataFrame,
+    roles: Roles,
+    *,
+    reference: str | None = None,
+    labels: Sequence[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[ResultBlock]:
+    """Scores and agreement of the annotators of a table, long or wide.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    roles : Roles
+        Of a wide table whose annotators are not named, every column is one that is not descriptive
+        (`DESCRIPTIVE_COLUMNS`) and looks like one (`analysis.rating_columns`).
+    reference, labels, level, seed
+        As in `emotion_of`; in a long table ``reference`` is one of its annotators.
+
+    Raises
+    ------
+    AnalysisError
+        As `emotion_of` and `analysis.rating_table.rating_tables`.
+    """
+    nouns = Nouns(
+        rater="annotator", ratings="labels", least=1, labels=True, passed_over=DESCRIPTIVE_COLUMNS
+    )
+    named = roles.raters
+    if named and reference is not None and reference not in named:
+        named = (*named, reference)
+    settled = [reference] if reference is not None else []
+    blocks = []
+    for table in rating_tables(frame, replace(roles, raters=named), nouns, settled):
+        found = emotion_of(
+            table.cells,
+            reference=reference,
+            labels=labels,
+            annotators=[str(c) for c in table.cells.columns] if roles.long or named else (),
+            level=level,
+            seed=seed,
+        )
+        blocks += [under(table.name, block) for block in found]
+    return blocks
+
+
+def _columns(
+    frame: pd.DataFrame, reference: str | None, named: Sequence[str]
+) -> tuple[list[str], str | None]:
     known = [str(c) for c in frame.columns]
     if reference is not None:
         columns_present(known, [reference], described(frame))
     truth = reference or (REFERENCE if REFERENCE in known else None)
-    annotators = [c for c in known if c != truth and c.lower() not in DESCRIPTIVE_COLUMNS]
+    descriptive = () if named else DESCRIPTIVE_COLUMNS
+    annotators = [c for c in named or known if c != truth and c.lower() not in descriptive]
     if len(annotators) + (truth is not None) < 2:
         raise AnalysisError(
             f"{described(frame)} has the columns {', '.join(known)}; expected at least two with labels: "

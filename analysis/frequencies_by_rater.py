@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.cluster_robust import cluster_mean, clustered_share
 from analysis.frequencies import FrequencyRow, FrequencyTable, frequency_table
 from analysis.results import Assumption, Estimate
-from analysis.validation import vector
+from analysis.validation import columns_present, floats, vector
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _RATERS_INDEPENDENT = Assumption(
     "raters are independent of one another",
@@ -96,4 +99,37 @@ def frequency_table_by_rater(
         top_share=share(array >= lowest_top, f"top_{top}_share", level),
         # That the mean is 0 is no hypothesis about answers on a scale.
         mean=replace(mean, p_value=None, assumptions=(_RATERS_INDEPENDENT,)),
+    )
+
+
+def frequency_tables_by_rater(
+    ratings: pd.DataFrame, points: Sequence[float], *, top: int = 2, level: float = 0.95
+) -> tuple[FrequencyTable, ...]:
+    """A frequency table by rater for every item and system.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        One row per answer. Columns ``item``, ``system``, ``rater``, ``value`` (missing where there is
+        no answer).
+    points, top, level
+        As in `frequency_table_by_rater`.
+
+    Returns
+    -------
+    tuple of FrequencyTable
+        In the order in which items and systems first appear.
+    """
+    columns_present(list(ratings.columns), ["item", "system", "rater", "value"], "frequency table")
+    return tuple(
+        frequency_table_by_rater(
+            floats(rows["value"], f"item {item}"),
+            rows["rater"].tolist(),
+            points,
+            item=str(item),
+            system=str(system),
+            top=top,
+            level=level,
+        )
+        for (item, system), rows in ratings.groupby(["item", "system"], sort=False, dropna=False)
     )

@@ -7,7 +7,7 @@ Every function takes a data frame and returns one or more named blocks of result
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,13 @@ class ResultBlock:
             **self.facts,
             "results": [estimate.to_dict() for estimate in self.estimates],
         }
+
+
+def under(name: str, block: ResultBlock) -> ResultBlock:
+    """The block as one of several, of the table with that name; itself where there is no name."""
+    if not name:
+        return block
+    return replace(block, title=f"{name}: {block.title}", facts={"by": name, **block.facts})
 
 
 def agreement_of(
@@ -101,7 +108,7 @@ def agreement_of(
         forms = agreement_icc.icc(table, missing=missing, level=level)
         title = f"Intraclass correlations ({how})"
         facts = {"missing": missing, "notes": _fewer_units(forms.icc2, estimates[0])}
-        blocks.append(ResultBlock(title, _estimates_in(forms), facts))
+        blocks.append(ResultBlock(title, estimates_in(forms), facts))
     concordance = agreement_icc.kendall_w(table)
     notes = {"notes": _fewer_units(concordance, estimates[0])}
     blocks.append(ResultBlock("Concordance of ranks", (concordance,), notes))
@@ -152,6 +159,24 @@ def compare_of(
     from analysis.compare import compare_groups
 
     numbers = numeric_columns(frame, [value])[value]
+    names = two_groups(frame, by)
+    first, second = (numbers[frame[by] == group].to_numpy() for group in names)
+    result = compare_groups(first, second, names=names, planned=planned, level=level, unit=unit)
+    facts = {"first": names[0], "second": names[1], "planned_test": planned, **_summaries(result)}
+    left_out = int(frame[by].isna().sum())
+    if left_out:
+        facts["notes"] = [f"Rows without a value in {by}, left out: {left_out}."]
+    return [ResultBlock(f"{value}: {names[0]} minus {names[1]}", estimates_in(result), facts)]
+
+
+def two_groups(frame: pd.DataFrame, by: str) -> tuple[str, str]:
+    """The two groups that a column names, in the order of their names.
+
+    Raises
+    ------
+    AnalysisError
+        When there is no such column, or it does not name two groups.
+    """
     columns_present(list(frame.columns), [by], described(frame))
     groups = sorted(frame[by].dropna().unique().tolist(), key=str)
     if len(groups) != 2:
@@ -159,14 +184,7 @@ def compare_of(
             f"Column {by!r} has {len(groups)} groups ({', '.join(map(str, groups[:6]))}), expected two. "
             "Filter the file, or use `analyse mixed` for several."
         )
-    first, second = (numbers[frame[by] == group].to_numpy() for group in groups)
-    names = (str(groups[0]), str(groups[1]))
-    result = compare_groups(first, second, names=names, planned=planned, level=level, unit=unit)
-    facts = {"first": names[0], "second": names[1], "planned_test": planned, **_summaries(result)}
-    left_out = int(frame[by].isna().sum())
-    if left_out:
-        facts["notes"] = [f"Rows without a value in {by}, left out: {left_out}."]
-    return [ResultBlock(f"{value}: {names[0]} minus {names[1]}", _estimates_in(result), facts)]
+    return groups[0], groups[1]
 
 
 def paired_of(
@@ -195,7 +213,7 @@ def paired_of(
     )
     facts = {"minuend": columns[0], "subtrahend": columns[1], **_summaries(result)}
     title = f"{columns[0]} minus {columns[1]}"
-    return [ResultBlock(title, _estimates_in(result) + intervals, facts)]
+    return [ResultBlock(title, estimates_in(result) + intervals, facts)]
 
 
 def groups_of(
@@ -240,7 +258,7 @@ def groups_of(
         blocks.append(
             ResultBlock(
                 f"{title}: {first.name} minus {second.name}".removeprefix(": "),
-                _estimates_in(result),
+                estimates_in(result),
                 facts,
             )
         )
@@ -283,18 +301,27 @@ def frequencies_of(
     *,
     by: str | None = None,
     level: float = 0.95,
+    raters: Sequence[str] | None = None,
 ) -> list[ResultBlock]:
     """A frequency table of a column, for each value of another column if wanted.
 
-    Rows whose cell in that column is empty make a table of their own, called missing.
+    Rows whose cell in that column is empty make a table of their own, called missing. With the
+    rater of each row the intervals are by rater.
     """
     from analysis.frequencies import frequency_tables
+    from analysis.frequencies_by_rater import frequency_tables_by_rater
 
     numbers = numeric_columns(frame, [value])[value]
     if by is not None:
         columns_present(list(frame.columns), [by], described(frame))
     systems = pd.Series("all", index=frame.index) if by is None else _groups_with_missing(frame[by])
     ratings = pd.DataFrame({"item": value, "system": systems, "value": numbers})
+    top = min(2, len(points) - 1)
+    if raters is None:
+        tables = frequency_tables(ratings, points, top=top, level=level)
+    else:
+        ratings = ratings.assign(rater=raters)
+        tables = frequency_tables_by_rater(ratings, points, top=top, level=level)
     return [
         ResultBlock(
             f"{value}, {by} {table.system}" if by else value,
@@ -316,7 +343,7 @@ def frequencies_of(
                 ],
             },
         )
-        for table in frequency_tables(ratings, points, top=min(2, len(points) - 1), level=level)
+        for table in tables
     ]
 
 
@@ -329,32 +356,36 @@ def _groups_with_missing(column: pd.Series) -> pd.Series:
 
 
 def reliability_of(
-    frame: pd.DataFrame, points: Sequence[float], *, level: float = 0.95
+    frame: pd.DataFrame, points: Sequence[float] | None, *, level: float = 0.95
 ) -> list[ResultBlock]:
-    """Reliability of a scale: one row per person, one column per item."""
+    """Reliability of a scale: one row per person, one column per item.
+
+    Without ``points``, as for averaged answers, what needs categories is left out: the ordinal omega
+    and the polychoric correlations.
+    """
     from analysis import reliability_omega as omega
     from analysis.polychoric import polychoric
     from analysis.reliability import scale_reliability
     from analysis.reliability_bootstrap import bootstrap_omega
 
     table = _table_of_numbers(frame, "item")
-    _on_scale(table, frame, points)
+    if points is not None:
+        _on_scale(table, frame, points)
     items = numeric_columns(frame, list(frame.columns))
     result = scale_reliability(items, level=level)
     estimates = (
-        *_estimates_in(result),
+        *estimates_in(result),
         bootstrap_omega(items, level=level),
         omega.omega_ml(items),
         omega.omega_ml(items, standardised=True),
-        omega.omega_ordinal(items, points),
+        *([omega.omega_ordinal(items, points)] if points is not None else []),
     )
-    matrix = polychoric(table, points)
     facts = {
         "persons": int(table.shape[0]),
         "items": [asdict(item) for item in result.items],
         "scale": asdict(result.scale) if result.scale else None,
         "reversed_items": list(result.reversed_items),
-        "polychoric": _plain(asdict(matrix)),
+        "polychoric": None if points is None else _plain(asdict(polychoric(table, points))),
         "notes": list(different_samples(estimates)),
     }
     return [ResultBlock("Reliability of the scale", estimates, facts)]
@@ -464,7 +495,7 @@ def _summaries(result: Any) -> dict[str, Any]:
     }
 
 
-def _estimates_in(result: Any) -> tuple[Estimate, ...]:
+def estimates_in(result: Any) -> tuple[Estimate, ...]:
     """All estimates that are fields of a frozen result, in the order of its fields."""
     if not is_dataclass(result):
         raise TypeError(f"expected a result, found {type(result).__name__}")
@@ -473,6 +504,4 @@ def _estimates_in(result: Any) -> tuple[Estimate, ...]:
 
 
 def _renamed(estimate: Estimate, name: str) -> Estimate:
-    from dataclasses import replace
-
     return replace(estimate, statistic=name)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from study.cli.handed_table import HandedTable, with_table
-from study.cli.options import json_option, print_json, print_table, say
+from study.cli.options import json_option
+from study.cli.rating_roles import (
+    rater_option,
+    rows_independent_option,
+    weight_option,
+    with_roles,
+)
+from study.cli.shown_results import show
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from analysis.results import Estimate
-    from analysis.table_analyses import ResultBlock
+    from analysis.rating_table import Roles
+    from analysis.scales import Scales
 
 points_option = click.option(
     "--points", required=True, help="All points of the scale, used or not: 1-5, or 0,1,2."
+)
+scales_option = click.option(
+    "--points",
+    multiple=True,
+    help="All points of the scale, used or not: 1-5, or 0,1,2; for some values of --by: 'm_*=1-7'.",
+)
+averaged_option = click.option(
+    "--averaged",
+    is_flag=True,
+    help="Values are means of several raters (2.5 on 1 to 5): what is weighted by value.",
 )
 level_option = click.option(
     "--confidence",
@@ -62,48 +77,107 @@ def analyse() -> None:
 
 @analyse.command()
 @with_table
-@points_option
+@with_roles()
+@scales_option
+@averaged_option
+@click.option("--pairs", is_flag=True, help="Only the quadratic kappas of every two raters.")
 @level_option
 @seed_option
 @json_option
-def agreement(table: HandedTable, points: str, level: float, seed: int, as_json: bool) -> None:
-    """Agreement of raters: one row per unit, one column per rater.
+def agreement(
+    table: HandedTable,
+    roles: Roles,
+    points: tuple[str, ...],
+    averaged: bool,
+    pairs: bool,
+    level: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Agreement of raters, and quadratic kappas of every two of them.
+
+    A wide table has a row per unit and a column per rater; a long one a row per rating. A column of a wide
+    table that does not look like a rater's, such as names or numbers of rows, is refused until --unit or
+    --raters says what it is. Quadratic kappa is given under both of its readings: weighted by value, and by
+    place among the used categories; they part where points stay unused or ratings are averaged.
 
     \b
     Examples:
       evenhand analyse agreement ratings.csv --points 1-5
+      evenhand analyse agreement ratings.csv --points 1-5 --unit dialogue
+      evenhand analyse agreement long.csv --unit response --rater rater --value y --by item --points 1-5
+      evenhand analyse agreement long.csv --unit conversation --rater rater --value value \\
+        --by dimension --points 1-5 --points 'm_*=1-7' --averaged --pairs
     """
-    from analysis.data_file import parse_points
-    from analysis.table_analyses import agreement_of
+    from analysis.agreement_analyses import agreement_by
+    from analysis.rating_columns import Nouns
+    from analysis.rating_table import rating_tables
 
-    blocks = agreement_of(table.frame(), parse_points(points), level=level, seed=seed)
+    scales = _scales(points, averaged)
+    nouns = Nouns(points=scales.otherwise or ())
+    tables = rating_tables(table.frame(), roles, nouns)
+    blocks = agreement_by(
+        tables, scales, averaged=averaged, pairs_only=pairs, level=level, seed=seed
+    )
     show(blocks, "agreement", table.file, as_json)
+
+
+def _scales(points: tuple[str, ...], averaged: bool) -> Scales:
+    from analysis.scales import parse_scales
+
+    if not points and not averaged:
+        raise AnalysisError(
+            "No points are given: name all points of the scale, used or not, such as --points 1-5."
+        )
+    return parse_scales(points)
 
 
 @analyse.command()
 @with_table
 @click.option("--value", required=True, help="Column with the values.")
 @click.option("--by", required=True, help="Column with the two groups.")
+@rater_option
+@weight_option
+@rows_independent_option
 @planned_option
 @level_option
 @json_option
 def compare(
-    table: HandedTable, value: str, by: str, planned: str, level: float, as_json: bool
+    table: HandedTable,
+    value: str,
+    by: str,
+    rater: str | None,
+    weight: str | None,
+    rows_independent: bool,
+    planned: str,
+    level: float,
+    as_json: bool,
 ) -> None:
-    """Two independent groups: t tests, ranks, effect sizes.
+    """Two independent groups: t tests, ranks, effect sizes; by rater where raters repeat.
+
+    With --rater every rating counts once in a difference with the raters as clusters, and the mean of
+    each rater once in the tests of independent groups. Without it, a table in which a rater's column
+    repeats is refused.
 
     \b
     Examples:
       evenhand analyse compare totals.csv --value total --by major
+      evenhand analyse compare long.csv --value y --by gender --rater rater
+      evenhand analyse compare counts.csv --value y --by gender --weight n
     """
-    from analysis.table_analyses import compare_of
+    from analysis.group_analyses import compare_by
 
-    show(
-        compare_of(table.frame(), value, by, planned=planned, level=level),
-        "compare",
-        table.file,
-        as_json,
+    blocks = compare_by(
+        table.frame(),
+        value,
+        by,
+        rater=rater,
+        weight=weight,
+        rows_independent=rows_independent,
+        planned=planned,
+        level=level,
     )
+    show(blocks, "compare", table.file, as_json)
 
 
 @analyse.command()
@@ -171,41 +245,88 @@ def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> Non
 @with_table
 @click.option("--value", required=True, help="Column with the values.")
 @click.option("--by", help="Column whose values get a table each.")
+@rater_option
+@weight_option
+@rows_independent_option
 @points_option
 @level_option
 @json_option
 def frequencies(
-    table: HandedTable, value: str, by: str | None, points: str, level: float, as_json: bool
+    table: HandedTable,
+    value: str,
+    by: str | None,
+    rater: str | None,
+    weight: str | None,
+    rows_independent: bool,
+    points: str,
+    level: float,
+    as_json: bool,
 ) -> None:
     """Frequency tables: frequency, percentage, cumulative percentage, unused points as 0.
 
+    With --rater the intervals know that one rater gave several answers; without it, a table in which a
+    rater's column repeats is refused.
+
     \b
     Examples:
-      evenhand analyse frequencies long.csv --value y --by model --points 1-5
+      evenhand analyse frequencies long.csv --value y --by model --points 1-5 --rater rater
+      evenhand analyse frequencies counts.csv --value y --by model --points 1-5 --weight n
     """
     from analysis.data_file import parse_points
-    from analysis.table_analyses import frequencies_of
+    from analysis.group_analyses import frequencies_by
 
-    blocks = frequencies_of(table.frame(), value, parse_points(points), by=by, level=level)
+    blocks = frequencies_by(
+        table.frame(),
+        value,
+        parse_points(points),
+        by=by,
+        rater=rater,
+        weight=weight,
+        rows_independent=rows_independent,
+        level=level,
+    )
     show(blocks, "frequencies", table.file, as_json)
 
 
 @analyse.command()
 @with_table
-@points_option
+@with_roles(
+    unit="who answered, or about what",
+    rater="who answered, or, without --by, the item",
+    by="the item",
+    raters="items",
+)
+@scales_option
+@averaged_option
 @level_option
 @json_option
-def reliability(table: HandedTable, points: str, level: float, as_json: bool) -> None:
+def reliability(
+    table: HandedTable,
+    roles: Roles,
+    points: tuple[str, ...],
+    averaged: bool,
+    level: float,
+    as_json: bool,
+) -> None:
     """Reliability of a scale: one row per person, one column per item.
+
+    A column of persons or of numbers of rows is refused until --unit or --raters (the items) says what it
+    is. In a long table --by names the items, and one rater's answers about one unit are a person's.
 
     \b
     Examples:
       evenhand analyse reliability scale.csv --points 1-5
+      evenhand analyse reliability scale.csv --points 1-5 --unit person
+      evenhand analyse reliability long.csv --points 1-5 --unit response --rater rater --by item --value y
     """
-    from analysis.data_file import parse_points
-    from analysis.table_analyses import reliability_of
+    from analysis.rating_columns import Nouns
+    from analysis.rating_table import rating_tables
+    from analysis.scale_analyses import item_roles, reliability_by
 
-    blocks = reliability_of(table.frame(), parse_points(points), level=level)
+    scales = _scales(points, averaged)
+    nouns = Nouns("person", "item", "answers", points=scales.otherwise or ())
+    tables = rating_tables(table.frame(), item_roles(roles), nouns)
+    blocks = reliability_by(tables, scales, averaged=averaged, level=level)
     show(blocks, "reliability", table.file, as_json)
 
 
@@ -319,9 +440,10 @@ def texts(
 
 @analyse.command()
 @with_table
+@with_roles(rater="the annotator", raters="annotators")
 @click.option(
     "--reference",
-    help="Column with the reference; default: the column 'reference' where there is one.",
+    help="Column (of a long table: annotator) with the reference; default: 'reference' where there is one.",
 )
 @click.option(
     "--labels", help="All labels that could be given: joy,fear,anger; default: those that occur."
@@ -331,6 +453,7 @@ def texts(
 @json_option
 def emotion(
     table: HandedTable,
+    roles: Roles,
     reference: str | None,
     labels: str | None,
     level: float,
@@ -339,117 +462,21 @@ def emotion(
 ) -> None:
     """Emotion annotation: accuracy, precision, recall, F1 by class, macro averages, kappa.
 
-    One row per unit, a column per annotator, and one with the reference. Without a reference every
-    annotator is scored against every earlier one. Columns called item, id, unit, text, prompt,
-    response or reply are not annotators.
+    One row per unit, a column per annotator, and one with the reference; or a long table with a row per
+    label. Without a reference every annotator is scored against every earlier one. Columns called item,
+    id, unit, text, prompt, response or reply are not annotators; any other column that does not look like
+    one, such as names of dialogues, is refused until --unit or --raters says what it is.
 
     \b
     Examples:
       evenhand analyse emotion labels.csv
-      evenhand analyse emotion labels.csv --reference gold --labels joy,fear,anger,sadness,neutral
+      evenhand analyse emotion labels.csv --unit dialogue_id --reference gold --labels joy,fear,anger
+      evenhand analyse emotion long.csv --unit dialogue --rater annotator --value label --reference gold
     """
-    from analysis.annotation_analyses import emotion_of
+    from analysis.annotation_analyses import emotion_by
 
     named = [label.strip() for label in labels.split(",") if label.strip()] if labels else []
-    blocks = emotion_of(table.frame(), reference=reference, labels=named, level=level, seed=seed)
+    blocks = emotion_by(
+        table.frame(), roles, reference=reference, labels=named, level=level, seed=seed
+    )
     show(blocks, "emotion", table.file, as_json)
-
-
-def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:
-    """Print results as tables, or all of them as JSON."""
-    if as_json:
-        print_json({"kind": kind, "file": file.name, "blocks": [b.to_dict() for b in blocks]})
-        return
-    for block in blocks:
-        if block.facts.get("undefined_because") and not block.estimates:
-            say(f"{block.title}\n  undefined, because {block.facts['undefined_because']}\n")
-            continue
-        _show_facts(block)
-        _show_estimates(block)
-
-
-def _show_estimates(block: ResultBlock) -> None:
-    methods = list(dict.fromkeys(e.ci_method for e in block.estimates if e.ci_method))
-    rows = [
-        (
-            _name(e),
-            _number(e.estimate) if e.estimate is not None else f"undefined: {e.undefined_because}",
-            _number(e.ci_low),
-            _number(e.ci_high),
-            _number(e.p_value),
-            e.n,
-            e.n_missing,
-            methods.index(e.ci_method) + 1 if e.ci_method else "",
-        )
-        for e in block.estimates
-    ]
-    names = ["statistic", "estimate", "low", "high", "p", "n", "missing", "interval"]
-    print_table(names, rows, title=block.title)
-    for number, method in enumerate(methods, start=1):
-        say(f"  interval {number}: {method}")
-    for e in block.estimates:
-        if e.p_value is not None and "p_value_method" in e.details:
-            say(f"  p of {_name(e)}: {e.details['p_value_method']}")
-    for e in block.estimates:
-        low, high = e.details.get("profile_ci_low"), e.details.get("profile_ci_high")
-        if low is not None or high is not None:
-            say(f"  profile likelihood, {_name(e)}: {_number(low)} to {_number(high)}")
-    say("")
-
-
-def _name(e: Estimate) -> str:
-    """The statistic with the term, class or pair that tells it from others of its block."""
-    told = (str(e.details.get(key, "")) for key in ("term", "class", "first", "second"))
-    return " ".join(filter(None, (e.statistic, *told)))
-
-
-def _show_confusion(block: ResultBlock) -> None:
-    counts = block.facts.get("confusion")
-    if counts:
-        labels = block.facts["labels"]
-        print_table(
-            [f"{block.facts['reference']} \\ {block.facts['annotator']}", *labels],
-            [[label, *row] for label, row in zip(labels, counts, strict=True)],
-            title="Confusion table: rows the reference, columns the annotator",
-        )
-
-
-def _show_facts(block: ResultBlock) -> None:
-    _show_confusion(block)
-    rows = block.facts.get("frequencies")
-    if rows:
-        print_table(
-            [name.replace("_", " ") for name in rows[0]],
-            [[_number(value) for value in row.values()] for row in rows],
-            title=f"{block.title} (n = {block.facts['n']}, missing {block.facts['n_missing']})",
-        )
-    items = block.facts.get("items")
-    if items:
-        names = ["item", "n", "mean", "sd", "r_rest", "r_corrected", "alpha without"]
-        cells = [
-            [_cell(item[name]) for name in names[:-1]]
-            + [_cell((item["without"] or {}).get("raw_alpha"))]
-            for item in items
-        ]
-        print_table(names, cells, title="Items")
-    if block.facts.get("unit_of_inference"):
-        say(f"Unit of inference: {block.facts['unit_of_inference']}")
-    for group in block.facts.get("groups", []):
-        mean = "undefined (there is no value)" if group["n"] == 0 else _number(group["mean"])
-        few = "a standard deviation needs two values"
-        spread = f"undefined ({few})" if group["n"] < 2 else _number(group["sd"])
-        say(f"{group['name']}: n = {group['n']}, mean {mean}, SD {spread}")
-    for note in block.facts.get("notes", []):
-        say(note)
-    for assumption in block.facts.get("assumptions", []):
-        say(f"Check of {assumption['name']}: {assumption['evidence']}")
-
-
-def _cell(value: float | str | None) -> str:
-    return value if isinstance(value, str) else _number(value)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.5g}"

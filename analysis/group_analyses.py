@@ -1,0 +1,164 @@
+"""Two groups and frequencies from a table with a row per rating, or per kind of rating with its count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.agreement_analyses import check_values
+from analysis.clustered_comparison import cluster_difference
+from analysis.data_file import described, numeric_columns
+from analysis.rating_table import RatingTable, names_in
+from analysis.repeated_raters import counts_of_rows, refuse_repeated_raters
+from analysis.table_analyses import ResultBlock, compare_of, frequencies_of, two_groups
+from analysis.validation import columns_present
+
+_NO_MEANS = "A mean has no frequency: count the answers of the single raters."
+
+
+def compare_by(
+    frame: pd.DataFrame,
+    value: str,
+    by: str,
+    *,
+    rater: str | None = None,
+    weight: str | None = None,
+    rows_independent: bool = False,
+    planned: str = "welch",
+    level: float = 0.95,
+) -> list[ResultBlock]:
+    """Two groups of values, by rater where raters repeat.
+
+    With ``rater`` there are two answers. The first takes every rating once and the raters as clusters
+    (`analysis.clustered_comparison.cluster_difference`). The second takes the mean of each rater's
+    ratings as one value and gives all tests and effect sizes of independent groups; where raters have
+    ratings in both groups these are not independent, and it is left out with a note.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    value, by : str
+        Columns with the values and with the two groups.
+    rater : str, optional
+        Column with the rater.
+    weight : str, optional
+        Column with the number of ratings that a row stands for.
+    rows_independent : bool
+        Rows are units of their own, whatever their columns are called.
+    planned, level
+        As in `analysis.compare.compare_groups`.
+
+    Raises
+    ------
+    AnalysisError
+        When there are not two groups, a count is none, or raters repeat and nothing was said of them.
+    """
+    numeric_columns(frame, [value])
+    two_groups(frame, by)
+    _settle(frame, [value, by], by, rater, weight, rows_independent, within=False)
+    rows, notes = _rows(frame, weight)
+    if rater is None:
+        blocks = compare_of(rows, value, by, planned=planned, level=level, unit="row")
+    else:
+        blocks = _compared_by_rater(rows, value, by, rater, planned, level)
+    return _noted(blocks, notes)
+
+
+def frequencies_by(
+    frame: pd.DataFrame,
+    value: str,
+    points: Sequence[float],
+    *,
+    by: str | None = None,
+    rater: str | None = None,
+    weight: str | None = None,
+    rows_independent: bool = False,
+    level: float = 0.95,
+) -> list[ResultBlock]:
+    """Frequency tables, with intervals by rater where raters repeat.
+
+    Parameters and errors as `compare_by`; ``points`` are all points of the scale. Counts and
+    percentages are the same with and without ``rater``.
+    """
+    columns_present([*frame.columns], [value, *([by] if by else [])], described(frame))
+    check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=_NO_MEANS)
+    _settle(frame, [value, *([by] if by else [])], by, rater, weight, rows_independent, within=True)
+    rows, notes = _rows(frame, weight)
+    raters = None if rater is None else names_in(rows, rater).tolist()
+    return _noted(frequencies_of(rows, value, points, by=by, level=level, raters=raters), notes)
+
+
+def _settle(
+    frame: pd.DataFrame,
+    used: Sequence[str],
+    by: str | None,
+    rater: str | None,
+    weight: str | None,
+    rows_independent: bool,
+    *,
+    within: bool,
+) -> None:
+    if rater is None and not rows_independent:
+        weights = [weight] if weight is not None else []
+        refuse_repeated_raters(frame, [*used, *weights], by, within=within)
+
+
+def _rows(frame: pd.DataFrame, weight: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """A row for each rating: each row as often as its count says."""
+    if weight is None:
+        return frame, []
+    counts = counts_of_rows(frame, weight)
+    rows = frame.iloc[np.repeat(np.arange(len(frame)), counts)]
+    rows.attrs = dict(frame.attrs)
+    return rows, [
+        f"Each row counts as often as {weight} says: {len(rows)} ratings in {len(frame)} rows."
+    ]
+
+
+def _noted(blocks: list[ResultBlock], notes: list[str]) -> list[ResultBlock]:
+    if not notes:
+        return blocks
+    return [
+        replace(b, facts={**b.facts, "notes": [*notes, *b.facts.get("notes", [])]}) for b in blocks
+    ]
+
+
+def _compared_by_rater(
+    rows: pd.DataFrame, value: str, by: str, rater: str, planned: str, level: float
+) -> list[ResultBlock]:
+    first, second = two_groups(rows, by)
+    raters = names_in(rows, rater)
+    grouped = rows[by].notna()
+    numbers = numeric_columns(rows, [value])[value][grouped]
+    raters, sides = raters[grouped], rows[by][grouped]
+    difference = cluster_difference(
+        numbers.to_numpy(), (sides == first).to_numpy(), raters.to_numpy(), level=level
+    )
+    details = difference.details
+    facts: dict[str, Any] = {
+        "first": first,
+        "second": second,
+        "unit_of_inference": f"the rater, {raters.nunique()} in column {rater!r}",
+        "notes": [f"Rows without a value in {by}, left out: {int((~grouped).sum())}."]
+        if not grouped.all()
+        else [],
+    }
+    title = f"{value}: {first} minus {second}"
+    both = int(details.get("clusters_in_both", 0))
+    clustered = ResultBlock(f"{title}, every rating, raters as clusters", (difference,), facts)
+    if both:
+        facts["notes"].append(
+            f"{both} of {raters.nunique()} raters have ratings in both groups, so the groups are not "
+            "independent and no test of independent groups is given. `analyse paired` tests one column of "
+            "each rater against another, `analyse mixed` models single ratings."
+        )
+        return [clustered]
+    means = numbers.groupby(raters.to_numpy(), sort=False).mean()
+    groups = sides.groupby(raters.to_numpy(), sort=False).first()
+    one_each = pd.DataFrame({value: means, by: groups.astype(str)})
+    blocks = compare_of(one_each, value, by, planned=planned, level=level, unit="rater")
+    return [clustered, *(replace(b, title=f"{title}, the mean of each rater") for b in blocks)]

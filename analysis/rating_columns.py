@@ -1,0 +1,194 @@
+"""Columns of a wide table that do not look like a rater: names, numbers of rows, ids.
+
+Nobody can see from 1, 2, 3, 4, 5 on a five-point scale whether a column numbers the rows or is a careful
+rater's, and as one more rater it moved an ordinal alpha of .873 to .317. So what is likely to be no
+rater is never taken for one in silence: the user is asked, by an error that names the option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.data_file import described
+from analysis.validation import place_of
+from study.errors import AnalysisError
+from study.table_file.cells import number
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Fewer rows in a row, such as 1, 2, 3, are as likely ratings.
+_IN_A_ROW = 4
+_DISTINCT = 3
+
+_ID_WORDS = _words(
+    "id ids uid uuid guid pid nr no num number index idx key code row rows rownames line case obs seq "
+    "timestamp date time"
+)
+_UNIT_WORDS = _words(
+    "item items unit units observation sample document doc text prompt prompts topic question dialogue "
+    "dialog dialogues conversation conv response responses reply turn message post utterance sentence "
+    "stimulus video image name system model condition arm group dataset session trial position order page "
+    "seconds duration age gender sex"
+)
+_PERSON_WORDS = _words(
+    "person persons participant participants respondent respondents subject subjects subj rater raters "
+    "annotator user student worker evaluator coder proband teilnehmer participante sujeto"
+)
+_VALUE_WORDS = _words("value values rating ratings score scores answer label labels y")
+
+
+@dataclass(frozen=True)
+class Nouns:
+    """What rows and columns of a wide table are called, and how few columns there may be.
+
+    Parameters
+    ----------
+    unit, rater : str
+        Of a row and of a column.
+    ratings : str
+        What the cells hold.
+    least : int
+    points : tuple of float
+        Of the scale; empty where it is not known or differs.
+    labels : bool
+        Cells are labels and not numbers.
+    passed_over : tuple of str
+        Headers, in small letters, that are known to be no raters.
+    """
+
+    unit: str = "unit"
+    rater: str = "rater"
+    ratings: str = "ratings"
+    least: int = 2
+    points: tuple[float, ...] = ()
+    labels: bool = False
+    passed_over: tuple[str, ...] = ()
+
+
+def words_of(header: str) -> list[str]:
+    """The words of a header in small letters: ``dialogueId`` and ``dialogue_id`` are dialogue, id."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", header)
+    return [part.lower() for part in parts]
+
+
+def looks_like_an_id(header: str, nouns: Nouns) -> bool:
+    """Whether a header names what was rated, or numbers it, and so no rater (or no item)."""
+    words = words_of(header)
+    if not words or any(word.isdigit() for word in words):
+        return False
+    alone = _UNIT_WORDS | (_PERSON_WORDS if nouns.unit == "person" else frozenset())
+    return words[-1] in _ID_WORDS or words[0] in _ID_WORDS or "".join(words) in alone
+
+
+def refuse_what_is_no_rater(
+    frame: pd.DataFrame, columns: Sequence[str], nouns: Nouns, settled: Sequence[str] = ()
+) -> None:
+    """Refuse a wide table in which a column is likely no rater.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `analysis.data_file.read_table`: text, the index holds the file's lines.
+    columns : sequence of str
+        Those that would count as raters.
+    nouns : Nouns
+    settled : sequence of str
+        Those of them that the user named.
+
+    Raises
+    ------
+    AnalysisError
+        With what the column holds, and the options that settle it.
+    """
+    _refuse_a_long_table(frame, columns, nouns)
+    taken = [column for column in columns if column.lower() not in nouns.passed_over]
+    numbers = {column: _numbers(frame, column) for column in taken}
+    for column in taken:
+        if column in settled:
+            continue
+        others = [c for c in taken if c != column]
+        why = _why_no_label(frame, column, others, nouns) if nouns.labels else ""
+        # Ratings beyond the scale in every column speak of wrong --points, not of an id.
+        scaled = any(_on_scale(numbers[c], nouns) for c in others)
+        why = why or _why_no_number(frame, column, numbers[column], nouns, scaled)
+        if not why and looks_like_an_id(column, nouns):
+            why = f"its name is that of a {nouns.unit} or of its number, not of a {nouns.rater}"
+        if why:
+            raise AnalysisError(
+                f"{described(frame)}, column {column!r}: {why}. Give --unit {column} if it says what was "
+                f"rated; otherwise name the columns that hold {nouns.ratings}, such as --raters "
+                f"{','.join(others)}."
+            )
+
+
+def _refuse_a_long_table(frame: pd.DataFrame, columns: Sequence[str], nouns: Nouns) -> None:
+    headers = {column: set(words_of(column)) for column in columns}
+    rater = next((c for c, words in headers.items() if words and words <= _PERSON_WORDS), None)
+    value = next((c for c, words in headers.items() if words and words <= _VALUE_WORDS), None)
+    if rater is not None and value is not None:
+        raise AnalysisError(
+            f"{described(frame)} has the columns {rater!r} and {value!r} and seems to hold a rating in each "
+            f"row. For such a long table give --unit COLUMN --rater {rater} --value {value}; if its columns "
+            f"are {nouns.rater}s, name them: --raters {','.join(columns)}."
+        )
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> list[float | None]:
+    """The cells that are there as numbers; None for what is none."""
+    decimal = str(frame.attrs.get("decimal", "."))
+    return [number(str(cell), decimal) for cell in frame[column].dropna()]
+
+
+def _on_scale(numbers: Sequence[float | None], nouns: Nouns) -> bool:
+    return any(value in nouns.points for value in numbers)
+
+
+def _why_no_number(
+    frame: pd.DataFrame, column: str, numbers: Sequence[float | None], nouns: Nouns, scaled: bool
+) -> str:
+    """Why numbers of this column are no ratings; empty where they may be."""
+    read = np.asarray([value for value in numbers if value is not None], dtype=np.float64)
+    if not nouns.labels and read.size < len(numbers) / 2:
+        given = np.flatnonzero(frame[column].notna())
+        at = int(given[[value is None for value in numbers].index(True)])
+        cell = str(frame[column].iloc[at])
+        return f"it holds names ({place_of(frame, at)}: {cell!r}), expected a number in every row"
+    if read.size < max(len(numbers), _DISTINCT) or (read != np.rint(read)).any():
+        return ""
+    shown = f"{', '.join(f'{value:.15g}' for value in read[:_DISTINCT])}, ..."
+    distinct = np.unique(read).size == read.size
+    if distinct and read.size >= _IN_A_ROW and np.unique(np.diff(read)).tolist() in ([1.0], [-1.0]):
+        return f"it counts the rows ({shown})"
+    if not nouns.points or not scaled:
+        return ""
+    low, high = min(nouns.points), max(nouns.points)
+    if distinct and ((read < low) | (read > high)).any():
+        return (
+            f"it holds a different whole number in every row, beyond {low:g} to {high:g} ({shown})"
+        )
+    if not np.isin(read, nouns.points).any():
+        return f"it holds no point of the scale {low:g} to {high:g} ({shown})"
+    return ""
+
+
+def _why_no_label(frame: pd.DataFrame, column: str, others: Sequence[str], nouns: Nouns) -> str:
+    """Why labels of this column are none: no other column has one of them."""
+    mine = set(frame[column].dropna())
+    theirs = [set(frame[c].dropna()) for c in others]
+    if not mine or not theirs or any(mine & labels for labels in theirs):
+        return ""
+    given = int(frame[column].notna().sum())
+    different = given >= _DISTINCT and len(mine) == given
+    agreed = any(a & b for i, a in enumerate(theirs) for b in theirs[:i])
+    if not different and not agreed:
+        return ""
+    example = str(frame[column].dropna().iloc[0])
+    return f"it shares no {nouns.ratings[:-1]} with another column (it begins with {example!r})"
