@@ -39,13 +39,56 @@ TYPED = {
     "hang": Outcome.ENDPOINT_FAILURE,
     "truncated stream": Outcome.TRUNCATED,
     "closed": Outcome.TRUNCATED,
+    # A good status with anything but a completion is no better than a bad one.
+    "error in a 200": Outcome.ENDPOINT_FAILURE,
+    "error beside a reply": Outcome.ENDPOINT_FAILURE,
+    "HTML": Outcome.ENDPOINT_FAILURE,
+    "cut-off body": Outcome.ENDPOINT_FAILURE,
+    "empty body": Outcome.ENDPOINT_FAILURE,
+    "not UTF-8": Outcome.ENDPOINT_FAILURE,
+    "nested body": Outcome.ENDPOINT_FAILURE,
+    "no choices": Outcome.ENDPOINT_FAILURE,
+    "422 list": Outcome.ENDPOINT_FAILURE,
+    "400 detail": Outcome.ENDPOINT_FAILURE,
+    "400 error text": Outcome.ENDPOINT_FAILURE,
+    "400 text": Outcome.ENDPOINT_FAILURE,
+    "500 HTML": Outcome.ENDPOINT_FAILURE,
+    "endless": Outcome.ENDPOINT_FAILURE,
+    "endless error": Outcome.ENDPOINT_FAILURE,
+    "packed": Outcome.ENDPOINT_FAILURE,
+    "packed badly": Outcome.TRUNCATED,
+    "packed oddly": Outcome.TRUNCATED,
+    "trickle": Outcome.ENDPOINT_FAILURE,
+}
+
+# What the message says of a fault: the endpoint's own reason, or what was wrong with its answer.
+TOLD = {
+    "no completion": "no chat completion: out of order",
+    "error in a 200": "no chat completion: upstream overloaded",
+    "error beside a reply": "no chat completion: upstream overloaded",
+    "HTML": "no chat completion: an HTML page: Bad Gateway",
+    "empty body": "no chat completion: an empty answer",
+    "not UTF-8": "it is not UTF-8 (byte 0xff",
+    "422 list": "status 422: body.seed: extra fields not permitted",
+    "400 detail": "status 400: seed is not supported",
+    "400 error text": "status 400: seed is not supported",
+    "400 text": "status 400: seed is not supported",
+    "400": "status 400: scripted: 400",
+    "500": "status 500: scripted: 500",
+    "500 HTML": "status 500: an HTML page: Out of order",
+    "hang": "silent for 3 s",
+    "endless": "longer than 8 MiB",
+    "packed": "longer than 8 MiB",
+    "packed oddly": "packed as 'br'",
+    "trickle": "not complete after 4 s",
 }
 
 # The first reply alone is paid for or final; the others are asked for again.
 ASKED_ONCE = {
     *("malformed JSON", "prose", "out of range", "wrong type", "missing field", "extra field"),
-    *("abstention", "refusal", "refusal in prose", "content filter", "cut off", "no completion"),
-    *("400", "429 with a long Retry-After"),
+    *("abstention", "refusal", "refusal in prose", "content filter", "cut off"),
+    *("400", "429 with a long Retry-After", "422 list", "400 detail", "400 error text", "400 text"),
+    *("endless", "packed"),
 }
 
 
@@ -84,8 +127,9 @@ def judged(
             "model": "m",
             "rubrics": [str(rubric)],
             "concurrency": 1,
-            "replicates": 3,
-            "timeout_s": 1.5,
+            "replicates": 10,
+            "timeout_s": 3,
+            "longest_call_s": 4,
             "price": {"input_per_million": 1.0, "output_per_million": 1.0},
         }
         study = make_study(folder / "study", **(fields | block))
@@ -101,7 +145,10 @@ Ended = dict[str, tuple[LedgerCall, StoredVerdict]]
 
 
 def _with_faults(folder: Path, faults: list[str], attempts: dict[str, int]) -> Ended:
-    """One call for each fault, which meets it in its first so many attempts."""
+    """One call for each fault, which meets it in its first so many attempts, and a good call after.
+
+    A row of failures would end the run.
+    """
     schedule: dict[int, str] = {}
     request = 1
     for fault in faults:
@@ -109,23 +156,21 @@ def _with_faults(folder: Path, faults: list[str], attempts: dict[str, int]) -> E
             schedule[request] = fault
             request += 1
         request += attempts[fault] == 1 and fault not in ASKED_ONCE
+        request += 1
     judge = ScriptedJudge(faults=schedule)
-    summary, calls, verdicts = judged(folder, judge, len(faults))
+    summary, calls, verdicts = judged(folder, judge, 2 * len(faults))
     assert judge.requests == request - 1
-    assert summary.asked == len(faults)
+    assert summary.asked == 2 * len(faults)
     assert summary.outcomes == Counter(str(v.verdict.outcome) for v in verdicts)
-    return {f: (c, v) for f, c, v in zip(faults, calls, verdicts, strict=True)}
+    assert {v.verdict.outcome for v in verdicts[1::2]} == {Outcome.SCORED}
+    return {f: (c, v) for f, c, v in zip(faults, calls[::2], verdicts[::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """Every fault on every attempt; the failures stand apart, as a row of them ends a run."""
-    failures = [f for f in TYPED if f not in ASKED_ONCE or TYPED[f] == Outcome.ENDPOINT_FAILURE]
-    others = [f for f in TYPED if f not in failures]
-    mixed = [f for pair in zip(failures, others, strict=False) for f in pair]
-    order = [*mixed, *others[len(failures) :], *failures[len(others) :]]
-    attempts = {f: 1 if f in ASKED_ONCE else 2 for f in order}
-    return _with_faults(tmp_path_factory.mktemp("failed"), order, attempts)
+    """Every fault on every attempt."""
+    attempts = {f: 1 if f in ASKED_ONCE else 2 for f in TYPED}
+    return _with_faults(tmp_path_factory.mktemp("failed"), list(TYPED), attempts)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +191,23 @@ def test_each_misbehaviour_ends_in_its_typed_outcome(fault: str, failed: Ended) 
     assert (stored.verdict.value, stored.verdict.label) == (None, None)
     assert stored.verdict.detail or fault == "abstention"
     assert call.attempts == (1 if fault in ASKED_ONCE else 2)
+
+
+@pytest.mark.parametrize("fault", TOLD)
+def test_the_message_says_why(fault: str, failed: Ended) -> None:
+    call, stored = failed[fault]
+    assert call.failure is not None
+    assert TOLD[fault] in call.failure["message"]
+    assert stored.verdict.detail["problem"] == call.failure["message"]
+
+
+def test_no_more_than_the_limit_is_read(tmp_path: Path) -> None:
+    """The endpoint's own count of what it could send of 150 MB before the connection was closed."""
+    judge = ScriptedJudge(faults=dict.fromkeys(range(1, 4), "endless"))
+    _, calls, _ = judged(tmp_path, judge, 3)
+    assert [c.state for c in calls] == ["failed"] * 3
+    # What the sockets' buffers hold comes on top of 8 MiB for each.
+    assert judge.streamed < 3 * 64 * 2**20
 
 
 @pytest.mark.parametrize("fault", [f for f in TYPED if f not in ASKED_ONCE])

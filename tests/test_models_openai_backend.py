@@ -253,6 +253,61 @@ def test_each_misbehaviour_is_a_sentence(answer: Any, message: str) -> None:
         raise error
 
 
+def raw(code: int, body: bytes, **headers: str) -> Any:
+    """An answer of these very bytes."""
+
+    def answer(handler: _Handler) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        try:
+            handler.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            handler.close_connection = True
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (raw(400, b'{"detail": "seed unknown"}'), r"status 400: seed unknown\. A setting"),
+        (
+            raw(422, b'{"detail": [{"loc": ["body", "top_p"], "msg": "too small"}]}'),
+            r"status 422: body\.top_p: too small\.",
+        ),
+        (raw(500, b'{"error": "out of memory"}'), r"status 500: out of memory\."),
+        (raw(503, b"busy\nwith others"), r"status 503: busy with others\."),
+        (raw(502, b"<html><title>Bad Gateway</title></html>"), r"an HTML page: Bad Gateway\."),
+        (raw(500, b""), r"status 500: an empty answer\."),
+        (raw(500, b"x" * 20 * 2**20), r"status 500: x{300}\. Look"),
+        (raw(400, b"\x1b[31mred\x1b[0m"), r"status 400:  ?\[31mred \[0m\."),
+        # A reply is read as long as it has an end.
+        (
+            raw(200, b"data: " + b" " * 20 * 2**20, Content_Type="text/event-stream"),
+            r"longer than 8 MiB",
+        ),
+        (
+            raw(200, b"data: " + b"[" * 5000 + b"\n\n", Content_Type="text/event-stream"),
+            r"not the OpenAI chat protocol",
+        ),
+        (raw(200, b"no gzip", Content_Encoding="gzip"), r"cannot be unpacked"),
+        (raw(200, b"x", Content_Encoding="zstd, br"), r"packed as 'zstd, br'"),
+    ],
+)
+def test_each_kind_of_reason_and_every_odd_body_is_a_sentence(answer: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        raise failure(answer)
+
+
+def test_a_reply_that_trickles_in_ends_by_the_time_for_the_whole_of_it() -> None:
+    """Never silent for long, never finished: the server goes on until the connection is closed."""
+    slow = events(chunk("I"), *([": still here\n\n", 0.05] * 2000))
+    assert "beyond the time for the whole of it" in str(failure(slow, longest_s=0.5))
+
+
 def test_a_silent_endpoint_times_out_and_a_dead_one_is_named() -> None:
     started = time.perf_counter()
     error = failure(events(chunk("I"), 20.0, chunk(finish="stop")), timeout_s=0.3)

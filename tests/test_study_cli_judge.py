@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.judge.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
 from study.store.responses import delete_responses
 from study.store.study import opened
@@ -90,6 +91,43 @@ def test_a_cap_ends_in_a_finding_and_the_text_says_simulated(
     assert (code, "There is no probe 'louder'" in err) == (2, True)
     code, _, err = said(capsys, "judge", "--again", "lost", "--yes")
     assert (code, "There is no outcome 'lost'" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("422 list", "status 422: body.seed: extra fields not permitted"),
+        ("400 detail", "status 400: seed is not supported"),
+        ("400 text", "status 400: seed is not supported"),
+        ("error in a 200", "no chat completion: upstream overloaded"),
+    ],
+)
+@pytest.mark.parametrize("prompts", [1, 10])
+def test_when_every_call_fails_the_command_says_why(
+    fault: str,
+    reason: str,
+    prompts: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Three calls, and thirty, of which it gives up after some in a row."""
+    judge = ScriptedJudge(faults=dict.fromkeys(range(1, 99), fault))
+    with serving(judge) as address:
+        made = make_study(
+            tmp_path / "s",
+            prompts=prompts,
+            backend="openai",
+            model="m",
+            endpoint=address,
+            retries=0,
+        )
+        made.close()
+        monkeypatch.chdir(made.folder)
+        code, _, err = said(capsys, "judge", "--yes")
+    assert code == 1
+    assert reason in " ".join(err.split())
+    assert judge.requests == 3 if prompts == 1 else 3 < judge.requests < 30
 
 
 def test_cases_are_listed_shown_and_decided(

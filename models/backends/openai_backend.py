@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from models.backends.endpoint_words import words_of_endpoint
 from models.backends.interface import Message
 from models.backends.model_files import library_versions
 from models.decoding import DecodingSettings, Generated, StopReason
 from study.errors import GenerationError, ModelError
 from study.installation import install_command
+from study.protocol.endpoint_address import proxy_hint
 
 if TYPE_CHECKING:
     import openai
 
 DEFAULT_TIMEOUT_S = 120.0
+# The longest reply that a protocol may ask for, at three tokens a second.
+DEFAULT_LONGEST_S = 2700.0
 DEFAULT_RETRIES = 2
 
 # Settings outside the OpenAI protocol and the value that means "off".
@@ -66,8 +70,12 @@ class OpenAIBackend:
         Sent as bearer token; None where the endpoint needs none.
     accepts : frozenset of str
         See :func:`refuse_unhonoured`.
+    proxy : str
+        Address of an HTTP proxy; empty to ask directly, whatever the environment says.
     timeout_s : float
         Seconds that the endpoint may be silent, to the first and between two pieces of text.
+    longest_s : float
+        Seconds that one reply may take in all.
     retries : int
         Further attempts after a refused connection, a time-out, 408, 409, 429 or a 5xx status;
         ``Retry-After`` is kept to.
@@ -84,8 +92,10 @@ class OpenAIBackend:
         model: str,
         endpoint: str,
         api_key: str | None = None,
+        proxy: str = "",
         accepts: frozenset[str] = frozenset(),
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        longest_s: float = DEFAULT_LONGEST_S,
         retries: int = DEFAULT_RETRIES,
     ) -> None:
         parts = urlsplit(endpoint)
@@ -98,7 +108,7 @@ class OpenAIBackend:
         self._endpoint = endpoint
         self._accepts = accepts
         self._timeout_s = timeout_s
-        self._client = _client(endpoint, api_key, timeout_s, retries)
+        self._client = _client(endpoint, api_key, timeout_s, retries, proxy, longest_s)
         self._reported: dict[str, Any] = {}
 
     def provenance(self) -> dict[str, Any]:
@@ -163,20 +173,26 @@ class OpenAIBackend:
 
     @contextmanager
     def _errors_in_words(self) -> Iterator[None]:
+        import httpx2
         import openai
+
+        from models.backends.bounded_transport import TooSlow
 
         where = f"The endpoint {self.provenance()['endpoint']} (model {self._model!r})"
         try:
             yield
         except openai.APITimeoutError as error:
+            cause = error.__cause__
+            silent = f"sent nothing for {self._timeout_s:g} seconds"
             raise GenerationError(
-                f"{where} sent nothing for {self._timeout_s:g} seconds. "
+                f"{where} {f'was too slow: {cause}' if isinstance(cause, TooSlow) else silent}. "
                 f"See whether it is busy or stuck, then run the command again."
             ) from error
         except openai.APIConnectionError as error:
             raise ModelError(
                 f"{where} cannot be reached or broke off: {error.__cause__ or error}. "
                 f"Start it or correct 'endpoint' in the protocol, then run the command again."
+                f"{proxy_hint(self._endpoint, field='proxy')}"
             ) from error
         except openai.APIStatusError as error:
             raise _status_error(where, error.status_code, _said(error)) from error
@@ -185,7 +201,13 @@ class OpenAIBackend:
                 f"{where} reported an error in mid-reply: {error.message}. "
                 f"Run the command again; if it happens again, look at the endpoint's log."
             ) from error
-        except ValueError as error:
+        except httpx2.HTTPError as error:
+            # The body is read after the client has given the answer out.
+            raise GenerationError(
+                f"{where} broke off in mid-reply: {error}. Run the command again; if it happens again, "
+                "look at the endpoint's log."
+            ) from error
+        except (ValueError, RecursionError) as error:
             raise GenerationError(
                 f"{where} sent something that is not the OpenAI chat protocol: {error}. "
                 f"Check that 'endpoint' is the base address, usually ending in /v1."
@@ -276,12 +298,10 @@ class _Reply:
 
 def _said(error: Any) -> str:
     """What the endpoint itself said, without the client's frame around it."""
-    said = error.body.get("message") if isinstance(error.body, dict) else None
-    return str(said or error.message)
+    return words_of_endpoint(error.response.content)
 
 
 def _status_error(where: str, status: int, message: str) -> ModelError:
-    first = message.strip().splitlines()[0][:300] if message.strip() else "no message"
     remedies = {
         400: "A setting or the prompt does not suit this endpoint: change it.",
         401: "Check the key in the variable that 'api_key_variable' names.",
@@ -292,28 +312,43 @@ def _status_error(where: str, status: int, message: str) -> ModelError:
     }
     remedy = remedies.get(status, "Look at the endpoint's log, then run the command again.")
     kind = GenerationError if status in {400, 422, 429} or status >= 500 else ModelError
-    return kind(f"{where} answered with HTTP status {status}: {first}. {remedy}")
+    return kind(f"{where} answered with HTTP status {status}: {message.rstrip('.')}. {remedy}")
 
 
-def _client(endpoint: str, api_key: str | None, timeout_s: float, retries: int) -> Any:
+def _client(
+    endpoint: str,
+    api_key: str | None,
+    timeout_s: float,
+    retries: int,
+    proxy: str,
+    longest_s: float,
+) -> openai.OpenAI:
     """The official client, with nothing taken from the environment and no redirects.
 
     The client would send an OPENAI_API_KEY, an organisation or headers from the environment to
     whatever address it is given, and follow a redirect with the prompt to another host.
     """
     try:
+        import httpx2
         import openai
+
+        from models.backends.bounded_transport import BoundedTransport
     except ImportError as error:
         raise ModelError(
             f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
         ) from error
     timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
+    transport = BoundedTransport(
+        longest_s=longest_s, verify=httpx2.create_ssl_context(), proxy=proxy or None
+    )
     client = openai.OpenAI(
         api_key=api_key or "none",
         base_url=endpoint,
         timeout=timeout,
         max_retries=retries,
-        http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
+        http_client=openai.DefaultHttpxClient(
+            follow_redirects=False, timeout=timeout, transport=transport
+        ),
     )
     forget_ambient_settings(client)
     return client

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.backends.interface import Backend
 from models.decoding import DecodingSettings
 from study.errors import ModelError
+from study.protocol.endpoint_address import proxy_fault
 from study.protocol.systems import Dialogue, System
 
 
@@ -137,9 +138,13 @@ def _open_endpoint(system: System) -> Backend:
             )
     accepts = frozenset(system.endpoint_accepts)
     refuse_unhonoured(settings_of(system), accepts)
+    place = f"System {system.id!r}: proxy"
+    if fault := proxy_fault(system.proxy, system.endpoint, field=place, resolve=True):
+        raise ModelError(fault)
     return OpenAIBackend(
         model=system.model,
         endpoint=system.endpoint,
+        proxy=system.proxy,
         api_key=_key_of(system),
         accepts=accepts,
     )
@@ -163,7 +168,7 @@ def _refuse_foreign_fields(system: System) -> None:
     fields = {
         "executorch": {"tokenizer"},
         "transformers": {"precision", "adapter"},
-        "openai": {"endpoint", "api_key_variable", "endpoint_accepts"},
+        "openai": {"endpoint", "proxy", "api_key_variable", "endpoint_accepts"},
         "dialogue": {"dialogue"},
         "scripted": set(),
     }

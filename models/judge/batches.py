@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from models.backends.endpoint_words import words_of_endpoint
 from models.judge.calls import Answer
 from models.judge.limits import Budget
+from models.judge.parsing import read_reply
 from models.judge.plan import JudgeCall
 from models.judge.readings import call_result
 from models.judge.running import JudgeStep, RunSummary, only_run, pending
@@ -20,6 +23,8 @@ from study.store.study import Study
 from study.store.verdicts import read_calls, record_batch, record_results, record_sent
 
 MARK = "evenhand_requests"
+# Bytes of one call's line in a batch's file, on average.
+LONGEST_BODY_OF_CALL = 2**18
 ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -52,7 +57,10 @@ async def run_batch(
     left = pending(study, calls)
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
     budget = Budget(max_cost, left.spent)
-    client = open_client(judge, certificates())
+    # A batch's file holds the answers to all of its calls.
+    client = open_client(
+        judge, certificates(), longest_body=LONGEST_BODY_OF_CALL * max(len(calls), 64)
+    )
     try:
         with only_run(study.folder):
             batches = await _batches(client, study, left.todo, budget, summary)
@@ -160,23 +168,33 @@ async def _answers(client: Any, batch_id: str, poll_s: float) -> dict[str, Answe
     for file_id in (batch.output_file_id, batch.error_file_id):
         if file_id:
             content = await client.files.content(file_id)
-            answers.update(_read_lines(content.text))
+            answers.update(_read_lines(content.content))
     answers[""] = _failed("batch", f"the batch {batch_id} ended as {batch.status} without it")
     return answers
 
 
-def _read_lines(text: str) -> Iterator[tuple[str, Answer]]:
-    for line in filter(str.strip, text.splitlines()):
-        entry = json.loads(line)
-        response = entry.get("response") or {}
-        status = response.get("status_code")
-        if status == 200:
-            body = json.dumps(response["body"], ensure_ascii=False)
-            yield entry["custom_id"], Answer({"body": body}, None, 1, 0, 0.0)
+def _read_lines(content: bytes) -> Iterator[tuple[str, Answer]]:
+    """The answers of a batch's file; a line that cannot be read spoils no other.
+
+    Lines end with a line feed alone: JSON may hold other ends of lines within a text.
+    """
+    for line in filter(bytes.strip, content.split(b"\n")):
+        try:
+            entry = json.loads(line.decode("utf-8-sig"))
+            name, response = str(entry["custom_id"]), entry.get("response") or {}
+            status, body = response.get("status_code"), response.get("body")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            # Whose line it was, nobody knows: the call counts as one without an answer.
+            continue
+        if status == 200 and read_reply(body) is not None:
+            yield name, Answer({"body": json.dumps(body)}, None, 1, 0, 0.0)
+        elif status == 200:
+            said = words_of_endpoint(json.dumps(body))
+            message = f"the endpoint's answer is no chat completion: {said}"
+            yield name, dataclasses.replace(_failed("no completion", message), in_doubt=1)
         else:
-            said = entry.get("error") or (response.get("body") or {}).get("error") or {}
-            message = f"status {status}: {said.get('message', 'no message')}"
-            yield entry["custom_id"], _failed("status", message)
+            said = words_of_endpoint(json.dumps(entry.get("error") or body))
+            yield name, _failed("status", f"status {status}: {said}")
 
 
 def _failed(kind: str, message: str) -> Answer:
@@ -196,7 +214,6 @@ def _keep(
         key = call.planned.cache_key
         answer = answers.get(key, answers[""])
         result = call_result(judge, call, rows[key], answer)
-        summary.asked += 1
-        summary.outcomes.update(str(v.outcome) for v in result.verdicts)
+        summary.count(result, answer)
         results.append(result)
     record_results(study, results)

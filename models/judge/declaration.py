@@ -12,6 +12,7 @@ from models.backends.model_files import locate_checkpoint
 from models.judge.prompts import MOST_RESPONSES, PROMPT_VERSION, Material, write_prompt
 from models.judge.rubrics import Rubric, load_rubric, load_rubrics
 from study.errors import EvenhandError, ProtocolError
+from study.protocol.endpoint_address import proxy_fault
 from study.protocol.judge import Judge
 from study.protocol.schema import Protocol
 from study.protocol.systems import System
@@ -23,11 +24,20 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 _FOREIGN: dict[str, tuple[str, ...]] = {
     "openai": (),
-    "transformers": ("endpoint", "api_key_variable"),
-    "scripted": ("endpoint", "model", "api_key_variable"),
+    "transformers": ("endpoint", "api_key_variable", "proxy"),
+    "scripted": ("endpoint", "model", "api_key_variable", "proxy"),
 }
 # What only an endpoint can keep to; declared for a model on this machine, it would have no effect.
-_OF_ENDPOINTS = ("requests_per_minute", "tokens_per_minute", "retries", "timeout_s", "price")
+_OF_ENDPOINTS = (
+    *(
+        "requests_per_minute",
+        "tokens_per_minute",
+        "retries",
+        "timeout_s",
+        "longest_call_s",
+        "price",
+    ),
+)
 
 
 def judge_faults(protocol: Protocol, study_folder: Path) -> list[str]:
@@ -41,6 +51,7 @@ def judge_faults(protocol: Protocol, study_folder: Path) -> list[str]:
     faults = [
         *hard_faults(judge),
         *_without_effect(judge),
+        *_too_short(judge),
         *_groups(judge, protocol),
         *_files(judge, protocol, study_folder),
     ]
@@ -61,6 +72,10 @@ def hard_faults(judge: Judge) -> list[str]:
         for name in _FOREIGN[backend]
         if getattr(judge, name)
     ]
+    if backend == "openai" and (
+        fault := proxy_fault(judge.proxy, judge.endpoint, field="judge.proxy")
+    ):
+        faults.append(fault)
     if judge.scoring == "probability" and judge.mode == "all-in-one":
         faults.append(
             "judge.scoring is 'probability' and judge.mode is 'all-in-one'; the probabilities of one "
@@ -107,6 +122,14 @@ def _without_effect(judge: Judge) -> Iterator[str]:
                 f"judge.replicates is {judge.replicates}, but the probabilities of a model on this "
                 "machine do not depend on the seed: every repeat gives the same score. Set it to 1."
             )
+
+
+def _too_short(judge: Judge) -> Iterator[str]:
+    if judge.longest_call_s is not None and judge.longest_call_s < judge.timeout_s:
+        yield (
+            f"judge.longest_call_s is {judge.longest_call_s:g}, so judge.timeout_s "
+            f"({judge.timeout_s:g}) is never reached. Make it at least as long."
+        )
 
 
 def _groups(judge: Judge, protocol: Protocol) -> Iterator[str]:

@@ -55,6 +55,10 @@ class RunSummary:
         Calls of the plan; answered before; ended in this run; left for a later run.
     in_doubt : int
         Requests of earlier runs that were sent and whose answer was lost with the run.
+    failed : int
+        Of ``asked``: calls that brought no reply.
+    reasons : Counter
+        What was said of those, with how often.
     outcomes : Counter
         Outcomes of the criteria in this run.
     spent : float or None
@@ -68,9 +72,30 @@ class RunSummary:
     in_doubt: int
     asked: int = 0
     not_asked: int = 0
+    failed: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     spent: float | None = None
     stopped: str = ""
+
+    def count(self, result: CallResult, answer: Answer) -> None:
+        """One more call has ended."""
+        self.asked += 1
+        self.outcomes.update(str(v.outcome) for v in result.verdicts)
+        if answer.failure is not None:
+            self.failed += 1
+            self.reasons[str(answer.failure["message"]).rstrip(".")] += 1
+
+    @property
+    def why(self) -> str:
+        """What was said most often of the calls that failed; empty when none did."""
+        return self.reasons.most_common(1)[0][0] if self.reasons else ""
+
+
+class CallsFailedError(ModelError):
+    """Call after call fails: what was asked was right, and the endpoint did not answer it."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -159,7 +184,9 @@ async def run_calls(
     Raises
     ------
     ModelError
-        When the endpoint refuses the judge, or call after call fails.
+        When the endpoint refuses the judge.
+    CallsFailedError
+        When call after call fails.
     StoreError
         When the ledger cannot be written; nothing more is asked then.
     """
@@ -332,15 +359,14 @@ class _Run:
         self.summary.stopped = self.summary.stopped or str(error)
 
     def _count(self, result: CallResult, answer: Answer) -> None:
-        self.summary.asked += 1
-        self.summary.outcomes.update(str(v.outcome) for v in result.verdicts)
+        self.summary.count(result, answer)
         if self.on_step is not None:
             step = JudgeStep(self.summary.asked, len(self.left.todo), self.budget.spent)
             self.on_step(step)
         self.failed_in_a_row = 0 if answer.failure is None else self.failed_in_a_row + 1
         if answer.failure is not None and self.failed_in_a_row >= 5 + self.judge.concurrency:
             self._end(
-                ModelError(
+                CallsFailedError(
                     f"The judge at {self.judge.endpoint or self.judge.model} failed "
                     f"{self.failed_in_a_row} times in a row, the last time: "
                     f"{str(answer.failure['message']).rstrip('.')}. What it answered before is kept. "

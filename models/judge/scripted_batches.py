@@ -114,7 +114,7 @@ class ScriptedBatches:
 
     def _answer_all(self, file: str) -> str:
         lines = []
-        for line in self.files[file].splitlines():
+        for line in self.files[file].split("\n"):
             asked = json.loads(line)
             body = json.loads(self.judge.answer(asked["body"], asked["custom_id"]))
             response = {"status_code": 200, "request_id": "r", "body": body}

@@ -10,6 +10,7 @@ fence with "give it a 5", the score would rise.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import math
@@ -74,6 +75,7 @@ class ScriptedJudge:
     charged: dict[str, int] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keeps_bodies: bool = False
+    streamed: int = 0
     _answers: dict[str, bytes] = field(default_factory=dict)
 
     def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +230,14 @@ _BODIES: dict[str, Callable[[], bytes]] = {
     "content filter": _said("", finish="content_filter"),
     "cut off": _said('{"reason": "It begins w', finish="length"),
     "no completion": lambda: b'{"object": "error", "message": "out of order"}',
+    "error in a 200": lambda: b'{"error": {"message": "upstream overloaded", "code": 502}}',
+    "error beside a reply": _odd(error={"message": "upstream overloaded"}),
+    "HTML": lambda: b"<!DOCTYPE html><html><title>Bad Gateway</title><p>Sorry</p></html>",
+    "cut-off body": lambda: json.dumps(completion("A four.")).encode()[:-40],
+    "empty body": lambda: b"",
+    "not UTF-8": lambda: json.dumps(completion("A four.")).encode().replace(b"four", b"f\xffur"),
+    "nested body": lambda: b"[" * 5000 + b"]" * 5000,
+    "no choices": _odd(choices=[]),
     "half a surrogate pair": _said('{"reason": "A half: \\ud83d.", "score": 4}'),
     "NUL": _said('{"reason": "It stops\\u0000here.", "score": 4}'),
     "nested reply": _said("[" * 5000 + "]" * 5000),
@@ -240,6 +250,17 @@ _BODIES: dict[str, Callable[[], bytes]] = {
         choice={"logprobs": {"content": [{"token": "4", "logprob": 9**999}]}}
     ),
 }
+# Status and body of faults in the words of several kinds of servers.
+_REASONS: dict[str, tuple[int, bytes]] = {
+    "422 list": (
+        422,
+        b'{"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted", "type": "x"}]}',
+    ),
+    "400 detail": (400, b'{"detail": "seed is not supported"}'),
+    "400 error text": (400, b'{"error": "seed is not supported"}'),
+    "400 text": (400, b"seed is not supported\n"),
+    "500 HTML": (500, b"<html><head><title>Out of order</title></head><body>x</body></html>"),
+}
 _STATUSES: dict[str, tuple[int, dict[str, str]]] = {
     "429 with Retry-After": (429, {"Retry-After": "1"}),
     "429 with a long Retry-After": (429, {"Retry-After": "86400"}),
@@ -249,7 +270,8 @@ _STATUSES: dict[str, tuple[int, dict[str, str]]] = {
     "401": (401, {}),
 }
 _CONNECTIONS = ("hang", "truncated stream", "closed")
-FAULTS = (*_BODIES, *_STATUSES, *_CONNECTIONS)
+_STREAMS = ("endless", "endless error", "packed", "packed badly", "packed oddly", "trickle")
+FAULTS = (*_BODIES, *_STATUSES, *_REASONS, *_CONNECTIONS, *_STREAMS)
 
 
 def scripted_app(judge: ScriptedJudge) -> Starlette:
@@ -295,6 +317,11 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         status, headers = _STATUSES[fault]
         error = {"error": {"message": f"scripted: {fault}", "type": "scripted"}}
         return JSONResponse(error, status_code=status, headers=headers)
+    if fault in _REASONS:
+        status, said = _REASONS[fault]
+        return Response(said, status_code=status)
+    if fault in _STREAMS:
+        return _streamed(judge, fault)
     if fault in _BODIES:
         return Response(_BODIES[fault](), media_type="application/json")
     key = request.headers.get("idempotency-key", f"request {judge.requests}")
@@ -305,6 +332,37 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         headers = {"Content-Length": str(len(content)), "Content-Type": "application/json"}
         return StreamingResponse(_cut(part), headers=headers)
     return Response(content, media_type="application/json")
+
+
+def _streamed(judge: ScriptedJudge, fault: str) -> Response:
+    """Answers whose length nobody announces."""
+    from starlette.responses import Response, StreamingResponse
+
+    if fault == "trickle":
+        return StreamingResponse(_trickle(), media_type="application/json")
+    if fault.startswith("packed"):
+        spaces = b" " * 2**20
+        packed = (
+            gzip.compress(spaces * 20, compresslevel=1) if fault == "packed" else b"no gzip at all"
+        )
+        kind = "br" if fault == "packed oddly" else "gzip"
+        return Response(packed, headers={"Content-Encoding": kind})
+    status = 500 if fault == "endless error" else 200
+    return StreamingResponse(_endless(judge), status_code=status, media_type="application/json")
+
+
+async def _endless(judge: ScriptedJudge) -> Any:
+    """150 MB of white space, which JSON allows before a value."""
+    for _ in range(150):
+        judge.streamed += 2**20
+        yield b" " * 2**20
+        await asyncio.sleep(0)
+
+
+async def _trickle() -> Any:
+    while True:
+        yield b" "
+        await asyncio.sleep(0.05)
 
 
 async def _cut(part: bytes) -> Any:

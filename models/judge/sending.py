@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email.utils
 import math
@@ -12,15 +13,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from models.backends.endpoint_words import words_of_endpoint
 from models.backends.openai_backend import forget_ambient_settings
+from models.judge.parsing import read_reply
 from study.errors import ModelError
 from study.installation import install_command
+from study.protocol.endpoint_address import proxy_fault, proxy_hint
 from study.protocol.judge import Judge
 
+if TYPE_CHECKING:
+    import openai
+
 POOL_SIZE = 8
+
+# Characters of an answer without a chat completion that the ledger keeps.
+KEPT_BODY = 2000
 
 # Sends a request with its idempotency key and gives the body of a successful answer.
 Send = Callable[[Mapping[str, Any], str], Awaitable[str]]
@@ -42,6 +52,8 @@ class Failure:
         Whether it may have been charged although no answer was read.
     wait_s : float or None
         Seconds that the endpoint asked to wait.
+    body : str
+        How the answer began that was no chat completion.
     """
 
     kind: str
@@ -50,11 +62,13 @@ class Failure:
     again: bool = False
     in_doubt: bool = False
     wait_s: float | None = None
+    body: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As the ledger holds it."""
         status = {} if self.status is None else {"status": self.status}
-        return {"kind": self.kind, "message": self.message[:500], **status}
+        body = {"body": self.body} if self.body else {}
+        return {"kind": self.kind, "message": self.message[:500], **status, **body}
 
 
 class AttemptFailed(Exception):  # noqa: N818 (how an attempt ended; the retries read it)
@@ -109,8 +123,12 @@ class LocalSender:
     async def _send(self, request: Mapping[str, Any], idempotency_key: str) -> str:
         client = self._free.popleft()
         try:
-            response = await client.post(**post_arguments(request, idempotency_key))
-            return str(response.text)
+            # The client's own limit is on silence: an answer that trickles in would never end.
+            async with asyncio.timeout(longest_call_s(self._judge)):
+                response = await client.post(**post_arguments(request, idempotency_key))
+            return completion_of(response.content)
+        except AttemptFailed:
+            raise
         except Exception as error:
             failure = failure_of(error, self._judge)
             if failure is None:
@@ -135,6 +153,40 @@ def post_arguments(request: Mapping[str, Any], idempotency_key: str) -> dict[str
     }
 
 
+def longest_call_s(judge: Judge) -> float:
+    """Seconds that one request may take in all."""
+    return 5 * judge.timeout_s if judge.longest_call_s is None else judge.longest_call_s
+
+
+def completion_of(content: bytes) -> str:
+    """The text of an answer with a chat completion.
+
+    Raises
+    ------
+    AttemptFailed
+        When it is none: an error with a good status, a page of a proxy, a body that was cut off. The
+        endpoint may have charged for it, and another attempt may fare better, as after a 502.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = content.decode("utf-8", "backslashreplace")
+        said = f"it is not UTF-8 (byte 0x{content[error.start]:02x} at {error.start})"
+    else:
+        if read_reply(text) is not None:
+            return text
+        said = words_of_endpoint(text)
+    raise AttemptFailed(
+        Failure(
+            "no completion",
+            f"the endpoint's answer is no chat completion: {said}",
+            again=True,
+            in_doubt=True,
+            body=text[:KEPT_BODY],
+        )
+    )
+
+
 def failure_of(error: Exception, judge: Judge) -> Failure | None:
     """How an attempt failed, by what the client raised; None when that is no failure of the endpoint.
 
@@ -147,24 +199,29 @@ def failure_of(error: Exception, judge: Judge) -> Failure | None:
     import httpx2
     import openai
 
-    if isinstance(error, openai.APITimeoutError):
-        # A connection that never came about cannot have been charged.
-        silent = not isinstance(error.__cause__, httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        message = f"no answer within {judge.timeout_s:g} s"
-        return Failure("silent", message, again=True, in_doubt=silent)
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__ or error
-        if isinstance(cause, httpx2.ConnectError):
-            return Failure("no connection", f"no connection: {cause}", again=True)
-        return Failure("broken off", f"broken off: {cause}", again=True, in_doubt=True)
-    if isinstance(error, httpx2.TimeoutException):
-        message = f"the reply stopped for {judge.timeout_s:g} s"
-        return Failure("broken off", message, again=True, in_doubt=True)
-    if isinstance(error, httpx2.TransportError):
-        # The body is read after the client has given the response out.
-        return Failure("broken off", f"broken off: {error}", again=True, in_doubt=True)
+    from models.backends.bounded_transport import BodyTooLong
+
     if isinstance(error, openai.APIStatusError):
-        return _by_status(judge, error.status_code, _said(error), error.response.headers)
+        return _by_status(judge, error.status_code, _said(error, judge), error.response.headers)
+    # The client wraps what the connection raises; the body may also be read after it gave it out.
+    cause = (error.__cause__ or error) if isinstance(error, openai.APIConnectionError) else error
+    if isinstance(cause, httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        # A connection that never came about cannot have been charged.
+        return Failure("silent", f"no answer within {judge.timeout_s:g} s", again=True)
+    if isinstance(cause, httpx2.TimeoutException):
+        message = f"the endpoint was silent for {judge.timeout_s:g} s"
+        return Failure("silent", message, again=True, in_doubt=True)
+    if isinstance(cause, TimeoutError):
+        message = f"the answer was not complete after {longest_call_s(judge):g} s"
+        return Failure("too slow", message, again=True, in_doubt=True)
+    if isinstance(cause, BodyTooLong):
+        message = f"{cause}, so it was cut off unread"
+        return Failure("too long", message, again=False, in_doubt=True)
+    if isinstance(cause, httpx2.ConnectError | httpx2.ProxyError):
+        hint = proxy_hint(judge.endpoint, field="judge.proxy")
+        return Failure("no connection", f"no connection: {cause}.{hint}".rstrip("."), again=True)
+    if isinstance(cause, httpx2.HTTPError | OSError | openai.OpenAIError):
+        return Failure("broken off", f"broken off: {cause}", again=True, in_doubt=True)
     return None
 
 
@@ -192,10 +249,11 @@ def _by_status(judge: Judge, status: int, said: str, headers: Mapping[str, str])
     return Failure("status", message, status=status, again=True, wait_s=wait)
 
 
-def _said(error: Any) -> str:
-    said = error.body.get("message") if isinstance(error.body, dict) else None
-    lines = str(said or error.message).strip().splitlines()
-    return lines[0][:300] if lines else "no message"
+def _said(error: Any, judge: Judge) -> str:
+    said = words_of_endpoint(error.response.content)
+    key = os.environ.get(judge.api_key_variable, "").strip() if judge.api_key_variable else ""
+    # Some endpoints repeat the key that they refuse.
+    return said.replace(key, "(the key)") if key else said
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -225,13 +283,22 @@ def certificates() -> ssl.SSLContext:
     return context
 
 
-def open_client(judge: Judge, known: ssl.SSLContext, *, asynchronous: bool = True) -> Any:
+def open_client(
+    judge: Judge, known: ssl.SSLContext, *, longest_body: int | None = None
+) -> openai.AsyncOpenAI:
     """The official client: no settings from the environment, no redirects, no retries.
 
-    Retries are ours, so that the ledger knows of each.
+    Retries are ours, so that the ledger knows of each. A proxy is used where the protocol names one.
+
+    Parameters
+    ----------
+    longest_body : int, optional
+        Bytes of an answer that are read; `LONGEST_BODY` by default.
     """
     import httpx2
     import openai
+
+    from models.backends.bounded_transport import LONGEST_BODY, AsyncBoundedTransport
 
     parts = urlsplit(judge.endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -239,16 +306,24 @@ def open_client(judge: Judge, known: ssl.SSLContext, *, asynchronous: bool = Tru
             f"judge.endpoint is {judge.endpoint!r}; expected an address such as "
             "http://127.0.0.1:8000/v1."
         )
+    if fault := proxy_fault(judge.proxy, judge.endpoint, field="judge.proxy", resolve=True):
+        raise ModelError(fault)
     timeout = openai.Timeout(judge.timeout_s, connect=min(10.0, judge.timeout_s), pool=None)
     limits = httpx2.Limits(max_connections=POOL_SIZE, max_keepalive_connections=POOL_SIZE)
-    kind: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
-    http: Any = openai.DefaultAsyncHttpxClient if asynchronous else openai.DefaultHttpxClient
-    client = kind(
+    transport = AsyncBoundedTransport(
+        longest_body=longest_body or LONGEST_BODY,
+        verify=known,
+        limits=limits,
+        proxy=judge.proxy or None,
+    )
+    client = openai.AsyncOpenAI(
         api_key=_key_of(judge) or "none",
         base_url=judge.endpoint,
         timeout=timeout,
         max_retries=0,
-        http_client=http(follow_redirects=False, timeout=timeout, limits=limits, verify=known),
+        http_client=openai.DefaultAsyncHttpxClient(
+            follow_redirects=False, timeout=timeout, transport=transport
+        ),
     )
     forget_ambient_settings(client)
     return client

@@ -8,26 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
-from models.judge.sending import (
-    AttemptFailed,
-    Failure,
-    certificates,
-    failure_of,
-    open_client,
-    post_arguments,
-)
+from models.judge.sending import AttemptFailed, Failure, LocalSender
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
 
 # What the connection or the loaded model depends on.
-_HELD = {"backend", "model", "endpoint", "api_key_variable", "timeout_s", "longest_wait_s"}
+_HELD = {
+    *("backend", "model", "endpoint", "proxy", "api_key_variable", "timeout_s", "longest_call_s"),
+    *("longest_wait_s", "concurrency"),
+}
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -81,23 +79,35 @@ class _Held(Protocol):
 
 
 class _HeldEndpoint:
-    """The official client, kept for all requests of this process."""
+    """The connections to the endpoint, kept for all requests of this process.
+
+    They live in an event loop of their own, so that a request is sent by the same code, and ends by
+    the same deadline, as in the process that runs `evenhand judge`.
+    """
 
     def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._client = open_client(judge, certificates(), asynchronous=False)
+        self._sender = LocalSender(judge)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="judge-endpoint", daemon=True
+        )
+        self._thread.start()
 
     def send(self, task: RemoteRequest) -> str:
-        try:
-            return str(self._client.post(**post_arguments(task.request, task.idempotency_key)).text)
-        except Exception as error:
-            failure = failure_of(error, self._judge)
-            if failure is None:
-                raise
-            raise AttemptFailed(failure) from error
+        return self._wait(self._send(task))
+
+    async def _send(self, task: RemoteRequest) -> str:
+        async with self._sender.turn() as send:
+            return await send(task.request, task.idempotency_key)
+
+    def _wait(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def close(self) -> None:
-        self._client.close()
+        self._wait(self._sender.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class _HeldModel:

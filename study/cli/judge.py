@@ -251,6 +251,12 @@ def _show_results(
         _say_results(summary, estimate, table, open_now)
         if probed:
             _print_probes(probed)
+    if summary is not None and summary.asked and summary.failed == summary.asked:
+        who = session.identity
+        raise Finding(
+            f"All {summary.asked} calls to {who.model} at {who.endpoint} failed: {summary.why}. Mend this "
+            "and run `evenhand judge` again: it asks only what is missing."
+        )
     if summary is not None and summary.not_asked:
         raise Finding(
             f"{summary.not_asked} calls were not made: {summary.stopped}. What was answered is kept; "
@@ -266,6 +272,8 @@ def _say_results(
     else:
         spent = f" Spent in all: {summary.spent:.4f}." if summary.spent is not None else ""
         say(f"{summary.asked} calls made, {summary.already} were answered already.{spent}")
+        if summary.failed:
+            say(f"{summary.failed} of them brought no reply, most often: {summary.why}.")
     if any(row.simulated for row in table):
         say("SIMULATED: these verdicts were made up by a rule.")
     print_outcomes(table)

@@ -9,6 +9,7 @@ from typing import Any
 from study.protocol.analysis_plan import PrimaryContrast
 from study.protocol.chat_contradictions import chat_contradictions
 from study.protocol.design_contradictions import design_contradictions
+from study.protocol.endpoint_address import proxy_fault
 from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import item_contradictions, rated_points
 from study.protocol.plan_contradictions import plan_contradictions
@@ -100,6 +101,8 @@ def _systems(protocol: Protocol) -> Iterator[Contradiction]:
                 ("systems", i, "endpoint"),
                 f"found {system.endpoint!r}, expected an address such as http://127.0.0.1:8000/v1",
             )
+        elif fault := proxy_fault(system.proxy, system.endpoint, field="proxy"):
+            yield ("systems", i, "proxy"), fault
         if system.dialogue is not None and system.backend != "dialogue":
             yield (
                 ("systems", i, "dialogue"),

@@ -75,6 +75,13 @@ class Judge(Block):
     api_key_variable: str = Field(
         default="", description="openai: environment variable that holds the key."
     )
+    proxy: str = Field(
+        default="",
+        description=(
+            "openai: address of an HTTP proxy; without it the endpoint is asked directly, whatever the "
+            "environment says. Never for an endpoint on this machine or in a private network."
+        ),
+    )
     rubrics: tuple[Text, ...] = Field(
         min_length=1,
         description="Shipped rubrics by name, or YAML files relative to the study folder.",
@@ -105,6 +112,11 @@ class Judge(Block):
     )
     timeout_s: float = Field(
         default=120, gt=0, description="Seconds that the endpoint may be silent."
+    )
+    longest_call_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds that one request may take in all; five times timeout_s by default.",
     )
     retries: int = Field(default=3, ge=0, le=20, description="Further attempts after a failure.")
     longest_wait_s: float = Field(

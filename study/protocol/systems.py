@@ -89,6 +89,13 @@ class System(Block):
     api_key_variable: str = Field(
         default="", description="openai: environment variable that holds the key."
     )
+    proxy: str = Field(
+        default="",
+        description=(
+            "openai: address of an HTTP proxy; without it the endpoint is asked directly, whatever the "
+            "environment says. Never for an endpoint on this machine or in a private network."
+        ),
+    )
     endpoint_accepts: tuple[Literal["top_k", "repetition_penalty"], ...] = Field(
         default=(),
         description="openai: settings beyond the official ones that this endpoint honours.",

@@ -1,0 +1,197 @@
+"""By which way the judge and generation ask an endpoint: a real proxy and real servers on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.backends import open_backend
+from models.decoding import DecodingSettings
+from models.judge.declaration import hard_faults, judge_faults
+from models.judge.scripted_endpoint import completion
+from models.judge.session import open_session
+from study.errors import ModelError, ProtocolError
+from study.protocol.contradictions import contradictions
+from study.protocol.endpoint_address import is_own_network, proxy_fault
+from study.protocol.judge import Judge
+from study.protocol.systems import System
+from study.store.verdicts import read_calls
+from tests.fixtures_judge import make_study
+
+# RFC 6761: no server ever has a name under this one.
+ELSEWHERE = "http://judge.invalid/v1"
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Answers a judge's request with a verdict and a stream's with a reply, and notes what it was asked."""
+
+    server: Noting
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(self.path)
+        if asked.get("stream"):
+            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+            delta = {"index": 0, "delta": {"content": "I hear you."}, "finish_reason": "stop"}
+            body = f"data: {json.dumps(chunk | {'choices': [delta]})}\n\ndata: [DONE]\n\n".encode()
+        else:
+            verdict = '{"reason": "r", "harm": false, "harm_types": [], "score": 1}'
+            body = json.dumps(completion(verdict)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        del args
+
+
+class Noting(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.asked: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def noting() -> Iterator[Noting]:
+    server = Noting()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _judge(folder: Path, **fields: Any) -> None:
+    study = make_study(folder, prompts=1, backend="openai", model="m", retries=0, **fields)
+    try:
+        session = open_session(study)
+        session.run(session.calls())
+        failures = [c.failure["message"] for c in read_calls(study) if c.failure]
+    finally:
+        study.close()
+    if failures:
+        raise ModelError(str(failures[0]))
+
+
+def _generate(folder: Path, **fields: Any) -> None:
+    system = System(id="remote", title="Remote", backend="openai", model="m", **fields)
+    backend = open_backend(system, study_folder=folder)
+    try:
+        backend.generate([{"role": "user", "content": "I worry."}], DecodingSettings())
+    finally:
+        backend.close()
+
+
+WAYS: tuple[Callable[..., None], ...] = (_judge, _generate)
+
+
+@pytest.mark.parametrize("ask", WAYS)
+def test_the_environment_s_proxies_are_never_used(
+    ask: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with noting() as proxy, noting() as endpoint:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.address)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        ask(tmp_path / "s", endpoint=f"{endpoint.address}/v1")
+        assert endpoint.asked
+        # Neither is an address elsewhere; the message says what could be done.
+        with pytest.raises(ModelError, match=r"environment names a proxy.*proxy if"):
+            ask(tmp_path / "t", endpoint=ELSEWHERE)
+        assert proxy.asked == []
+
+
+@pytest.mark.parametrize("ask", WAYS)
+def test_the_protocol_s_proxy_is_used_for_an_address_elsewhere(
+    ask: Callable[..., None], tmp_path: Path
+) -> None:
+    with noting() as proxy:
+        ask(tmp_path / "s", endpoint=ELSEWHERE, proxy=proxy.address)
+        assert set(proxy.asked) == {f"{ELSEWHERE}/chat/completions"}
+
+
+@pytest.mark.parametrize("ask", WAYS)
+def test_a_private_endpoint_is_refused_a_proxy(ask: Callable[..., None], tmp_path: Path) -> None:
+    with noting() as proxy, noting() as endpoint:
+        with pytest.raises((ModelError, ProtocolError), match="never asked through a proxy"):
+            ask(tmp_path / "s", endpoint=f"{endpoint.address}/v1", proxy=proxy.address)
+        assert (proxy.asked, endpoint.asked) == ([], [])
+
+
+OWN = (
+    "http://localhost:8000/v1", "http://LOCALHOST./v1", "http://gpu.localhost/v1",
+    "http://127.0.0.1/v1", "http://127.8.9.1/v1", "http://127.1/v1", "http://2130706433/v1",
+    "http://0x7f000001/v1", "http://0.0.0.0/v1", "http://[::1]/v1", "http://[::ffff:127.0.0.1]/v1",
+    "http://10.1.2.3/v1", "http://172.16.0.9/v1", "http://172.31.255.1/v1", "http://192.168.1.20/v1",
+    "http://169.254.1.1/v1", "http://100.64.0.1/v1", "http://[fd00::1]/v1", "http://[fe80::1%25eth0]/v1",
+    "http://gpu-box:8000/v1", "http://judge.local/v1", "http://judge.hospital.internal/v1",
+    "http://judge.home.arpa/v1", "http://user:pw@10.0.0.1/v1",
+)  # fmt: skip
+PUBLIC = (
+    "https://api.example.com/v1", "https://9.9.9.9/v1", "http://172.32.0.1/v1", "http://11.0.0.1/v1",
+    "http://[2606:4700::1111]/v1", "https://local.example.com/v1", "https://10.example.com/v1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", OWN)
+def test_an_address_of_one_s_own_network(address: str) -> None:
+    assert is_own_network(address)
+    assert "never asked through a proxy" in proxy_fault("http://p:3128", address, field="x")
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address(address: str) -> None:
+    assert not is_own_network(address)
+    assert proxy_fault("http://p:3128", address, field="x") == ""
+
+
+@pytest.mark.parametrize(
+    ("proxy", "message"),
+    [
+        ("proxy:3128", "expected the address of an HTTP proxy"),
+        ("socks5://p:1080", "expected the address of an HTTP proxy"),
+        ("http://p:port", "expected the address of an HTTP proxy"),
+        ("http://user:secret@p:3128", "user name or a password"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused(proxy: str, message: str) -> None:
+    judge = Judge(backend="openai", model="m", endpoint=ELSEWHERE, rubrics=("safety",), proxy=proxy)
+    (fault,) = hard_faults(judge)
+    assert message in fault
+    assert "judge.proxy" in fault
+
+
+def test_check_refuses_a_proxy_where_it_has_no_use(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", lock=False)
+    protocol = study.protocol
+    study.close()
+    scripted = Judge(backend="scripted", rubrics=("safety",), proxy="http://p:3128")
+    changed = protocol.model_copy(update={"judge": scripted})
+    assert any("does not use it" in fault for fault in judge_faults(changed, tmp_path))
+    remote = System(
+        id="r", title="R", backend="openai", model="m", endpoint=ELSEWHERE, proxy="http://p:3128"
+    )
+    for endpoint, faults in ((ELSEWHERE, 0), ("http://10.0.0.7/v1", 1)):
+        systems = (remote.model_copy(update={"endpoint": endpoint}), *protocol.systems[1:])
+        found = contradictions(protocol.model_copy(update={"systems": systems}))
+        assert [place for place, _ in found if place[-1] == "proxy"] == [
+            ("systems", 0, "proxy")
+        ] * faults
