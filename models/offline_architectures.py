@@ -11,6 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.offline_config import (
+    read_as_transformers,
+    refuse_long_texts,
+    refuse_rope,
+    refuse_short_window,
+    refuse_unknown_fields,
+)
 from study.errors import ModelError
 
 Config = Mapping[str, Any]
@@ -43,44 +50,45 @@ class Architecture:
     """How one family is exported."""
 
     models: str
+    model_type: str
     layer_names: Mapping[str, str]
     permuted: bool = False
     rope_kinds: tuple[str, ...] = ("default",)
+    partial_rotary: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
-    # Settings that change the computation in a way that the export does not know, with the
-    # values that are harmless.
-    required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    # Settings of the family's own with the values that change nothing.
+    neutral: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
-
-_NO_BIAS = {"attention_bias": (None, False), "mlp_bias": (None, False)}
-_SILU = {"hidden_act": (None, "silu")}
 
 ARCHITECTURES: dict[str, Architecture] = {
     "LlamaForCausalLM": Architecture(
         models="Llama 3.x, SmolLM2",
+        model_type="llama",
         layer_names=_LAYER,
         permuted=True,
         rope_kinds=("default", "llama3"),
-        required=_NO_BIAS | _SILU,
     ),
     "Qwen2ForCausalLM": Architecture(
         models="Qwen 2.5",
+        model_type="qwen2",
         layer_names=_LAYER | _BIASES,
         params={"use_hf_rope": True, "attention_qkv_bias": True},
-        required=_SILU | {"use_sliding_window": (None, False)},
+        # Queries, keys and values have biases whatever the file says.
+        neutral={"attention_bias": (False, True)},
     ),
     "Qwen3ForCausalLM": Architecture(
         models="Qwen 3",
+        model_type="qwen3",
         layer_names=_LAYER | _HEAD_NORMS,
         params={"use_hf_rope": True, "use_qk_norm": True, "qk_norm_before_rope": True},
-        required=_NO_BIAS | _SILU | {"use_sliding_window": (None, False)},
     ),
     "Phi3ForCausalLM": Architecture(
-        models="Phi-4-mini",
+        models="Phi-3.5-mini, Phi-4-mini",
+        model_type="phi3",
         layer_names=_LAYER,
         rope_kinds=("default", "longrope"),
+        partial_rotary=True,
         params={"use_hf_rope": True},
-        required=_NO_BIAS | _SILU,
     ),
 }
 
@@ -91,22 +99,48 @@ def find_architecture(config: Config, where: str) -> Architecture:
     Raises
     ------
     ModelError
-        When it cannot be exported, or has a setting that the export does not know.
+        When it cannot be exported.
     """
-    name = (config.get("architectures") or ["none"])[0]
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else "none"
     if name not in ARCHITECTURES:
         known = "; ".join(f"{key} ({value.models})" for key, value in ARCHITECTURES.items())
         raise ModelError(
             f"The architecture {name} of {where} cannot be exported. Supported: {known}. "
             f"Use the transformers backend for this model, or choose another checkpoint."
         )
-    found = ARCHITECTURES[name]
-    for setting, harmless in found.required.items():
-        if config.get(setting) not in harmless:
-            raise ModelError(
-                f"{where} has {setting} {config[setting]!r}, which the export of {name} does not "
-                f"know; expected {harmless[-1]!r}. Use the transformers backend for this model."
-            )
+    return ARCHITECTURES[name]
+
+
+def exportable_config(config: Config, max_seq_len: int, where: str) -> dict[str, Any]:
+    """A checkpoint's configuration as transformers reads it, when a file can carry all of it.
+
+    Parameters
+    ----------
+    config : mapping
+        The content of ``config.json``.
+    max_seq_len : int
+        Tokens of prompt and reply together that the file is to hold.
+    where : str
+        The checkpoint, for messages.
+
+    Raises
+    ------
+    ModelError
+        Naming the first setting that would be lost.
+    """
+    architecture = find_architecture(config, where)
+    refuse_unknown_fields(config, architecture.neutral, where)
+    found = read_as_transformers(config, architecture.model_type, where)
+    refuse_rope(found, architecture.rope_kinds, where)
+    part = found["rope_parameters"].get("partial_rotary_factor")
+    if part not in (None, 1) and not architecture.partial_rotary:
+        raise ModelError(
+            f"{where} has partial_rotary_factor {part}, which the export of "
+            f"{config['architectures'][0]} does not carry; expected 1. Use the transformers backend."
+        )
+    refuse_short_window(found, max_seq_len, where)
+    refuse_long_texts(found, max_seq_len, where)
     return found
 
 
@@ -120,31 +154,21 @@ def key_value_heads(config: Config) -> int:
     return int(config.get("num_key_value_heads") or config["num_attention_heads"])
 
 
-def rope_settings(config: Config) -> dict[str, Any]:
-    """Rotary settings: transformers 5 writes rope_parameters, older ones rope_scaling."""
-    settings = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
-    settings["kind"] = settings.get("rope_type") or settings.get("type") or "default"
-    settings.setdefault("rope_theta", config.get("rope_theta") or 10_000.0)
-    if "partial_rotary_factor" in config:
-        settings.setdefault("partial_rotary_factor", config["partial_rotary_factor"])
-    return settings
-
-
 def meta_params(config: Config, where: str) -> dict[str, Any]:
     """The arguments of ExecuTorch's transformer for a configuration.
+
+    Parameters
+    ----------
+    config : mapping
+        As :func:`exportable_config` gives it.
+    where : str
 
     Raises
     ------
     ModelError
-        When the rotary embedding is of a kind that the export does not know.
+        When a number of the rotary embedding is one that ExecuTorch cannot take.
     """
     architecture = find_architecture(config, where)
-    rope = rope_settings(config)
-    if rope["kind"] not in architecture.rope_kinds:
-        raise ModelError(
-            f"The rotary embedding {rope['kind']!r} of {where} cannot be exported; expected "
-            f"{' or '.join(architecture.rope_kinds)}. Use the transformers backend."
-        )
     return {
         "dim": config["hidden_size"],
         "n_layers": config["num_hidden_layers"],
@@ -153,29 +177,29 @@ def meta_params(config: Config, where: str) -> dict[str, Any]:
         "head_dim": head_dim(config),
         "vocab_size": config["vocab_size"],
         "hidden_dim": config["intermediate_size"],
-        "norm_eps": config.get("rms_norm_eps", 1e-6),
-        "rope_theta": float(rope["rope_theta"]),
+        "norm_eps": config["rms_norm_eps"],
         **architecture.params,
-        **_rope_params(config, rope, where),
+        **_rope_params(config, where),
     }
 
 
-def _rope_params(config: Config, rope: Mapping[str, Any], where: str) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    if float(rope.get("partial_rotary_factor", 1.0)) != 1.0:
+def _rope_params(config: Config, where: str) -> dict[str, Any]:
+    rope = config["rope_parameters"]
+    params: dict[str, Any] = {"rope_theta": float(rope["rope_theta"])}
+    if rope.get("partial_rotary_factor") not in (None, 1):
         params["partial_rotary_factor"] = float(rope["partial_rotary_factor"])
-    if rope["kind"] == "llama3":
+    if rope["rope_type"] == "llama3":
         return params | _llama3_rope(rope, where)
-    if rope["kind"] == "longrope":
+    if rope["rope_type"] == "longrope":
         params |= {
             "rope_scaling_short_factor": list(rope["short_factor"]),
             "rope_scaling_long_factor": list(rope["long_factor"]),
-            "original_max_position_embeddings": rope.get("original_max_position_embeddings")
-            or config["original_max_position_embeddings"],
+            "original_max_position_embeddings": rope["original_max_position_embeddings"],
             "max_position_embeddings": config["max_position_embeddings"],
+            # Always given: left out, ExecuTorch works it out from the two lengths, transformers
+            # from "factor" where there is one.
+            "rope_scaling_attention_factor": rope["attention_factor"],
         }
-        if rope.get("attention_factor"):
-            params["rope_scaling_attention_factor"] = float(rope["attention_factor"])
     return params
 
 
@@ -183,16 +207,19 @@ def _llama3_rope(rope: Mapping[str, Any], where: str) -> dict[str, Any]:
     # ExecuTorch's scaling has these two numbers built in.
     fixed = {"low_freq_factor": 1.0, "original_max_position_embeddings": 8192}
     for name, expected in fixed.items():
-        if float(rope.get(name, expected)) != expected:
+        if float(rope[name]) != expected:
             raise ModelError(
                 f"The rotary embedding of {where} has {name} {rope[name]}; the export knows only "
                 f"{expected}. Use the transformers backend for this model."
             )
-    return {
-        "use_scaled_rope": True,
-        "rope_scale_factor": int(rope["factor"]),
-        "high_freq_factor": int(rope.get("high_freq_factor", 4)),
-    }
+    factor, high = float(rope["factor"]), float(rope["high_freq_factor"])
+    if factor <= 0 or high <= 1:
+        raise ModelError(
+            f"The rotary embedding of {where} has factor {factor} and high_freq_factor {high}; expected "
+            f"a factor above 0 and a high_freq_factor above low_freq_factor, 1. Copy config.json again."
+        )
+    # Not as whole numbers, though ExecuTorch's types say so: its arithmetic takes a factor of 8.5 as it is.
+    return {"use_scaled_rope": True, "rope_scale_factor": factor, "high_freq_factor": high}
 
 
 def permute_rotary(weight: Any, heads: int) -> Any:
@@ -215,7 +242,16 @@ def permute_rotary(weight: Any, heads: int) -> Any:
 
 
 def meta_weights(config: Config, state: Mapping[str, Any], where: str) -> State:
-    """Rename, split and permute a checkpoint's tensors; numbers become fp32.
+    """Rename, split and permute a model's tensors; numbers become fp32.
+
+    Parameters
+    ----------
+    config : mapping
+        As :func:`exportable_config` gives it.
+    state : mapping
+        Of transformers' model, an adapter merged. Its output layer stands in it also where it is tied
+        to the embedding: an adapter may have parted the two, and the file holds both anyway.
+    where : str
 
     Raises
     ------
@@ -223,7 +259,6 @@ def meta_weights(config: Config, state: Mapping[str, Any], where: str) -> State:
         When a tensor is missing or has no place in the exported model.
     """
     architecture = find_architecture(config, where)
-    tied = bool(config.get("tie_word_embeddings", False))
     state = _split_fused(config, state)
     wanted = dict(_TOP)
     for layer in range(int(config["num_hidden_layers"])):
@@ -231,8 +266,6 @@ def meta_weights(config: Config, state: Mapping[str, Any], where: str) -> State:
             f"model.layers.{layer}.{source}": f"layers.{layer}.{target}"
             for source, target in architecture.layer_names.items()
         }
-    if tied:
-        del wanted["lm_head.weight"]
     _refuse_misfit(state, wanted, where)
     heads = {"wq": int(config["num_attention_heads"]), "wk": key_value_heads(config)}
     converted: State = {}
@@ -240,8 +273,6 @@ def meta_weights(config: Config, state: Mapping[str, Any], where: str) -> State:
         tensor = state[source].float()
         rotated = heads.get(target.split(".")[-2]) if architecture.permuted else None
         converted[target] = tensor if rotated is None else permute_rotary(tensor, rotated)
-    if tied:
-        converted["output.weight"] = converted["tok_embeddings.weight"]
     return converted
 
 
@@ -266,16 +297,11 @@ def _split_fused(config: Config, state: Mapping[str, Any]) -> State:
 
 def _refuse_misfit(state: Mapping[str, Any], wanted: Mapping[str, str], where: str) -> None:
     missing = sorted(set(wanted) - set(state))
-    # A tied checkpoint may store the output layer as well; old ones store rotary tables.
-    extra = sorted(
-        name
-        for name in set(state) - set(wanted)
-        if name != "lm_head.weight" and not name.endswith("rotary_emb.inv_freq")
-    )
+    extra = sorted(set(state) - set(wanted))
     if missing or extra:
         kind, names = ("lacks the", missing) if missing else ("has the unknown", extra)
         raise ModelError(
             f"The checkpoint {where} {kind} tensor {names[0]} ({len(names)} in all); expected "
-            f"the weights of a plain model of its architecture. Merge adapters with --adapter, "
-            f"or use the transformers backend for this model."
+            f"the weights of a plain model of its architecture. Use the transformers backend for "
+            f"this model."
         )

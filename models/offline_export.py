@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from models import offline_lowering
-from models.offline_architectures import head_dim, meta_params, meta_weights
+from models.offline_architectures import exportable_config, head_dim, meta_params, meta_weights
+from models.offline_stops import bos_token, stop_tokens
 from models.offline_weights import (
     Checkpoint,
-    add_adapter,
-    load_weights,
+    load_to_export,
     open_checkpoint,
     read_adapter_config,
     read_json,
+    stored_weights,
 )
 from models.separate_process import start_process
 from study.errors import ModelError
@@ -158,11 +159,12 @@ def quantize(
     refuse_missing_libraries()
     tell("checking the checkpoint", 0.0)
     source = open_checkpoint(checkpoint)
-    _refuse_settings(source, output, scheme, group_size, max_seq_len)
+    config = exportable_config(source.config, max_seq_len, str(checkpoint))
+    _refuse_settings(config, source.folder, output, scheme, group_size, max_seq_len)
     if adapter is not None:
         read_adapter_config(source, adapter)
     refuse_too_little_memory(stored_weights(source), available_memory())
-    params = meta_params(source.config, str(checkpoint))
+    params = meta_params(config, str(checkpoint))
     chat_template(source)
     settings = {
         "scheme": scheme,
@@ -175,7 +177,7 @@ def quantize(
     with tempfile.TemporaryDirectory(prefix="evenhand-") as name:
         work = Path(name)
         tell("converting the weights", 0.02)
-        parameters = _write_meta_checkpoint(source, adapter, params, work)
+        parameters = _write_meta_checkpoint(source, config, adapter, params, work)
         _run_lowering(work, settings, int(params["n_layers"]), tell)
         output.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(output, mode=FOR_ALL) as part:
@@ -202,7 +204,12 @@ def _quiet(message: str, share: float) -> None:
 
 
 def _refuse_settings(
-    source: Checkpoint, output: Path, scheme: str, group_size: int, max_seq_len: int
+    config: dict[str, Any],
+    folder: Path,
+    output: Path,
+    scheme: str,
+    group_size: int,
+    max_seq_len: int,
 ) -> None:
     if scheme not in get_args(Scheme):
         raise ModelError(
@@ -210,46 +217,22 @@ def _refuse_settings(
         )
     if output.suffix != ".pte":
         raise ModelError(f"The output {output} must end in .pte; correct the name after -o.")
-    longest = int(source.config.get("max_position_embeddings", max_seq_len))
+    longest = int(config["max_position_embeddings"])
     if not 2 <= max_seq_len <= longest:
         raise ModelError(
             f"--max-seq-len is {max_seq_len}; expected 2 to {longest}, the checkpoint's own limit."
         )
     if scheme != "8da4w":
         return
-    widths = {name: int(source.config[name]) for name in ("hidden_size", "intermediate_size")}
-    widths["attention width"] = head_dim(source.config) * int(source.config["num_attention_heads"])
+    widths = {name: int(config[name]) for name in ("hidden_size", "intermediate_size")}
+    widths["attention width"] = head_dim(config) * int(config["num_attention_heads"])
     for name, width in widths.items():
         # XNNPACK takes multiples of 32, and a layer that does not fit would stay unquantized.
         if group_size < 32 or group_size % 32 or width % group_size:
             raise ModelError(
-                f"--group-size is {group_size} and the {name} of {source.folder.name} is {width}; "
+                f"--group-size is {group_size} and the {name} of {folder.name} is {width}; "
                 f"expected a multiple of 32 that divides it. Try 32, or --scheme 8da8w."
             )
-
-
-def stored_weights(source: Checkpoint) -> int:
-    """Weights that the export holds: those of the files, and a tied embedding twice."""
-    total = 0
-    for path in source.weight_files:
-        total += sum(_tensor_sizes(path))
-    if source.tied:
-        total += int(source.config["vocab_size"]) * int(source.config["hidden_size"])
-    return total
-
-
-def _tensor_sizes(path: Path) -> Iterable[int]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - no mapping
-                size = 1
-                for width in tensors.get_slice(name).get_shape():
-                    size *= width
-                yield size
-    except SafetensorError as error:
-        raise ModelError(f"The weight file {path} is damaged ({error}). Copy it again.") from error
 
 
 def estimated_memory(weights: int) -> int:
@@ -280,53 +263,24 @@ def refuse_too_little_memory(weights: int, available: int | None) -> None:
         )
 
 
-def bos_token(source: Checkpoint) -> int:
-    """The token that begins a text, 0 where the checkpoint has none."""
-    given = source.config.get("bos_token_id")
-    return int(given) if given is not None else 0
-
-
-def stop_tokens(source: Checkpoint) -> list[int]:
-    """Tokens that end a reply, from the generation settings and the model's configuration.
-
-    Raises
-    ------
-    ModelError
-        When the checkpoint names none, so that no reply would ever end.
-    """
-    found: set[int] = set()
-    generation = source.folder / "generation_config.json"
-    configs = [source.config]
-    if generation.exists():
-        configs.append(read_json(generation, "the generation settings"))
-    for config in configs:
-        given = config.get("eos_token_id")
-        if given is not None:
-            found |= set(given) if isinstance(given, list) else {given}
-    if not found:
-        raise ModelError(
-            f"The checkpoint {source.folder} names no end token (eos_token_id in config.json or "
-            f"generation_config.json), so no reply would end. Add it."
-        )
-    return sorted(int(token) for token in found)
-
-
 def _write_meta_checkpoint(
-    source: Checkpoint, adapter: Path | None, params: dict[str, Any], work: Path
+    source: Checkpoint,
+    config: dict[str, Any],
+    adapter: Path | None,
+    params: dict[str, Any],
+    work: Path,
 ) -> int:
     """Write the converted weights and parameters; returns the number of parameters."""
     import torch
 
-    state = load_weights(source)
-    if adapter is not None:
-        add_adapter(source, state, adapter)
-    parameters = sum(int(tensor.numel()) for tensor in state.values())
+    model = load_to_export(source, adapter)
+    where = str(source.folder) if adapter is None else f"{source.folder} with {adapter} merged"
     torch.save(
-        meta_weights(source.config, state, str(source.folder)),
+        meta_weights(config, model.state_dict(), where),
         work / offline_lowering.CHECKPOINT_FILE,
     )
     (work / offline_lowering.PARAMS_FILE).write_text(json.dumps(params), encoding="utf-8")
-    return parameters
+    return sum(int(parameter.numel()) for parameter in model.parameters())
 
 
 def _run_lowering(work: Path, settings: dict[str, Any], layers: int, tell: Progress) -> None:
@@ -388,7 +342,7 @@ def _describe(
         architecture=source.architecture,
         parameters=parameters,
         inputs={path.name: file_sha256(path) for path in used},
-        adapter=None if adapter is None else _hashes_of_adapter(adapter),
+        adapter=None if adapter is None else hashes_of_adapter(adapter),
         outputs=outputs,
         libraries={name: metadata.version(name) for name in _LIBRARIES},
         chat_template=chat_template(source),
@@ -397,7 +351,8 @@ def _describe(
     )
 
 
-def _hashes_of_adapter(adapter: Path) -> dict[str, str]:
+def hashes_of_adapter(adapter: Path) -> dict[str, str]:
+    """SHA-256 of an adapter's two files, by name."""
     names = ("adapter_config.json", "adapter_model.safetensors")
     return {name: file_sha256(adapter / name) for name in names}
 

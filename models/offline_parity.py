@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backends.adapter import with_adapter
+from models.backends.transformers_backend import load_checkpoint
 from models.demo_corpus import draw_dialogues
-from models.library_noise import library_noise_kept_out
-from models.offline_export import Manifest, manifest_path, read_manifest, tokenizer_folder
+from models.offline_export import (
+    Manifest,
+    file_sha256,
+    hashes_of_adapter,
+    manifest_path,
+    read_manifest,
+    tokenizer_folder,
+)
 from models.offline_runtime import OfflineRuntime
-from models.offline_weights import add_adapter, load_weights, open_checkpoint
+from models.offline_weights import open_checkpoint
 from models.training.conversation_data import read_conversations
-from study.errors import ModelError
+from study.errors import Finding, ModelError
 
 Progress = Callable[[str, float], None]
 Messages = list[dict[str, str]]
@@ -26,6 +34,8 @@ LogProbabilities = NDArray[np.float64]
 # Not the seed of the training or of its held-out loss.
 _TEXT_SEED = 700_001
 _WORST_SHOWN = 5
+# Share of positions at which file and checkpoint expect the same token most.
+LEAST_AGREEMENT = 0.9
 
 
 @dataclass(frozen=True)
@@ -248,7 +258,7 @@ def verify(
         text fits the file's context.
     """
     manifest = read_manifest(pte)
-    _refuse_other_checkpoint(manifest, checkpoint, pte)
+    _refuse_other_checkpoint(manifest, checkpoint, adapter, pte)
     exchanges = demo_exchanges(texts) if held_out is None else exchanges_of_file(held_out, texts)
     model, tokenizer = load_in_fp32(checkpoint, adapter)
     comparisons = []
@@ -276,41 +286,61 @@ def verify(
     return measured
 
 
-def _refuse_other_checkpoint(manifest: Manifest, checkpoint: Path, pte: Path) -> None:
-    from models.offline_export import file_sha256
+def refuse_disagreement(manifest: Manifest) -> None:
+    """A measured file that often expects another token than its checkpoint is a finding.
 
+    Raises
+    ------
+    Finding
+        Below :data:`LEAST_AGREEMENT`; the demo model in 4 bits agrees at .977.
+    """
+    agreement = (manifest.parity or {})["top1_agreement"]
+    if not agreement >= LEAST_AGREEMENT:
+        raise Finding(
+            f"{manifest.file} and its checkpoint expect the same next token at {agreement:.3f} of the "
+            f"positions; expected {LEAST_AGREEMENT} or more. Do not use this file in a study: quantize with "
+            f"--scheme 8da8w or a smaller --group-size, and name texts of the model's own kind "
+            f"(--held-out)."
+        )
+
+
+def _refuse_other_checkpoint(
+    manifest: Manifest, checkpoint: Path, adapter: Path | None, pte: Path
+) -> None:
     for path in open_checkpoint(checkpoint).weight_files:
         if manifest.inputs.get(path.name) != file_sha256(path):
             raise ModelError(
                 f"{pte} was not made from {checkpoint}: the hash of {path.name} is not the one "
                 f"in its manifest. Name the checkpoint that it was made from."
             )
+    if (None if adapter is None else hashes_of_adapter(adapter)) != manifest.adapter:
+        made = "no adapter" if manifest.adapter is None else "an adapter with other hashes"
+        named = "none" if adapter is None else adapter
+        raise ModelError(
+            f"{pte} was made with {made}, and the one named is {named}. Name the adapter that it was "
+            f"made with."
+        )
 
 
 def load_in_fp32(checkpoint: Path, adapter: Path | None = None) -> tuple[Any, Any]:
-    """A checkpoint in transformers, its adapter merged as ``evenhand quantize`` merges it.
+    """A checkpoint in transformers, its adapter beside the weights as PEFT runs it.
+
+    Nothing of the export takes part in it: neither its reading of ``config.json`` nor its merging.
 
     Returns
     -------
     tuple
         The model in fp32 on the CPU, in evaluation mode, and its tokenizer.
-    """
-    with library_noise_kept_out():
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            checkpoint, dtype=torch.float32, local_files_only=True
-        )
-        model.eval()
-        if adapter is not None:
-            source = open_checkpoint(checkpoint)
-            state = load_weights(source)
-            add_adapter(source, state, adapter)
-            model.load_state_dict(state, strict=False)
-            # Loading broke nothing, but a tied output layer must follow its embedding.
-            model.tie_weights()
-        return model, AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+    Raises
+    ------
+    ModelError
+        When one of the two cannot be loaded.
+    """
+    tokenizer, model = load_checkpoint(checkpoint, "fp32")
+    if adapter is not None:
+        model = with_adapter(model, checkpoint, adapter)
+    return model, tokenizer
 
 
 def _logits(model: Any, tokens: Sequence[int]) -> Any:

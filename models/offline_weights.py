@@ -1,9 +1,9 @@
-"""A Hugging Face checkpoint folder: its checks, its weights, an adapter merged into them."""
+"""A Hugging Face checkpoint folder: its checks and its weights, and the checks of an adapter."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,11 @@ from models.offline_architectures import find_architecture
 from study.errors import ModelError
 
 State = dict[str, Any]
+
+# Ways to start a LoRA adapter that take a part out of the base which the adapter's files do not say and
+# PEFT cannot find again. It does not complain: it leaves the base whole (lora_ga), or takes out another
+# part (pissa_niter_4 and its like draw random numbers; off by more than the adapter in a trial).
+_LOST_STARTS = ("lora_ga", "corda", "pissa_niter")
 
 
 @dataclass(frozen=True)
@@ -116,64 +121,87 @@ def load_weights(checkpoint: Checkpoint) -> State:
     return state
 
 
-def add_adapter(
-    checkpoint: Checkpoint,
-    state: State,
-    folder: Path,
-    load: Callable[[Path], Mapping[str, Any]] | None = None,
-) -> None:
-    """Merge a PEFT LoRA adapter into a checkpoint's tensors: W + scale * B A.
+def stored_weights(source: Checkpoint) -> int:
+    """Weights that the export holds: those of the files, and a tied embedding twice."""
+    total = sum(math.prod(shape) for shape in stored_shapes(source).values())
+    if source.tied:
+        total += int(source.config["vocab_size"]) * int(source.config["hidden_size"])
+    return total
+
+
+def stored_shapes(source: Checkpoint) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a checkpoint's files, which are not read whole.
 
     Raises
     ------
     ModelError
-        When the folder is no plain LoRA adapter or belongs to another base model.
+        When a weight file is damaged.
     """
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
-    config = read_adapter_config(checkpoint, folder)
-    rank = int(config["r"])
-    scale = float(config["lora_alpha"]) / (rank**0.5 if config.get("use_rslora") else rank)
-    tensors = (load or load_file)(folder / "adapter_model.safetensors")
-    pairs: dict[str, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        module, _, part = name.removeprefix("base_model.model.").partition(".lora_")
-        if part not in ("A.weight", "B.weight"):
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in source.weight_files:
+        try:
+            with safe_open(path, "pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - no mapping
+                    shapes[name] = tuple(tensors.get_slice(name).get_shape())
+        except SafetensorError as error:
             raise ModelError(
-                f"The adapter {folder} holds the tensor {name}, which is no LoRA matrix. Only "
-                f"plain LoRA adapters can be merged; merge this one with peft first."
-            )
-        pairs.setdefault(module, {})[part[0]] = tensor.float()
-    for module, pair in pairs.items():
-        target = f"{module}.weight"
-        shape = (pair["B"].shape[0], pair["A"].shape[1]) if len(pair) == 2 else None
-        if target not in state or shape != tuple(state[target].shape):
-            found = tuple(state[target].shape) if target in state else "no such tensor"
-            raise ModelError(
-                f"The adapter {folder} changes {target} with shape {shape}; the checkpoint "
-                f"{checkpoint.folder} has {found}. The adapter belongs to another base model; "
-                f"name the checkpoint that it was trained on."
-            )
-        state[target] = state[target].float() + scale * (pair["B"] @ pair["A"])
+                f"The weight file {path} is damaged ({error}). Copy it again."
+            ) from error
+    return shapes
+
+
+def load_to_export(source: Checkpoint, adapter: Path | None) -> Any:
+    """The model whose weights a file gets: transformers' in fp32, the adapter merged by PEFT.
+
+    Raises
+    ------
+    ModelError
+        When the checkpoint holds other tensors than its model, or the adapter cannot be merged.
+    """
+    from models.backends.adapter import merge_adapter, with_adapter
+    from models.backends.transformers_backend import load_checkpoint
+
+    _, model = load_checkpoint(source.folder, "fp32")
+    # transformers passes over a tensor that it does not know; old checkpoints store rotary tables.
+    unknown = sorted(
+        name
+        for name in stored_shapes(source).keys() - model.state_dict().keys()
+        if not name.endswith("rotary_emb.inv_freq")
+    )
+    if unknown:
+        raise ModelError(
+            f"The checkpoint {source.folder} has the unknown tensor {unknown[0]} ({len(unknown)} in all); "
+            f"expected the weights of a plain model of its architecture. Merge adapters with --adapter, "
+            f"or use the transformers backend for this model."
+        )
+    if adapter is None:
+        return model
+    return merge_adapter(with_adapter(model, source.folder, adapter), adapter)
 
 
 def read_adapter_config(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-    """The adapter's configuration, checked against the checkpoint it is to be merged into."""
+    """The adapter's configuration, checked against the checkpoint it is to be used with.
+
+    Raises
+    ------
+    ModelError
+        When files are missing, the adapter's start cannot be made again from its files, or it was
+        trained on another base.
+    """
     if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError(
             f"The adapter folder {folder} has no adapter_model.safetensors. Expected a PEFT "
             f"adapter (adapter_config.json, adapter_model.safetensors); correct the path."
         )
     config = read_json(folder / "adapter_config.json", "the adapter's configuration")
-    special = [
-        name
-        for name in ("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern")
-        if config.get(name)
-    ]
-    if str(config.get("peft_type")).upper() != "LORA" or special:
+    start = str(config.get("init_lora_weights")).lower()
+    if start.startswith(_LOST_STARTS):
         raise ModelError(
-            f"The adapter {folder} is of type {config.get('peft_type')} "
-            f"{' '.join(special)}; expected plain LoRA. Merge it with peft first."
+            f"The adapter {folder} has init_lora_weights {start!r}: at its start a part was taken out of the "
+            f"base that cannot be found again from the adapter, so PEFT would run it on the wrong base. "
+            f"Save it again with path_initial_model_for_weight_conversion, as PEFT's guide says."
         )
     base = str(config.get("base_model_name_or_path") or "").rstrip("/")
     known = {checkpoint.folder.resolve().name, str(checkpoint.config.get("_name_or_path", ""))}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from models.chat_prompt import end_tokens
 from models.decoding import DecodingSettings, Logits, decode_reply
 from models.offline_program import load_program
 from study.errors import ModelError
@@ -81,10 +82,13 @@ class LoadedModel:
         self._forward = self._program.load_method("forward")
         self.context_length = int(self._constant("get_max_context_len")[0])
         self.vocab_size = int(self._constant("get_vocab_size")[0])
-        self.stop_tokens = frozenset(int(token) for token in self._constant("get_eos_ids"))
         from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir, local_files_only=True)
+        # The file's own list may come from an older export, or the tokenizer from another folder.
+        self.stop_tokens = end_tokens(self.tokenizer) | {
+            int(token) for token in self._constant("get_eos_ids")
+        }
 
     def _constant(self, name: str) -> Sequence[Any]:
         return list(self._program.load_method(name)([]))

@@ -138,7 +138,14 @@ def test_adapters_that_do_not_fit_are_refused(models: Path, tmp_path: Path) -> N
     refused(tmp_path / "none", "there is no LoRA adapter at")
     other = edited(models, tmp_path / "other", base_model_name_or_path="somewhere/other-model")
     refused(other, r"trained on 'somewhere/other-model'")
-    refused(edited(models, tmp_path / "kind", peft_type="LOHA"), "expected plain LoRA")
+    for kind in ("PREFIX_TUNING", "PROMPT_TUNING", "NO_SUCH_KIND"):
+        refused(
+            edited(models, tmp_path / kind, peft_type=kind),
+            f"is of type {kind}, which is no change",
+        )
+    for start in ("lora_ga", "corda", "pissa_niter_4"):
+        data = edited(models, tmp_path / start, init_lora_weights=start)
+        refused(data, f"init_lora_weights '{start}'.*path_initial_model_for_weight_conversion")
     refused(edited(models, tmp_path / "rank", r=8), "does not fit the checkpoint")
 
     # PEFT only warns of a missing matrix and runs on with its start value.

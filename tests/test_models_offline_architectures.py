@@ -9,6 +9,7 @@ import pytest
 
 from models.offline_architectures import (
     ARCHITECTURES,
+    exportable_config,
     find_architecture,
     meta_params,
     meta_weights,
@@ -41,6 +42,9 @@ LLAMA3_ROPE = {
     "low_freq_factor": 1.0,
     "original_max_position_embeddings": 8192,
 }
+# Factors that are no whole numbers; a large theta, so that slow frequencies are scaled and show.
+ODD_LLAMA3 = LLAMA3_ROPE | {"factor": 2.6, "high_freq_factor": 900.7, "rope_theta": 1000.0}
+HALF_ROTARY = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
 LONG_ROPE = {
     "rope_type": "longrope",
     "rope_theta": 10000.0,
@@ -81,7 +85,7 @@ def logits_of_both(name: str, **overrides: Any) -> tuple[Any, Any]:
     from executorch.examples.models.llama.model_args import ModelArgs
 
     model = random_model(name, **overrides)
-    config = as_stored(model, name)
+    config = exportable_config(as_stored(model, name), 64, "x")
     arguments = ModelArgs(
         max_seq_len=64, max_context_len=64, generate_full_logits=True, **meta_params(config, "x")
     )
@@ -109,6 +113,18 @@ def logits_of_both(name: str, **overrides: Any) -> tuple[Any, Any]:
         ("Qwen3ForCausalLM", {"head_dim": 32, "tie_word_embeddings": True}),
         ("Phi3ForCausalLM", {"tie_word_embeddings": True}),
         ("Phi3ForCausalLM", {"rope_parameters": LONG_ROPE, "max_position_embeddings": 4096}),
+        # Numbers that would be rounded, derived otherwise, or left to another default.
+        ("LlamaForCausalLM", {"rope_parameters": ODD_LLAMA3, "max_position_embeddings": 131072}),
+        ("LlamaForCausalLM", {"rms_norm_eps": 0.5}),
+        ("Qwen3ForCausalLM", {"rms_norm_eps": 0.5}),
+        ("Phi3ForCausalLM", {"rope_parameters": HALF_ROTARY}),
+        ("Phi3ForCausalLM", {"rope_parameters": LONG_ROPE | {"factor": 64.0}}),
+        ("Phi3ForCausalLM", {"rope_parameters": LONG_ROPE | {"attention_factor": 1.7}}),
+        ("Phi3ForCausalLM", {"sliding_window": 64}),
+        (
+            "Qwen2ForCausalLM",
+            {"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1},
+        ),
     ],
     ids=[
         "llama-tied",
@@ -120,6 +136,14 @@ def logits_of_both(name: str, **overrides: Any) -> tuple[Any, Any]:
         "qwen3",
         "phi3",
         "phi4-mini",
+        "llama3-rope-odd",
+        "llama-eps",
+        "qwen3-eps",
+        "phi3-half-rotary",
+        "longrope-factor",
+        "longrope-attention-factor",
+        "phi3-window-as-long-as-the-file",
+        "qwen2-window-as-long-as-the-file",
     ],
 )
 def test_converted_weights_give_the_logits_of_transformers(
@@ -156,17 +180,21 @@ def config(name: str = "LlamaForCausalLM", **changes: Any) -> dict[str, Any]:
         ({"hidden_act": "gelu"}, r"hidden_act 'gelu'.*expected 'silu'"),
         ({"rope_scaling": {"type": "yarn", "factor": 4}}, r"'yarn' of x.*default or llama3"),
         ({"rope_parameters": LLAMA3_ROPE | {"low_freq_factor": 2.0}}, r"low_freq_factor 2\.0"),
+        ({"rope_parameters": LLAMA3_ROPE | {"high_freq_factor": 1.0}}, r"high_freq_factor 1\.0"),
+        ({"rope_parameters": LLAMA3_ROPE | {"factor": 0.0}}, r"factor 0\.0"),
     ],
 )
 def test_what_would_come_out_wrong_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        meta_params(config(**changes), "x")
+        meta_params(exportable_config(config(**changes), 64, "x"), "x")
 
 
 def test_old_and_new_rotary_settings_mean_the_same() -> None:
     old = config(rope_theta=5e5, rope_scaling=LLAMA3_ROPE)
     new = config(rope_parameters=LLAMA3_ROPE)
-    assert meta_params(old, "x") == meta_params(new, "x")
+    first, second = (meta_params(exportable_config(c, 64, "x"), "x") for c in (old, new))
+    assert first == second
+    assert first["use_scaled_rope"]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +211,7 @@ def test_weights_that_do_not_fit_are_named(
     state = dict(model.state_dict())
     change(state)
     with pytest.raises(ModelError, match=message):
-        meta_weights(as_stored(model, "LlamaForCausalLM"), state, "x")
+        meta_weights(exportable_config(as_stored(model, "LlamaForCausalLM"), 64, "x"), state, "x")
 
 
 def test_every_architecture_is_tested_above() -> None:

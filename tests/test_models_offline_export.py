@@ -21,15 +21,10 @@ from models.offline_export import (
     read_manifest,
     refuse_missing_libraries,
     refuse_too_little_memory,
-    stop_tokens,
-    stored_weights,
     tokenizer_folder,
 )
-from models.offline_weights import (
-    add_adapter,
-    load_weights,
-    open_checkpoint,
-)
+from models.offline_stops import stop_tokens
+from models.offline_weights import open_checkpoint, stored_weights
 from study.errors import ModelError
 from study.installation import install_command
 
@@ -99,64 +94,10 @@ def make_adapter(folder: Path, base: str, width: int = 64) -> Path:
     return folder
 
 
-def test_an_adapter_adds_scale_times_b_a(checkpoint: Path, tmp_path: Path) -> None:
-    # By hand: W + (alpha / r) B A, here alpha / r = 2.
-    import torch
-    from safetensors.torch import load_file
-
-    adapter = make_adapter(tmp_path / "adapter", "somewhere/tiny")
-    source = open_checkpoint(checkpoint)
-    before, after = load_weights(source), load_weights(source)
-    add_adapter(source, after, adapter)
-    tensors = load_file(adapter / "adapter_model.safetensors")
-    a, b = (next(t for n, t in tensors.items() if f"lora_{p}" in n) for p in "AB")
-    name = "model.layers.0.self_attn.q_proj.weight"
-    torch.testing.assert_close(after[name], before[name].float() + 2 * b @ a)
-    assert all(torch.equal(after[n], before[n]) for n in before if n != name)
-
-
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
-def test_a_merged_adapter_gives_the_logits_of_peft(checkpoint: Path, tmp_path: Path) -> None:
-    # Oracle: peft's own model with the adapter switched on.
-    torch = pytest.importorskip("torch")
-    peft = pytest.importorskip("peft")
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(5)
-    base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
-    config = peft.LoraConfig(
-        r=4,
-        lora_alpha=8,
-        target_modules=["q_proj", "v_proj", "down_proj"],
-        init_lora_weights=False,
-        task_type="CAUSAL_LM",
-    )
-    with_adapter = peft.get_peft_model(base, config).eval()
-    with_adapter.save_pretrained(tmp_path / "adapter")
-    with torch.no_grad():
-        expected = with_adapter(input_ids=torch.tensor([TOKENS])).logits[0]
-
-    source = open_checkpoint(checkpoint)
-    state = load_weights(source)
-    add_adapter(source, state, tmp_path / "adapter")
-    merged = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    merged.load_state_dict(state, strict=False)
-    with torch.no_grad():
-        found = merged(input_ids=torch.tensor([TOKENS])).logits[0]
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
 def test_an_adapter_of_another_base_is_refused_by_name(checkpoint: Path, tmp_path: Path) -> None:
     adapter = make_adapter(tmp_path / "adapter", "somewhere/other-model")
     with pytest.raises(ModelError, match=r"trained on 'somewhere/other-model'.*rename the folder"):
         quantize(checkpoint, tmp_path / "x.pte", adapter=adapter)
-
-
-def test_an_adapter_of_another_base_is_refused_by_shape(checkpoint: Path, tmp_path: Path) -> None:
-    adapter = make_adapter(tmp_path / "adapter", "tiny", width=32)
-    source = open_checkpoint(checkpoint)
-    with pytest.raises(ModelError, match=r"shape \(64, 32\).*has \(64, 64\)"):
-        add_adapter(source, load_weights(source), adapter)
 
 
 def edited(checkpoint: Path, folder: Path, **changes: Any) -> Path:
@@ -202,17 +143,79 @@ def test_settings_that_cannot_work_are_refused(checkpoint: Path, tmp_path: Path)
         quantize(checkpoint, tmp_path / "x.bin")
 
 
-def test_no_chat_template_and_no_end_token_are_refused(checkpoint: Path, tmp_path: Path) -> None:
-    folder = edited(checkpoint, tmp_path / "c", eos_token_id=None)
-    (folder / "generation_config.json").unlink()
-    with pytest.raises(ModelError, match="names no end token"):
-        stop_tokens(open_checkpoint(folder))
+def rewritten(folder: Path, name: str, **changes: Any) -> None:
+    settings = json.loads((folder / name).read_text()) | changes
+    (folder / name).write_text(json.dumps({k: v for k, v in settings.items() if v is not None}))
+
+
+def test_no_chat_template_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     other = edited(checkpoint, tmp_path / "d")
-    settings = json.loads((other / "tokenizer_config.json").read_text())
-    settings.pop("chat_template", None)
-    (other / "tokenizer_config.json").write_text(json.dumps(settings))
+    rewritten(other, "tokenizer_config.json", chat_template=None)
     with pytest.raises(ModelError, match="no chat template"):
         quantize(other, tmp_path / "x.pte", max_seq_len=64)
+
+
+OPEN = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ '\\n' }}{% endfor %}"
+# In the tokenizer of these checkpoints: 0 <|pad|>, 1 <|begin|>, 2 <|end|>, 4 <|user|>.
+TURNS = "{% for m in messages %}<|user|>{{ m['content'] }} \n<|begin|>\n{% endfor %}"
+LAST_OPEN = (
+    "{% for m in messages %}<|user|>{{ m['content'] }}{% if not loop.last %}<|begin|>{% endif %}"
+    "{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "tokenizer", "expected"),
+    [
+        # config.json names another token than the one that the tokenizer ends turns with.
+        ({"eos_token_id": 0}, {"eos_token_id": 0}, {}, [0, 2]),
+        ({"eos_token_id": None}, None, {}, [2]),
+        ({"eos_token_id": [0, 1]}, {"eos_token_id": 2}, {}, [0, 1, 2]),
+        # eos_token is the end of a document; the template ends turns with another token.
+        ({"eos_token_id": 0}, None, {"eos_token": "<|pad|>"}, [0, 2]),
+        ({"eos_token_id": 2}, None, {"chat_template": TURNS}, [1, 2]),
+        ({"eos_token_id": 2}, None, {"chat_template": LAST_OPEN}, [1, 2]),
+        ({"eos_token_id": 2}, None, {"chat_template": OPEN}, [2]),
+        ({"eos_token_id": None}, None, {"eos_token": None}, [2]),
+    ],
+)
+def test_replies_end_where_tokenizer_template_or_settings_say(
+    checkpoint: Path,
+    tmp_path: Path,
+    config: dict[str, Any],
+    generation: dict[str, Any] | None,
+    tokenizer: dict[str, Any],
+    expected: list[int],
+) -> None:
+    # Oracle: by hand, from the tokenizer's table and the template.
+    folder = edited(checkpoint, tmp_path / "c", **config)
+    (folder / "generation_config.json").unlink()
+    if generation is not None:
+        (folder / "generation_config.json").write_text(json.dumps(generation))
+    rewritten(folder, "tokenizer_config.json", **tokenizer)
+    assert stop_tokens(open_checkpoint(folder)) == expected
+
+
+def test_end_tokens_that_cannot_be_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    def refused(said: str, **eos: Any) -> None:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        with pytest.raises(ModelError, match=said):
+            stop_tokens(open_checkpoint(edited(checkpoint, folder, **eos)))
+
+    # "!" is the first byte of a byte-level vocabulary: an id of 0 in a checkpoint of another tokenizer.
+    refused(r"config\.json .*eos_token_id 6, which is ordinary text \('!'\)", eos_token_id=6)
+    refused("eos_token_id 280, which is no token", eos_token_id=[2, 280])
+    refused("eos_token_id -1, which is no token", eos_token_id=-1)
+    named = edited(checkpoint, tmp_path / "named")
+    for wrong in ("2", True, 2.0):
+        (named / "generation_config.json").write_text(json.dumps({"eos_token_id": wrong}))
+        with pytest.raises(ModelError, match=r"generation_config\.json .*which is no token"):
+            stop_tokens(open_checkpoint(named))
+    folder = edited(checkpoint, tmp_path / "none", eos_token_id=None)
+    (folder / "generation_config.json").unlink()
+    rewritten(folder, "tokenizer_config.json", eos_token=None, chat_template=OPEN)
+    with pytest.raises(ModelError, match="names no end token"):
+        stop_tokens(open_checkpoint(folder))
 
 
 def test_memory_is_estimated_and_too_little_is_refused(checkpoint: Path) -> None:
@@ -280,13 +283,12 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
         assert file_sha256(output.parent / name) == digest
     assert (tokenizer_folder(output) / "tokenizer.json").is_file()
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    source = open_checkpoint(folder)
-    state = load_weights(source)
-    add_adapter(source, state, adapter)
+    from peft import PeftModel
+
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         base = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
-        model.load_state_dict(state, strict=False)
+        model = PeftModel.from_pretrained(model, str(adapter)).eval()
         expected = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
     greedy = DecodingSettings(temperature=0, max_new_tokens=24)
     with OfflineRuntime(output) as runtime:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.offline_export import manifest_path, read_manifest, tokenizer_folder
+from models.offline_export import file_sha256, manifest_path, read_manifest, tokenizer_folder
 from models.offline_parity import (
     HeldOutText,
     compare_logits,
@@ -18,11 +19,12 @@ from models.offline_parity import (
     exchanges_of_file,
     held_out_texts,
     log_softmax,
+    refuse_disagreement,
     summarize,
     verify,
 )
 from models.shipped import shipped_path
-from study.errors import ModelError
+from study.errors import Finding, ModelError
 
 
 def test_comparison_by_hand() -> None:
@@ -109,6 +111,40 @@ def test_the_shipped_file_is_close_to_its_checkpoint(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match=r"was not made from .*demo-base"):
         verify(shipped_path("demo-base"), pte)
+
+
+@pytest.mark.offline_model
+def test_a_file_that_disagrees_with_its_checkpoint_is_a_finding(tmp_path: Path) -> None:
+    # A file whose numbers are wrong: the tuned one, passed off as made from the untuned checkpoint.
+    original = shipped_path("demo-tuned.pte")
+    pte = tmp_path / original.name
+    shutil.copyfile(original, pte)
+    shutil.copytree(tokenizer_folder(original), tokenizer_folder(pte))
+    manifest = read_manifest(original)
+    refuse_disagreement(manifest)
+    weights = shipped_path("demo-base") / "model.safetensors"
+    swapped = replace(manifest, inputs={weights.name: file_sha256(weights)})
+    swapped.write(manifest_path(pte))
+    measured = verify(shipped_path("demo-base"), pte, texts=3)
+    assert measured.parity is not None
+    assert measured.parity["top1_agreement"] < 0.9
+    with pytest.raises(
+        Finding, match=r"demo-tuned\.pte .*same next token at 0\.\d+ .*0\.9"
+    ) as found:
+        refuse_disagreement(measured)
+    assert found.value.exit_code == 1
+
+    for bad in (math.nan, 0.8999, 0.03):
+        with pytest.raises(Finding):
+            refuse_disagreement(replace(manifest, parity={"top1_agreement": bad}))
+    refuse_disagreement(replace(manifest, parity={"top1_agreement": 0.9}))
+
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (adapter / name).write_bytes(b"x")
+    with pytest.raises(ModelError, match="made with no adapter, and the one named is"):
+        verify(shipped_path("demo-base"), pte, adapter=adapter)
 
 
 @pytest.mark.offline_model

@@ -19,7 +19,7 @@ from models.demo_corpus import draw_dialogues
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
 from models.library_noise import library_noise_kept_out
 from models.offline_export import file_sha256
-from models.offline_weights import add_adapter, load_weights, open_checkpoint
+from models.offline_weights import load_to_export, load_weights, open_checkpoint
 from models.training.data_preparation import DataFiles, prepare_data
 from models.training.learned_tokens import IGNORED, Example
 from models.training.loss_curve import LossPoint, loss_points
@@ -135,8 +135,7 @@ def test_an_adapter_merges_as_quantize_merges_it(
     card = train(run_job)
     adapter = run_job.output / "adapter"
     source = open_checkpoint(run_job.checkpoint)
-    before, merged = load_weights(source), load_weights(source)
-    add_adapter(source, merged, adapter)
+    before, merged = load_weights(source), load_to_export(source, adapter).state_dict()
     changed = {n for n in before if not before[n].equal(merged[n].to(before[n].dtype))}
     assert changed == {f"model.layers.0.self_attn.{p}_proj.weight" for p in "qkvo"}
     loss = stored_loss(

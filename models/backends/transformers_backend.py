@@ -19,7 +19,7 @@ from models.backends.model_files import (
     sha256_of_hashes,
 )
 from models.backends.peak_memory import peak_memory_bytes, restart_peak_memory
-from models.chat_prompt import prompt_tokens
+from models.chat_prompt import end_tokens, prompt_tokens
 from models.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.library_noise import library_noise_kept_out
 from study.errors import ModelError
@@ -234,9 +234,7 @@ def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     if declared is None:
         declared = []
     tokens = set(declared if isinstance(declared, list) else [declared])
-    if tokenizer.eos_token_id is not None:
-        tokens.add(tokenizer.eos_token_id)
-    return frozenset(int(token) for token in tokens)
+    return end_tokens(tokenizer) | {int(token) for token in tokens}
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from models.offline_architectures import head_dim, key_value_heads, permute_rotary, rope_settings
+from models.offline_architectures import head_dim, key_value_heads, permute_rotary
+from models.offline_config import read_as_transformers
 from models.offline_weights import Checkpoint, load_weights, open_checkpoint
 from study.errors import ModelError
 
@@ -86,7 +87,8 @@ def _describe(writer: Any, config: dict[str, Any]) -> None:
     writer.add_key_length(head_dim(config))
     writer.add_value_length(head_dim(config))
     writer.add_rope_dimension_count(head_dim(config))
-    writer.add_rope_freq_base(float(rope_settings(config)["rope_theta"]))
+    rope = read_as_transformers(config, "llama", "the checkpoint")["rope_parameters"]
+    writer.add_rope_freq_base(float(rope["rope_theta"]))
     writer.add_layer_norm_rms_eps(float(config["rms_norm_eps"]))
     writer.add_vocab_size(int(config["vocab_size"]))
     writer.add_tokenizer_model("none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.backends.adapter import merge_adapter
 from models.library_noise import library_noise_kept_out
 from models.offline_parity import load_in_fp32
 from models.offline_weights import open_checkpoint
@@ -36,6 +37,8 @@ def stored_loss(
         from models.training.trainer import held_out_loss
 
         model, tokenizer = load_in_fp32(checkpoint, adapter)
+        if adapter is not None:
+            model = merge_adapter(model, adapter)
         with torch.no_grad():
             if group_size is not None:
                 quantize_as_exported(model, group_size)

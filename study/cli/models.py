@@ -22,7 +22,11 @@ from study.store.study import Study
     required=True,
     help="NAME.pte",
 )
-@click.option("--adapter", type=click.Path(path_type=Path, file_okay=False), help="A LoRA adapter.")
+@click.option(
+    "--adapter",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A LoRA or other PEFT adapter, merged.",
+)
 @click.option(
     "--scheme",
     type=click.Choice(["8da4w", "8da8w", "none"]),
@@ -65,6 +69,8 @@ def quantize(
 
     Writes NAME.pte, the folder NAME.tokenizer and NAME.manifest.json with the hashes of every input and
     output. Takes minutes for a small model and about a quarter of an hour for one of a billion weights.
+    Whatever of config.json or the adapter the file could not carry is refused by name. --verify exits
+    with 1 where file and checkpoint agree on the next token at fewer than 0.9 of the positions.
 
     \b
     Examples:
@@ -87,7 +93,7 @@ def quantize(
             progress=told,
         )
     if check:
-        from models.offline_parity import verify
+        from models.offline_parity import refuse_disagreement, verify
 
         with share_bar("Comparing") as told:
             manifest = verify(
@@ -96,7 +102,15 @@ def quantize(
     facts = asdict(manifest)
     if as_json:
         print_json(facts)
-        return
+    else:
+        _show(output, facts)
+    if check:
+        refuse_disagreement(manifest)
+
+
+def _show(output: Path, facts: dict[str, Any]) -> None:
+    from models import offline_export
+
     say(f"Wrote {output}, {offline_export.tokenizer_folder(output)} and its manifest.")
     parity = facts.get("parity")
     if isinstance(parity, dict):
