@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-# pytest's own, which names the test and its phase.
-_CHANGES_BY_ITSELF = "PYTEST_CURRENT_TEST"
+# pytest's own, which names the test and its phase; and what scikit-learn sets when it is first imported,
+# in whichever test that is.
+_CHANGES_BY_ITSELF = ("PYTEST_CURRENT_TEST", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
 _SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -54,7 +55,7 @@ class ProcessState:
         # pytest puts handlers of its own in for each phase of a test.
         handlers = tuple(h for h in root.handlers if not type(h).__module__.startswith("_pytest."))
         return cls(
-            {name: value for name, value in os.environ.items() if name != _CHANGES_BY_ITSELF},
+            {n: value for n, value in os.environ.items() if n not in _CHANGES_BY_ITSELF},
             str(Path.cwd()),
             umask,
             (root.level, root.manager.disable, handlers),
