@@ -14,7 +14,7 @@ from analysis.clustered_comparison import cluster_difference
 from analysis.data_file import described, numeric_columns
 from analysis.rating_table import RatingTable, names_in
 from analysis.repeated_raters import counts_of_rows, refuse_repeated_raters
-from analysis.table_analyses import ResultBlock, compare_of, frequencies_of, two_groups
+from analysis.table_analyses import ResultBlock, compare_of, frequencies_of, paired_of, two_groups
 from analysis.validation import columns_present
 
 _NO_MEANS = "A mean has no frequency: count the answers of the single raters."
@@ -90,6 +90,49 @@ def frequencies_by(
     rows, notes = _rows(frame, weight)
     raters = None if rater is None else names_in(rows, rater).tolist()
     return _noted(frequencies_of(rows, value, points, by=by, level=level, raters=raters), notes)
+
+
+def paired_by(
+    frame: pd.DataFrame,
+    columns: tuple[str, str],
+    *,
+    rater: str | None = None,
+    rows_independent: bool = False,
+    bounds: tuple[float, float] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[ResultBlock]:
+    """Two columns of the same raters, each rater once.
+
+    With ``rater`` a rater's pair is the two means over the rows of that rater in which both columns
+    have a value, so that both speak of the same rows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : pair of str
+        The first minus the second.
+    rater, rows_independent
+        As in `compare_by`.
+    bounds, level, seed
+        As in `analysis.table_analyses.paired_of`.
+
+    Raises
+    ------
+    AnalysisError
+        When a column is missing, or raters repeat and nothing was said of them.
+    """
+    numbers = numeric_columns(frame, columns)
+    _settle(frame, columns, None, rater, None, rows_independent, within=False)
+    if rater is None:
+        return paired_of(frame, columns, bounds=bounds, level=level, seed=seed)
+    raters = names_in(frame, rater).to_numpy()
+    complete = numbers.where(numbers.notna().all(axis=1))
+    means = complete.groupby(raters, sort=False).mean()
+    blocks = paired_of(means, columns, bounds=bounds, level=level, seed=seed, unit="rater")
+    used = int(numbers.notna().all(axis=1).sum())
+    note = f"Each rater once, by the means of the rows with both values: {used} rows, {len(means)} raters."
+    return _noted(blocks, [note])
 
 
 def _settle(

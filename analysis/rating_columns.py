@@ -27,17 +27,20 @@ def _words(text: str) -> frozenset[str]:
 # Fewer rows in a row, such as 1, 2, 3, are as likely ratings.
 _IN_A_ROW = 4
 _DISTINCT = 3
+_SHUFFLED = 5
 
-_ID_WORDS = _words(
-    "id ids uid uuid guid pid nr no num number index idx key code row rows rownames line case obs seq "
-    "timestamp date time"
-)
+# At the end of a header, or at its beginning; a rater's own column is rarely called so.
+_ID_ENDS = _words("id ids uid uuid guid pid nr no num number index idx")
+_ID_STARTS = _words("id nr no index")
+# As the whole header. Not model, system, user or judge: those rate.
 _UNIT_WORDS = _words(
-    "item items unit units observation sample document doc text prompt prompts topic question dialogue "
-    "dialog dialogues conversation conv response responses reply turn message post utterance sentence "
-    "stimulus video image name system model condition arm group dataset session trial position order page "
-    "seconds duration age gender sex"
+    "item items unit units observation obs sample document doc text prompt prompts topic question "
+    "dialogue dialog dialogues conversation conv response responses reply turn message post utterance "
+    "sentence stimulus video image name condition arm group dataset session trial position order page "
+    "seconds duration age gender sex key code row rows rownames line case seq timestamp date time"
 )
+# Given by pandas and by R's readr to a column without a name.
+_NAMELESS = re.compile(r"unnamed: ?[0-9]+|\.\.\.[0-9]+", re.IGNORECASE)
 _PERSON_WORDS = _words(
     "person persons participant participants respondent respondents subject subjects subj rater raters "
     "annotator user student worker evaluator coder proband teilnehmer participante sujeto"
@@ -82,10 +85,12 @@ def words_of(header: str) -> list[str]:
 def looks_like_an_id(header: str, nouns: Nouns) -> bool:
     """Whether a header names what was rated, or numbers it, and so no rater (or no item)."""
     words = words_of(header)
+    if _NAMELESS.fullmatch(header):
+        return True
     if not words or any(word.isdigit() for word in words):
         return False
     alone = _UNIT_WORDS | (_PERSON_WORDS if nouns.unit == "person" else frozenset())
-    return words[-1] in _ID_WORDS or words[0] in _ID_WORDS or "".join(words) in alone
+    return words[-1] in _ID_ENDS or words[0] in _ID_STARTS or "".join(words) in alone
 
 
 def refuse_what_is_no_rater(
@@ -122,10 +127,11 @@ def refuse_what_is_no_rater(
         if not why and looks_like_an_id(column, nouns):
             why = f"its name is that of a {nouns.unit} or of its number, not of a {nouns.rater}"
         if why:
+            long = ", with --rater and --value in a table with a row per rating"
             raise AnalysisError(
                 f"{described(frame)}, column {column!r}: {why}. Give --unit {column} if it says what was "
-                f"rated; otherwise name the columns that hold {nouns.ratings}, such as --raters "
-                f"{','.join(others)}."
+                f"rated{long if frame[column].dropna().duplicated().any() else ''}; otherwise name the "
+                f"columns that hold {nouns.ratings}, such as --raters {','.join(others)}."
             )
 
 
@@ -144,7 +150,10 @@ def _refuse_a_long_table(frame: pd.DataFrame, columns: Sequence[str], nouns: Nou
 def _numbers(frame: pd.DataFrame, column: str) -> list[float | None]:
     """The cells that are there as numbers; None for what is none."""
     decimal = str(frame.attrs.get("decimal", "."))
-    return [number(str(cell), decimal) for cell in frame[column].dropna()]
+    cells = frame[column].dropna()
+    # Ratings have few different cells, so that each is read once.
+    known = {cell: number(str(cell), decimal) for cell in cells.unique()}
+    return [known[cell] for cell in cells]
 
 
 def _on_scale(numbers: Sequence[float | None], nouns: Nouns) -> bool:
@@ -165,8 +174,13 @@ def _why_no_number(
         return ""
     shown = f"{', '.join(f'{value:.15g}' for value in read[:_DISTINCT])}, ..."
     distinct = np.unique(read).size == read.size
-    if distinct and read.size >= _IN_A_ROW and np.unique(np.diff(read)).tolist() in ([1.0], [-1.0]):
+    if distinct and read.size >= _IN_A_ROW and np.unique(np.diff(read)).size == 1:
         return f"it counts the rows ({shown})"
+    # Shuffled rows: each number from 0 or 1 on once. A rater who gives every one of five points once in
+    # five units is a rater.
+    span = float(read.max() - read.min()) + 1
+    if distinct and read.size > _SHUFFLED and span == read.size and read.min() in (0.0, 1.0):
+        return f"it numbers the rows ({shown})"
     if not nouns.points or not scaled:
         return ""
     low, high = min(nouns.points), max(nouns.points)

@@ -194,6 +194,7 @@ def paired_of(
     bounds: tuple[float, float] | None = None,
     level: float = 0.95,
     seed: int = 0,
+    unit: str = "row",
 ) -> list[ResultBlock]:
     """Two columns of the same raters; the first column minus the second."""
     from analysis.paired import bootstrap_difference, paired_contrast
@@ -202,7 +203,7 @@ def paired_of(
     minuend, subtrahend = (numbers[column].to_numpy() for column in columns)
     names = (columns[1], columns[0])
     result = paired_contrast(
-        subtrahend, minuend, names=names, bounds=bounds, level=level, unit="row"
+        subtrahend, minuend, names=names, bounds=bounds, level=level, unit=unit
     )
     intervals = tuple(
         _renamed(

@@ -194,3 +194,26 @@ def test_one_answer_of_each_rater_in_each_table_is_asked_nothing(
     common = ("frequencies", str(file), "--value", "y", "--points", "1-5")
     assert len(blocks_of(capsys, *common, "--by", "model")) == 2
     assert "--rater rater" in refused(capsys, *common)
+
+
+def test_pairs_of_one_rater_are_one_pair(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: scipy's paired test of the raters' means over rows with both values."""
+    file = tmp_path / "p.csv"
+    data = pd.read_csv(REPEATED)
+    wide = data.pivot_table(index=["rater", "topic"], columns="model", values="y").reset_index()
+    wide.loc[[3, 17, 40], "EAI"] = np.nan
+    wide.to_csv(file, index=False)
+    common = ("paired", str(file), "--columns", "EAI,Phi4")
+    assert "column 'rater' holds 36 names in 360 rows" in refused(capsys, *common)
+    blocks = blocks_of(capsys, *common, "--rater", "rater")
+    means = wide.dropna().groupby("rater")[["EAI", "Phi4"]].mean()
+    expected = stats.ttest_rel(means["EAI"], means["Phi4"])
+    found = results(blocks)["paired_t_difference"]
+    assert found["p_value"] == pytest.approx(expected.pvalue)
+    assert (found["n"], found["unit"]) == (36, "rater")
+    assert "357 rows, 36 raters" in blocks[0]["notes"][0]
+    assert (
+        results(blocks_of(capsys, *common, "--rows-independent"))["paired_t_difference"]["n"] == 357
+    )

@@ -61,6 +61,9 @@ IDS = [
     ("r1,case,r2,r3", ["203", "17", "88", "1", "5"], 1, "case"),
     ("q,r1,r2,r3", ["203", "17", "88", "1", "5"], 0, "q"),
     ("q,r1,r2,r3", ["7", "7", "8", "8", "9"], 0, "q"),
+    ("...1,r1,r2,r3", ["2", "5", "1", "4", "3"], 0, "...1"),
+    ("Unnamed: 0,r1,r2,r3", ["2", "5", "1", "4", "3"], 0, "Unnamed: 0"),
+    ("k,r1,r2,r3", ["10", "20", "30", "40", "50"], 0, "k"),
     ("dialogue_id,r1,r2,r3", ["2", "2", "1", "1", "3"], 0, "dialogue_id"),
     ("DialogueId,r1,r2,r3", ["d1", "d2", "d3", "d4", "d5"], 0, "DialogueId"),
     ("who,r1,r2,r3", ["anna", "ben", "cem", "dora", "eli"], 0, "who"),
@@ -160,6 +163,8 @@ def test_ratings_that_only_look_a_little_like_ids_are_ratings(
     for rows, points in (
         ("r1,r2\n40,52\n20,21\n50,55\n10,20\n", "0-100"),
         ("r1,r2\n1,1\n2,3\n3,2\n", "1-5"),
+        ("model,human\n3,5\n1,1\n5,4\n2,2\n4,3\n", "1-5"),
+        ("code_a,code_b\n1,5\n1,1\n2,2\n", "1-5"),
         ("judge,human\n0,1\n1,1\n2,2\n1,0\n", "0-2"),
     ):
         file.write_text(rows)
@@ -335,3 +340,19 @@ def test_averaged_items_and_averaged_answers(
     assert "omega_ordinal" not in first_of(found)
     message = refused(capsys, "frequencies", str(file), "--value", "i1", "--points", "1-5")
     assert "found 2.5" in message and "A mean has no frequency" in message
+
+
+def test_shuffled_row_numbers_on_a_long_scale_are_no_ratings(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Property: 1 to 7 once each, on 0 to 100."""
+    file = tmp_path / "a.csv"
+    rows = zip(
+        (4, 1, 7, 2, 6, 3, 5),
+        (40, 20, 50, 10, 30, 80, 90),
+        (52, 21, 55, 20, 33, 70, 95),
+        strict=True,
+    )
+    file.write_text("\n".join(["q,r1,r2", *(",".join(map(str, row)) for row in rows), ""]))
+    message = refused(capsys, "agreement", str(file), "--points", "0-100")
+    assert "column 'q': it numbers the rows" in message

@@ -184,27 +184,42 @@ def compare(
 @with_table
 @click.option("--columns", required=True, help="Two columns; the first minus the second.")
 @click.option("--bounds", help="Equivalence bounds in units of the values, such as -40,40.")
+@rater_option
+@rows_independent_option
 @level_option
 @seed_option
 @json_option
 def paired(
-    table: HandedTable, columns: str, bounds: str | None, level: float, seed: int, as_json: bool
+    table: HandedTable,
+    columns: str,
+    bounds: str | None,
+    rater: str | None,
+    rows_independent: bool,
+    level: float,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Two columns of the same raters: paired tests, effect sizes, equivalence.
+
+    With --rater the means of each rater's rows are one pair; without it, a table in which a rater's column
+    repeats is refused.
 
     \b
     Examples:
       evenhand analyse paired totals.csv --columns eai,phi4
       evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
+      evenhand analyse paired by_topic.csv --columns eai,phi4 --rater rater
     """
-    from analysis.table_analyses import paired_of
+    from analysis.group_analyses import paired_by
 
     names = [name.strip() for name in columns.split(",")]
     if len(names) != 2:
         raise AnalysisError(f"Found the columns {columns!r}, expected two names such as eai,phi4.")
-    blocks = paired_of(
+    blocks = paired_by(
         table.frame(),
         (names[0], names[1]),
+        rater=rater,
+        rows_independent=rows_independent,
         bounds=_parse_bounds(bounds),
         level=level,
         seed=seed,
