@@ -211,6 +211,8 @@ def _notice(title: str, text: str, status: int) -> Response:
 _BROWSER_FILES = {
     "survey.css": "text/css",
     "survey.js": "text/javascript",
+    "reading.js": "text/javascript",
+    "fields.js": "text/javascript",
     "waiting.js": "text/javascript",
     "chat.css": "text/css",
     "chat.js": "text/javascript",

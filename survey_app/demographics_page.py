@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
@@ -29,7 +29,7 @@ def act(visit: Visit) -> Visit:
     if not pressed(_button(visit)):
         return visit
     questions = visit.study.protocol.demographics
-    answers = {q.id: st.session_state.get(_key(visit, q)) for q in questions}
+    answers = {q.id: _answer(q, st.session_state.get(_key(visit, q))) for q in questions}
     return visit.moved() if _save(visit, answers) else visit
 
 
@@ -42,7 +42,32 @@ def _save(visit: Visit, answers: Answers) -> bool:
 
 def _open(visit: Visit, answers: Answers) -> list[DemographicField]:
     questions = visit.study.protocol.demographics
-    return [q for q in questions if q.required and answers[q.id] is None]
+    return [q for q in questions if answers[q.id] is None and (q.required or _typed(visit, q))]
+
+
+def _typed(visit: Visit, question: DemographicField) -> str:
+    """What stands in the field of a number; blank for the other kinds."""
+    raw = st.session_state.get(_key(visit, question))
+    return raw.strip() if question.kind == "integer" and isinstance(raw, str) else ""
+
+
+# Of what cannot be taken, on the page; a limit of the field itself would drop a long paste in silence.
+_LONGEST_QUOTE = 40
+
+# Digits of any script; int() would also take 1_000.
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?\d{1,18}\s*")
+
+
+def _answer(question: DemographicField, raw: object) -> str | int | None:
+    """The answer that a widget holds; None while there is none or it cannot be taken."""
+    if question.kind == "choice":
+        return None if raw is None else str(raw)
+    if not isinstance(raw, str) or not _WHOLE_NUMBER.fullmatch(raw):
+        return None
+    number = int(raw)
+    below = question.minimum is not None and number < question.minimum
+    above = question.maximum is not None and number > question.maximum
+    return None if below or above else number
 
 
 def draw(visit: Visit) -> None:
@@ -92,20 +117,34 @@ def _ask(visit: Visit, question: DemographicField) -> str | int | None:
             width="stretch",
         )
         return None if chosen is None else str(chosen)
-    bounds: dict[str, Any] = {"min_value": question.minimum, "max_value": question.maximum}
-    number = st.number_input(
-        label, value=None, step=1, key=key, placeholder=_range(visit, question), **bounds
+    # A field of text: a field of numbers drops what it does not know, in silence and in English.
+    with st.container(key=f"number-{key}"):
+        raw = st.text_input(label, key=key, autocomplete="off")
+        elements.number_hint(
+            _expected(visit, question), question.minimum, question.maximum, visit.words
+        )
+    return _answer(question, raw)
+
+
+def _expected(visit: Visit, question: DemographicField) -> str:
+    """Which numbers a field takes."""
+    low, high = question.minimum, question.maximum
+    if low is not None and high is not None:
+        return visit.words("demographics.range", low=low, high=high)
+    if low is not None:
+        return visit.words("demographics.from", low=low)
+    return (
+        visit.words("demographics.to", high=high)
+        if high is not None
+        else visit.words("demographics.whole")
     )
-    return None if number is None else int(number)
-
-
-def _range(visit: Visit, question: DemographicField) -> str | None:
-    if question.minimum is None or question.maximum is None:
-        return None
-    return visit.words("demographics.range", low=question.minimum, high=question.maximum)
 
 
 def _wanted(visit: Visit, question: DemographicField) -> str:
-    if question.kind == "integer" and question.minimum is not None and question.maximum is not None:
-        return visit.words("demographics.open_number", low=question.minimum, high=question.maximum)
-    return visit.words("demographics.open_one")
+    """What is said beside a field without an answer that can be taken."""
+    if question.kind == "choice":
+        return visit.words("demographics.open_one")
+    expected, typed = _expected(visit, question), _typed(visit, question)
+    if typed:
+        return visit.words("demographics.unfit", value=typed[:_LONGEST_QUOTE], expected=expected)
+    return visit.words("demographics.open_number", expected=expected)

@@ -15,7 +15,7 @@ BROWSER_FILES = Path(__file__).parent / "browser"
 
 
 # In this order, and before Streamlit's own.
-_SCRIPTS = ("survey.js", "waiting.js")
+_SCRIPTS = ("reading.js", "survey.js", "fields.js", "waiting.js")
 
 
 def _versioned(name: str) -> str:
@@ -74,6 +74,7 @@ def packed_shell(language: str) -> bytes:
 # What our scripts say, by the attribute in which they find it.
 _SCRIPT_SENTENCES = {
     "offline": "page.offline",
+    "skip": "page.skip",
     "saving": "page.saving",
     "waiting": "page.loading",
 }

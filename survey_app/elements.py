@@ -8,6 +8,7 @@ import time
 import streamlit as st
 
 from survey_app import safe_text
+from survey_app.messages import Messages
 
 # The browser script moves the focus and the scroll position to an element whose mark is new.
 _HEADING = '<h1 class="evenhand-title" tabindex="-1" data-evenhand-page="{mark}">{text}</h1>'
@@ -28,6 +29,14 @@ def text(body: str) -> None:
     st.html(f'<div class="evenhand-text" dir="auto">{safe_text.to_html(body)}</div>')
 
 
+def scrolling(name: str, words: Messages) -> str:
+    """Attributes of a part that may be cut on a small page: reached by keyboard, and says what is cut."""
+    return (
+        f' tabindex="0" role="region" aria-label="{html.escape(name)}" '
+        f'data-evenhand-more="{html.escape(words("card.more"))}"'
+    )
+
+
 def remark(body: str) -> None:
     """A short line in small letters."""
     st.html(f'<p class="evenhand-remark">{html.escape(body)}</p>')
@@ -45,10 +54,32 @@ def question(body: str) -> None:
 
 
 def ends(low: str, high: str) -> None:
-    """The words at both ends of a slider, the low one always on the left as the slider's value is."""
+    """The words at both ends of a slider; like the slider, they run in the page's direction."""
     st.html(
-        f'<p class="evenhand-ends" dir="ltr"><span dir="auto">{html.escape(low)}</span>'
+        f'<p class="evenhand-ends"><span dir="auto">{html.escape(low)}</span>'
         f'<span dir="auto">{html.escape(high)}</span></p>'
+    )
+
+
+def number_hint(expected: str, low: int | None, high: int | None, words: Messages) -> None:
+    """Under a field of numbers: which it takes; the browser script says there when one does not fit."""
+    bounds = "".join(
+        f' data-{name}="{bound}"'
+        for name, bound in (("low", low), ("high", high))
+        if bound is not None
+    )
+    unfit = words("demographics.unfit", value="{value}", expected=expected)
+    st.html(
+        f'<p class="evenhand-remark evenhand-range" role="status"{bounds} '
+        f'data-unfit="{html.escape(unfit)}">{html.escape(expected)}</p>'
+    )
+
+
+def text_limit(most: int, words: Messages) -> None:
+    """Under a field of text: how much it takes; the browser script shows it when something did not fit."""
+    st.html(
+        f'<p class="evenhand-limit" role="status" data-most="{most}" '
+        f'data-said="{html.escape(words("card.cut_off", number=most))}"></p>'
     )
 
 

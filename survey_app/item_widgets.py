@@ -39,15 +39,7 @@ def draw(question: Question, key: str, words: Messages) -> Answer | None:
     title = _title(item, words)
     label = safe_text.to_label(title)
     if item.kind == "text":
-        # The blank placeholder tells the style whether something was typed.
-        st.text_area(
-            label,
-            key=key,
-            max_chars=longest_text(item),
-            height=80 if isinstance(item, ReasonItem) else 120,
-            placeholder=" ",
-            bind="query-params",
-        )
+        _text(item, label, key, words)
     elif item.kind == "ranking":
         ranking_widget.draw(item, len(question.responses), title, key, words)
     elif item.kind == "spans":
@@ -63,7 +55,7 @@ def draw(question: Question, key: str, words: Messages) -> Answer | None:
 
 def _title(item: Item, words: Messages) -> str:
     if isinstance(item, ReasonItem):
-        return words("card.reason", label=item.text)
+        return words("card.reason")
     return item.text if not item.optional else words("card.optional", question=item.text)
 
 
@@ -194,6 +186,20 @@ def _list(item: Item, scale: Scale, label: str, key: str, words: Messages) -> No
         width="stretch",
         bind="query-params",
     )
+
+
+def _text(item: Item, label: str, key: str, words: Messages) -> None:
+    with st.container(key=f"text-{key.replace('.', '-')}"):
+        # The blank placeholder tells the style whether something was typed.
+        st.text_area(
+            label,
+            key=key,
+            max_chars=longest_text(item),
+            height=80 if isinstance(item, ReasonItem) else 120,
+            placeholder=" ",
+            bind="query-params",
+        )
+        elements.text_limit(longest_text(item), words)
 
 
 def _slider(item: Item, scale: Scale, label: str, key: str, words: Messages) -> None:

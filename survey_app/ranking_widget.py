@@ -21,7 +21,7 @@ def draw(item: Item, number: int, title: str, key: str, words: Messages) -> None
         for row in places:
             response = words("rating.response", label=place_letter(row))
             st.segmented_control(
-                safe_text.to_label(f"{response} ({item.label})"),
+                safe_text.to_label(response),
                 places,
                 format_func=labels.__getitem__,
                 key=f"{key}.{row}",

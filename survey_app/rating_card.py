@@ -65,18 +65,22 @@ class Card:
             titles = [self.words("rating.response", label=letter) for letter in letters]
             region = "card.texts_region"
         shown = "".join(
-            f'<section class="evenhand-response"><h2>{html.escape(title)}</h2>'
+            f'<section class="evenhand-response"{self._part(title)}><h2>{html.escape(title)}</h2>'
             f'<div dir="auto">{safe_text.to_html(text)}</div></section>'
             for title, text in zip(titles, self.responses, strict=True)
         )
         if self.compares:
             shown = f'<div class="evenhand-beside">{shown}</div>'
+        message = self.words("card.message")
         st.html(
-            f'<div class="evenhand-texts" tabindex="0" role="region" '
-            f'aria-label="{html.escape(self.words(region))}">'
-            f'<section class="evenhand-prompt"><h2>{html.escape(self.words("card.message"))}</h2>'
+            f'<div class="evenhand-texts"{elements.scrolling(self.words(region), self.words)}>'
+            f'<section class="evenhand-prompt"{self._part(message)}><h2>{html.escape(message)}</h2>'
             f'<div dir="auto">{safe_text.to_html(prompt)}</div></section>{shown}</div>'
         )
+
+    def _part(self, title: str) -> str:
+        """Of several responses, each scrolls by itself, so that all of them stay in sight."""
+        return elements.scrolling(title, self.words) if self.compares else ""
 
     def known_answers(self) -> dict[str, Answer]:
         """Item id -> the answer that this session knows; an optional item left open is skipped."""

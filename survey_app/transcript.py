@@ -8,7 +8,7 @@ import streamlit as st
 
 from study import conversation
 from study.entities import BlindedAssignment, Conversation
-from survey_app import safe_text
+from survey_app import elements, safe_text
 from survey_app.messages import Messages
 
 
@@ -23,8 +23,7 @@ def show(words: Messages, assignment: BlindedAssignment, talk: Conversation) -> 
         if turn.text
     )
     st.html(
-        f'<div class="evenhand-texts" tabindex="0" role="region" '
-        f'aria-label="{html.escape(words("chat.yours"))}">'
+        f'<div class="evenhand-texts"{elements.scrolling(words("chat.yours"), words)}>'
         f'<section class="evenhand-response"><h2>{html.escape(words("chat.yours"))}</h2>'
         f'<ol class="evenhand-turns">{turns}</ol></section></div>'
     )

@@ -113,6 +113,15 @@ def tap_place(page: Page, question: str, place: int) -> None:
     assert target.get_attribute("aria-checked") == "true"
 
 
+def tap_row(page: Page, question: str, letter: str, place: int) -> None:
+    """Give a response a place in the ranking that a question asks for."""
+    row = page.get_by_role("group", name=question).get_by_role(
+        "radiogroup", name=f"Response {letter}"
+    )
+    row.get_by_role("radio").nth(place).tap()
+    assert row.get_by_role("radio").nth(place).get_attribute("aria-checked") == "true"
+
+
 def double_tap(page: Page) -> None:
     """Two taps on the button; the second must not answer the next page."""
     button = page.get_by_role("button", name="Save and continue")
@@ -359,9 +368,11 @@ def test_a_ranking_by_touch_and_keyboard(serve: Serve, watched: tuple[Page, Traf
     rater = new_rater(server)
     save = page.get_by_role("button", name="Save and continue")
 
+    questions = {"Order": "Put the responses in order.", "Loose": "Order them by kindness."}
+
     def order(item: str, places: str) -> None:
         for letter, place in zip("ABC", places, strict=True):
-            tap_place(page, f"Response {letter} ({item})", int(place) - 1)
+            tap_row(page, questions[item], letter, int(place) - 1)
 
     start(page, server.link(rater), *RANKING, lambda: order("Order", "123"))
     wait_for_page(page, "Comparison 1 of 3", *RANKING)
@@ -390,7 +401,7 @@ def test_a_ranking_by_touch_and_keyboard(serve: Serve, watched: tuple[Page, Traf
     wait_for_page(page, "Comparison 2 of 3", *RANKING)
     # An order that may be left open must not be left half-way.
     order("Order", "231")
-    tap_place(page, "Response B (Loose)", 0)
+    tap_row(page, questions["Loose"], "B", 0)
     save.tap()
     page.get_by_text("Please give every response a place").wait_for()
     order("Loose", "123")

@@ -61,7 +61,7 @@
     setTimeout(() => {
       if (atFirstPlace(input)) {
         // As if by keyboard: a value that a script sets is shown but not sent.
-        input.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+        input.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowUp", bubbles: true }));
       }
       markUntouched();
     }, 50);
