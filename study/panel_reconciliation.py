@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +13,22 @@ from study.errors import ImportFileError
 from study.store import panels, raters
 from study.store.completeness import open_answers
 from study.store.study import Study
+from study.table_file import read_table
 
 # What Prolific's export of submissions calls them.
 PARTICIPANT_COLUMN, STATUS_COLUMN, CODE_COLUMN = "Participant id", "Status", "Completion code"
 DONE_STATUSES = ("APPROVED", "AWAITING REVIEW")
+RULE = (
+    "Of several rows for one person, one whose status says done counts, and of several such, one with a "
+    "right code; their order does not matter."
+)
 
 
 @dataclass(frozen=True)
 class PanelRow:
-    """One participant as the panel's export has it; ``row`` is the line of the file."""
+    """One submission as the panel's export has it; ``line`` is the file's own."""
 
-    row: int
+    line: int
     participant: str
     status: str
     code: str
@@ -39,7 +42,7 @@ class Mismatch:
     ----------
     kind : str
         ``"answers missing"``, ``"not done there"``, ``"unknown here"``, ``"wrong code"``,
-        ``"another's code"`` or ``"duplicate"``.
+        ``"another's code"``, ``"duplicate"`` or ``"no participant"``.
     participant : str
         The panel's id.
     rater : str
@@ -66,93 +69,105 @@ def read_panel_file(
     participant: str = PARTICIPANT_COLUMN,
     status: str = STATUS_COLUMN,
     code: str = CODE_COLUMN,
+    sheet: str | None = None,
 ) -> list[PanelRow]:
-    """The rows of a panel's export (CSV with a header, UTF-8).
+    """The rows of a panel's export; blank ones are none.
 
     Raises
     ------
     ImportFileError
         When the file cannot be read or a column is missing.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            present = reader.fieldnames or []
-            for name in (participant, status, code):
-                if name not in present:
-                    raise ImportFileError(
-                        f"{path.name} has no column {name!r}. Found: {', '.join(present) or 'nothing'}. "
-                        "Name the columns with --participant-column, --status-column and "
-                        "--code-column."
-                    )
-            return [
-                PanelRow(
-                    number, *((row[name] or "").strip() for name in (participant, status, code))
-                )
-                for number, row in enumerate(reader, start=2)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ImportFileError(
-            f"{path.name} is not a CSV file in UTF-8 ({error}). Export it again as CSV."
-        ) from None
+    table = read_table(path, sheet=sheet)
+    for name in (participant, status, code):
+        if name not in table.columns:
+            raise ImportFileError(
+                f"{table.described} has no column {name!r}. Found: {', '.join(table.columns)}. Name the "
+                "columns with --participant-column, --status-column and --code-column."
+            )
+    places = [table.columns.index(name) for name in (participant, status, code)]
+    return [
+        PanelRow(line, *(row[at] or "" for at in places))
+        for line, row in zip(table.lines, table.rows, strict=True)
+    ]
 
 
 def reconcile(
     study: Study, rows: Sequence[PanelRow], done_statuses: Sequence[str] = DONE_STATUSES
 ) -> Reconciliation:
-    """Compare the panel's participants with the raters of the database.
+    """Compare the panel's participants with the raters of the database, by :data:`RULE`.
 
     Parameters
     ----------
     rows : sequence of PanelRow
+        In any order.
     done_statuses : sequence of str
         The panel's words for somebody who has finished; case does not matter.
     """
     own = {r.id: r for r in raters.read_raters(study)}
     here = {participant: own[r] for r, participant in panels.participants(study).items()}
-    done_words = {word.casefold() for word in done_statuses}
-    found = list(_duplicates(rows))
-    complete, done_there = 0, set()
     receipts = {
         blinding.normal_letters(blinding.receipt_code(study.key, r.id)): r.code
         for r in own.values()
     }
-    for row in {row.participant: row for row in rows}.values():
-        if row.status.casefold() not in done_words:
+    done_words = {word.casefold() for word in done_statuses}
+    by_person: dict[str, list[PanelRow]] = {}
+    for row in rows:
+        by_person.setdefault(row.participant, []).append(row)
+    found = [_without_participant(row) for row in by_person.pop("", [])]
+    complete, done_there = 0, set()
+    for participant, all_rows in sorted(by_person.items()):
+        done = [row for row in all_rows if row.status.casefold() in done_words]
+        if len(all_rows) > 1:
+            found.append(_duplicate(participant, all_rows, bool(done)))
+        if not done:
             continue
-        done_there.add(row.participant)
-        rater = here.get(row.participant)
-        faults = [
-            fault
-            for fault in (
-                _answers_fault(study, row, rater),
-                _code_fault(study, row, rater, receipts),
-            )
-            if fault is not None
-        ]
+        done_there.add(participant)
+        # By what is wrong with them and then by their cells, never by their place in the file.
+        rater = here.get(participant)
+        faults = min(
+            (_faults(study, row, rater, receipts) for row in done),
+            key=lambda faults: (len(faults), [(m.kind, m.detail) for m in faults]),
+        )
         complete += not faults
         found += faults
-    words = {row.participant: row.status or "no status" for row in rows}
-    for participant, rater in here.items():
+    for participant, rater in sorted(here.items()):
         if rater.status is RaterStatus.FINISHED and participant not in done_there:
-            there = words.get(participant, "not in the file")
+            there = _statuses(by_person.get(participant, [])) or "not in the file"
             detail = f"finished here; the panel says: {there}"
             found.append(Mismatch("not done there", participant, rater.code, detail))
     return Reconciliation(complete, tuple(found))
 
 
-def _duplicates(rows: Sequence[PanelRow]) -> list[Mismatch]:
-    times = Counter(row.participant for row in rows)
-    return [
-        Mismatch("duplicate", participant, "", f"{number} times in the file")
-        for participant, number in times.items()
-        if number > 1
-    ]
+def _statuses(rows: Sequence[PanelRow]) -> str:
+    return ", ".join(sorted(row.status or "no status" for row in rows))
+
+
+def _duplicate(participant: str, rows: Sequence[PanelRow], done: bool) -> Mismatch:
+    counted = "counted as done" if done else "none of them says done"
+    return Mismatch(
+        "duplicate",
+        participant,
+        "",
+        f"{len(rows)} times in the file ({_statuses(rows)}); {counted}",
+    )
+
+
+def _without_participant(row: PanelRow) -> Mismatch:
+    detail = f"line {row.line} has no participant id; its status: {row.status or 'no status'}"
+    return Mismatch("no participant", "", "", detail)
+
+
+def _faults(
+    study: Study, row: PanelRow, rater: Rater | None, receipts: dict[str, str]
+) -> list[Mismatch]:
+    faults = (_answers_fault(study, row, rater), _code_fault(study, row, rater, receipts))
+    return [fault for fault in faults if fault is not None]
 
 
 def _answers_fault(study: Study, row: PanelRow, rater: Rater | None) -> Mismatch | None:
     if rater is None:
-        detail = f"{row.status} there, but never here, or withdrawn (row {row.row})"
+        detail = f"{row.status} there, but never here, or withdrawn"
         return Mismatch("unknown here", row.participant, "", detail)
     if receipt(study, rater) is not None:
         return None

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.errors import ImportFileError
 from study.protocol import Protocol
+from study.table_file import holds_objects, read_objects, read_table
 
 REQUIRED = ("prompt", "system", "text")
-_TOO_MANY = None  # the name under which csv gives cells beyond the last column
 
 
 @dataclass(frozen=True)
 class ImportedResponse:
-    """One row of the file; ``number`` counts from 1, with the header of a CSV file as row 1."""
+    """One row of the file; ``line`` is where it begins, or a workbook's row."""
 
-    number: int
+    line: int
     prompt_id: str
     system_id: str
     text: str
     provenance: Mapping[str, Any]
 
 
-def read_response_file(file: Path, protocol: Protocol) -> list[ImportedResponse]:
-    """All rows of a CSV or JSON Lines file of responses.
+def read_response_file(
+    file: Path, protocol: Protocol, sheet: str | None = None
+) -> list[ImportedResponse]:
+    """All rows of a table of responses; values of JSON Lines keep their types in the provenance.
 
     Raises
     ------
@@ -42,20 +41,21 @@ def read_response_file(file: Path, protocol: Protocol) -> list[ImportedResponse]
     faults: list[str] = []
     rows: list[ImportedResponse] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, raw in _raw_rows(file):
+    place_word, raw_rows = _raw_rows(file, sheet)
+    for line, raw in raw_rows:
         cells, fault = _cells(raw)
         place = (cells["prompt"], cells["system"])
         fault = fault or _fault(cells, prompts.keys(), systems)
         if not fault and place in seen:
-            fault = f"system {place[1]!r} already answers prompt {place[0]!r} in row {seen[place]}"
+            fault = f"system {place[1]!r} already answers prompt {place[0]!r} in {place_word} {seen[place]}"
         if fault:
-            faults.append(f"row {number}: {fault}")
+            faults.append(f"{place_word} {line}: {fault}")
             continue
-        seen[place] = number
+        seen[place] = line
         digest = hashlib.sha256(prompts[place[0]].text.encode()).hexdigest()
         extra = {key: value for key, value in raw.items() if key not in REQUIRED}
         rows.append(
-            ImportedResponse(number, *place, cells["text"], {**extra, "prompt_sha256": digest})
+            ImportedResponse(line, *place, cells["text"], {**extra, "prompt_sha256": digest})
         )
     if faults:
         raise ImportFileError(
@@ -74,11 +74,6 @@ def _cells(raw: Mapping[Any, Any]) -> tuple[dict[str, str], str]:
         if not isinstance(value, str):
             fault = f"{name} is {value!r}, expected text in quotes"
         cells[name] = str(value).strip()
-    if raw.get(_TOO_MANY):
-        fault = (
-            f"there are more cells than columns (the first one too many is {raw[_TOO_MANY][0]!r}); put "
-            "texts that contain a comma in quotes"
-        )
     if "\x00" in cells["text"]:
         fault = "the text holds a NUL character, which is not text; remove it"
     return cells, fault
@@ -96,65 +91,18 @@ def _fault(cells: Mapping[str, str], prompts: Any, systems: Any) -> str:
     return ""
 
 
-def _raw_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        # utf-8-sig: spreadsheet programs put a mark in front of the first column's name.
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ImportFileError(f"There is no file {file}. Check the path.") from None
-    except UnicodeDecodeError:
+def _raw_rows(file: Path, sheet: str | None) -> tuple[str, list[tuple[int, dict[str, Any]]]]:
+    """What the file calls its lines, and each row with its line."""
+    if holds_objects(file):
+        return "line", read_objects(file)
+    table = read_table(file, sheet=sheet)
+    missing = [name for name in REQUIRED if name not in table.columns]
+    if missing:
         raise ImportFileError(
-            f"{file.name} is not UTF-8 text. Save it from your spreadsheet as 'CSV UTF-8'."
-        ) from None
-    except OSError as error:
-        raise ImportFileError(
-            f"{file} cannot be read ({error.strerror}). Give a file that you may read."
-        ) from None
-    if file.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from _json_rows(file, text)
-    else:
-        yield from _csv_rows(file, text)
-
-
-def _csv_rows(file: Path, text: str) -> Iterator[tuple[int, dict[Any, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey=_TOO_MANY, strict=True)
-    try:
-        names = list(reader.fieldnames or [])
-        missing = [name for name in REQUIRED if name not in names]
-        if missing:
-            raise ImportFileError(
-                f"{file.name} has no column {missing[0]!r}. Expected the columns prompt, system, text, "
-                f"separated by commas; found {', '.join(names) or 'none'}."
-            )
-        if len(set(names)) < len(names):
-            raise ImportFileError(
-                f"{file.name} has two columns of the same name; found {', '.join(names)}. Rename one."
-            )
-        # Rows as a spreadsheet counts them: a text with line breaks is one row.
-        yield from enumerate(reader, start=2)
-    except csv.Error as error:
-        raise ImportFileError(
-            f"{file.name}, line {reader.line_num}: not valid CSV ({error}). Put texts with quotes or "
-            "line breaks in quotes, or save the file from a spreadsheet."
-        ) from None
-
-
-def _json_rows(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Not splitlines: JSON text may hold U+2028 and its like unescaped.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            raw = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            raise ImportFileError(
-                f"{file.name}, line {number}: not valid JSON ({what}). Expected one object per "
-                'line, such as {"prompt": "...", "system": "...", "text": "..."}.'
-            ) from None
-        if not isinstance(raw, dict):
-            raise ImportFileError(
-                f"{file.name}, line {number}: found {type(raw).__name__}, expected an object with "
-                "prompt, system and text."
-            )
-        yield number, raw
+            f"{table.described} has no column {missing[0]!r}. Expected the columns prompt, system, text; "
+            f"found {', '.join(table.columns)}."
+        )
+    rows = [
+        dict(zip(table.columns, (cell or "" for cell in row), strict=True)) for row in table.rows
+    ]
+    return table.place, list(zip(table.lines, rows, strict=True))

@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-# pytest's own, which names the test and its phase; and what scikit-learn sets when it is first imported,
-# in whichever test that is.
-_CHANGES_BY_ITSELF = ("PYTEST_CURRENT_TEST", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+# pytest's own, which names the test and its phase; what scikit-learn sets when it is first imported, in
+# whichever test that is; and what torch sets when it first looks for compiled code.
+_CHANGES_BY_ITSELF = (
+    "PYTEST_CURRENT_TEST",
+    "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
+    "TORCHINDUCTOR_CACHE_DIR",
+)
 _SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,

@@ -117,9 +117,9 @@ def write(file: Path, content: list[tuple[str, str]], header: str = "text,emotio
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda r: [*r, ("So so.", "mixed")], r"row 52: the emotion is 'mixed'; expected one of"),
-        (lambda r: [*r, (" ", "sad")], "row 52: the text is empty"),
-        (lambda r: [*r, (r[0][0].upper(), "sad")], "row 52: the text is the one of row 2"),
+        (lambda r: [*r, ("So so.", "mixed")], r"line 52: the emotion is 'mixed'; expected one of"),
+        (lambda r: [*r, (" ", "sad")], "line 52: the text is empty"),
+        (lambda r: [*r, (r[0][0].upper(), "sad")], "line 52: the text is the one of line 2"),
         (lambda r: r[1:], "has 9 messages for 'happy'; expected at least 10"),
     ],
 )
@@ -133,10 +133,29 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportFileError, match="There is no file"):
         read_messages(tmp_path / "none.csv")
     with pytest.raises(ImportFileError, match="has no column emotion"):
-        read_messages(write(tmp_path / "a.csv", [], "text,label"))
+        read_messages(write(tmp_path / "a.csv", rows(), "text,label"))
     (tmp_path / "b.csv").write_bytes(b"text,emotion\n\xff\xfe,sad\n")
-    with pytest.raises(ImportFileError, match="not a CSV file in UTF-8"):
+    with pytest.raises(ImportFileError, match="line 2: the byte 0xff is not UTF-8 text"):
         read_messages(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(("mark", "codec"), [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-8")])
+def test_messages_are_read_from_what_spreadsheets_write(
+    tmp_path: Path, mark: str, codec: str
+) -> None:
+    """Oracle: the messages of the plain file; blank lines and a line break within quotes are counted."""
+    plain = read_messages(write(tmp_path / "plain.csv", rows()))
+    lines = ["text", *(f'"{text}"' for text, _ in rows())]
+    marks = [
+        mark.join((one, two))
+        for one, two in zip(lines, ["emotion", *(e for _, e in rows())], strict=True)
+    ]
+    other = tmp_path / "other.csv"
+    other.write_bytes("\r\n\r\n".join(marks).encode(codec))
+    assert read_messages(other).texts == plain.texts
+    other.write_bytes("\n\n".join([*marks, f'"a\nb"{mark}sad', f"So so.{mark}mixed"]).encode(codec))
+    with pytest.raises(ImportFileError, match=f"line {2 * len(marks) + 4}: the emotion is 'mixed'"):
+        read_messages(other)
 
 
 def test_layer_0_is_the_mean_of_the_tokens_embeddings(embedder: Embedder) -> None:

@@ -24,7 +24,7 @@ from models.training.splitting import (
     strata_of,
     without_held_out,
 )
-from study.errors import ModelError
+from study.errors import ImportFileError, ModelError
 
 NILE = training_settings("nile")
 
@@ -133,8 +133,18 @@ def test_unusable_rows_are_named_by_file_and_row(tmp_path: Path, rows: Any, said
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "talks.jsonl"
     path.write_text(json.dumps(ALPACA) + '\n\n{"instruction": \n', encoding="utf-8")
-    with pytest.raises(ModelError, match=r"talks.jsonl row 3 is not valid JSON"):
+    with pytest.raises(ImportFileError, match=r"talks.jsonl, line 3: not valid JSON"):
         read_conversations(path)
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+def test_lines_of_json_end_where_json_says(tmp_path: Path, codec: str) -> None:
+    """An unescaped U+2028 or U+0085 is allowed in JSON and does not end the line."""
+    path = tmp_path / "talks.jsonl"
+    row = {**ALPACA, "output": "One\u2028two\u0085three"}
+    path.write_bytes(("\r\n" + json.dumps(row, ensure_ascii=False) + "\r\n").encode(codec))
+    (read,) = read_conversations(path).conversations
+    assert read.messages[-1]["content"] == "One\u2028two\u0085three"
 
 
 def test_links_and_names_are_cleaned_and_counted() -> None:

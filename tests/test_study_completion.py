@@ -299,6 +299,109 @@ class TestReconcile:
         text_said = self.text(session, export, capsys)
         assert "7 findings" in text_said and "zebrafinch" not in text_said
 
+    ROWS = (
+        ("once", "APPROVED", "C1ABCDEF"),
+        ("again", "RETURNED", ""),
+        ("again", "TIMED-OUT", ""),
+        ("again", "APPROVED", "C1ABCDEF"),
+        ("codes", "APPROVED", "WRONG"),
+        ("codes", "APPROVED", "C1ABCDEF"),
+        ("wrong", "APPROVED", "WRONG"),
+        ("wrong", "AWAITING REVIEW", ""),
+        ("gone", "TIMED-OUT", ""),
+        ("gone", "RETURNED", ""),
+        ("stranger", "RETURNED", ""),
+        ("stranger", "APPROVED", "C1ABCDEF"),
+    )
+
+    @only_sqlite
+    def test_the_order_of_rows_does_not_matter(
+        self, session: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """By hand, in the file's order, backwards, sorted and mixed, with blank rows in between."""
+        enrol(session, "student", 5)
+        for name in ("once", "again", "codes", "wrong", "gone"):
+            come_to(session, enter(session, name), Step.FINISHED)
+        told = set()
+        mixed = self.ROWS[1::2] + self.ROWS[::2]
+        orders = [self.ROWS, self.ROWS[::-1], tuple(sorted(self.ROWS)), mixed]
+        for rows in orders:
+            file = tmp_path / "panel.csv"
+            lines = [",".join(row) for row in rows]
+            content = [
+                "Participant id,Status,Completion code",
+                "",
+                *lines[:4],
+                ",,",
+                *lines[4:],
+                ",,",
+                "",
+            ]
+            file.write_text("\r\n".join(content), encoding="utf-8-sig")
+            assert run(["reconcile", str(file), "--study", str(session.folder), "--json"]) == 1
+            told.add(capsys.readouterr().out)
+        assert len(told) == 1
+        found = json.loads(told.pop())
+        assert found["complete"] == 3  # once, again, codes
+        assert "whose status says done counts" in found["rule"]
+        details = {(f["participant"], f["kind"]): f["detail"] for f in found["findings"]}
+        assert details == {
+            (
+                "again",
+                "duplicate",
+            ): "3 times in the file (APPROVED, RETURNED, TIMED-OUT); counted as done",
+            ("codes", "duplicate"): "2 times in the file (APPROVED, APPROVED); counted as done",
+            (
+                "wrong",
+                "duplicate",
+            ): "2 times in the file (APPROVED, AWAITING REVIEW); counted as done",
+            ("wrong", "wrong code"): "gave 'WRONG'",
+            (
+                "gone",
+                "duplicate",
+            ): "2 times in the file (RETURNED, TIMED-OUT); none of them says done",
+            ("gone", "not done there"): "finished here; the panel says: RETURNED, TIMED-OUT",
+            ("stranger", "duplicate"): "2 times in the file (APPROVED, RETURNED); counted as done",
+            ("stranger", "unknown here"): "APPROVED there, but never here, or withdrawn",
+        }
+
+    @only_sqlite
+    @pytest.mark.parametrize(
+        ("mark", "codec"), [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-8")]
+    )
+    def test_a_panels_file_as_spreadsheets_write_it(
+        self,
+        session: Study,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        mark: str,
+        codec: str,
+    ) -> None:
+        """Blank rows are none; a row without a participant is a finding with the file's own line."""
+        enrol(session, "student", 1)
+        come_to(session, enter(session, "001"), Step.FINISHED)
+        rows = [
+            ["Participant id", "Status", "Completion code"],
+            [""],
+            ["001", "APPROVED", "c1abcdef"],
+        ]
+        file = tmp_path / "panel.csv"
+        command = ["reconcile", str(file), "--study", str(session.folder)]
+        blank = [["", "", ""], ["", "", ""]]
+        file.write_bytes("\n".join(mark.join(row) for row in rows + blank).encode(codec))
+        assert run(command) == 0
+        told = capsys.readouterr().out
+        assert "right code: 1." in told and "their order does not matter" in told
+        lost = [["", "APPROVED", "C1ABCDEF"]]
+        file.write_bytes("\n".join(mark.join(row) for row in rows + blank + lost).encode(codec))
+        assert run([*command, "--json"]) == 1
+        (finding,) = json.loads(capsys.readouterr().out)["findings"]
+        assert finding["kind"] == "no participant"
+        assert finding["detail"] == "line 6 has no participant id; its status: APPROVED"
+        file.write_bytes(mark.join(["Participant id", "Status", "Status", "x"]).encode(codec))
+        assert run(command) == 2
+        assert "line 1: two columns are called 'Status'" in capsys.readouterr().err
+
     def text(self, session: Study, export: Path, capsys: pytest.CaptureFixture[str]) -> str:
         assert run(["reconcile", str(export), "--study", str(session.folder)]) == 1
         told = capsys.readouterr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from models.dialogue.logistic_regression import (
 )
 from models.shipped import FOLDER as SHIPPED_FOLDER
 from study.errors import ImportFileError, ModelError
+from study.table_file import Table, read_table
 
 OWN_SENTENCES = Path(__file__).with_name("emotion_sentences.csv")
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -50,54 +50,45 @@ class LabelledMessages:
     classes: NDArray[np.int64]
 
 
-def read_messages(file: Path) -> LabelledMessages:
-    """Read a CSV file with the columns ``text`` and ``emotion``.
+def read_messages(file: Path, sheet: str | None = None) -> LabelledMessages:
+    """Read a table with the columns ``text`` and ``emotion``.
 
     Raises
     ------
     ImportFileError
-        With the row, when a column is missing, a text is empty or there twice, or an emotion is
+        With the line, when a column is missing, a text is empty or there twice, or an emotion is
         unknown; or when an emotion has too few messages.
     """
-    if not file.is_file():
+    table = read_table(file, sheet=sheet)
+    missing = {"text", "emotion"} - set(table.columns)
+    if missing:
         raise ImportFileError(
-            f"There is no file {file}; expected a CSV file with the columns text and emotion."
+            f"{table.described} has no column {' and no column '.join(sorted(missing))}; expected the "
+            f"columns text and emotion, found {', '.join(table.columns)}."
         )
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"text", "emotion"} - set(reader.fieldnames or ())
-            if missing:
-                raise ImportFileError(
-                    f"{file.name} has no column {' and no column '.join(sorted(missing))}; expected "
-                    f"the columns text and emotion."
-                )
-            rows = [(row["text"] or "", row["emotion"] or "") for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ImportFileError(
-            f"{file.name} is not a CSV file in UTF-8 ({error}). Save it as CSV UTF-8."
-        ) from error
-    return _checked(file.name, rows)
+    text, emotion = (table.columns.index(name) for name in ("text", "emotion"))
+    return _checked(table, [(row[text] or "", row[emotion] or "") for row in table.rows])
 
 
-def _checked(name: str, rows: Sequence[tuple[str, str]]) -> LabelledMessages:
+def _checked(table: Table, rows: Sequence[tuple[str, str]]) -> LabelledMessages:
+    name = table.name
     lines: dict[str, int] = {}
-    for line, (text, emotion) in enumerate(rows, start=2):
-        if not text.strip():
-            raise ImportFileError(f"{name}, row {line}: the text is empty.")
-        if emotion.strip().lower() not in EMOTIONS:
+    for line, (text, emotion) in zip(table.lines, rows, strict=True):
+        where = f"{name}, {table.place} {line}"
+        if not text:
+            raise ImportFileError(f"{where}: the text is empty.")
+        if emotion.lower() not in EMOTIONS:
             raise ImportFileError(
-                f"{name}, row {line}: the emotion is {emotion!r}; expected one of: "
-                f"{', '.join(EMOTIONS)}."
+                f"{where}: the emotion is {emotion!r}; expected one of: {', '.join(EMOTIONS)}."
             )
         # The same text on both sides of the split would be measured as if it were new.
-        words = " ".join(_WORD.findall(text.lower())) or text.strip()
+        words = " ".join(_WORD.findall(text.lower())) or text
         if words in lines:
             raise ImportFileError(
-                f"{name}, row {line}: the text is the one of row {lines[words]}; keep one of them."
+                f"{where}: the text is the one of {table.place} {lines[words]}; keep one of them."
             )
         lines[words] = line
-    classes = [EMOTIONS.index(emotion.strip().lower()) for _, emotion in rows]
+    classes = [EMOTIONS.index(emotion.lower()) for _, emotion in rows]
     counted = Counter(classes)
     for number, emotion in enumerate(EMOTIONS):
         if counted[number] < FEWEST_PER_EMOTION:
@@ -105,7 +96,7 @@ def _checked(name: str, rows: Sequence[tuple[str, str]]) -> LabelledMessages:
                 f"{name} has {counted[number]} messages for {emotion!r}; expected at least "
                 f"{FEWEST_PER_EMOTION} for each of: {', '.join(EMOTIONS)}."
             )
-    texts = tuple(text.strip() for text, _ in rows)
+    texts = tuple(text for text, _ in rows)
     return LabelledMessages(texts, np.asarray(classes, dtype=np.int64))
 
 
@@ -130,6 +121,7 @@ def train_emotion(
     output: Path,
     *,
     data: Path = OWN_SENTENCES,
+    sheet: str | None = None,
     held_out_share: float = 0.25,
     seed: int = 0,
     progress: Progress | None = None,
@@ -146,7 +138,9 @@ def train_emotion(
     output : Path
         Folder to write; made where it is not there.
     data : Path
-        CSV with the columns ``text`` and ``emotion``.
+        A table with the columns ``text`` and ``emotion``.
+    sheet : str or None
+        Of a workbook with several.
     held_out_share : float
         Share of every emotion's messages kept for the measures, 0.05 to 0.5.
     seed : int
@@ -164,7 +158,7 @@ def train_emotion(
     if not 0.05 <= held_out_share <= 0.5:
         raise ModelError(f"The held-out share is {held_out_share}; expected 0.05 to 0.5.")
     tell = progress or (lambda _message, _share: None)
-    messages = read_messages(data)
+    messages = read_messages(data, sheet)
     embedder = Embedder(checkpoint)
     vectors = _vectors(embedder, messages, tell)
     train, held_out = stratified_parts(messages.classes, (1 - held_out_share, held_out_share), seed)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from study.errors import ModelError
+from study.table_file.decoding import decode, read_bytes
+from study.table_file.json_lines import json_objects
 
 Form = Literal["alpaca", "sharegpt", "esconv"]
 Message = dict[str, str]
@@ -77,8 +79,10 @@ def read_conversations(path: Path, form: Form | None = None) -> ReadFile:
 
     Raises
     ------
+    ImportFileError
+        With the line, when the file cannot be read or a line is no JSON object.
     ModelError
-        With file and row, when the file or one of its rows cannot be used.
+        With file and row, when one of its rows cannot be used.
     """
     rows = _read_rows(path)
     if not rows:
@@ -104,30 +108,14 @@ def read_conversations(path: Path, form: Form | None = None) -> ReadFile:
 
 
 def _read_rows(path: Path) -> list[tuple[int, Any]]:
-    """Rows with their number from 1: of the array, or of the line."""
+    """Rows with their number from 1: of the array, or the line."""
+    text = decode(read_bytes(path), path.name)
+    if not text.lstrip().startswith("["):
+        return list(json_objects(text, path.name))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"The data file {path} cannot be read ({error}). Expected JSON or JSON lines in UTF-8."
-        ) from error
-    if text.lstrip().startswith("["):
-        try:
-            return list(enumerate(json.loads(text), start=1))
-        except json.JSONDecodeError as error:
-            raise ModelError(f"{path} is not valid JSON ({error}). Correct the file.") from error
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append((number, json.loads(line)))
-        except json.JSONDecodeError as error:
-            raise ModelError(
-                f"{path} row {number} is not valid JSON ({error.msg} at column {error.colno}). "
-                f"Expected one JSON object a line, or one array; correct the row."
-            ) from error
-    return rows
+        return list(enumerate(json.loads(text), start=1))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ModelError(f"{path} is not valid JSON ({error}). Correct the file.") from error
 
 
 def recognise_form(row: Any, path: Path) -> Form:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from study.cli.handed_table import sheet_option
 from study.cli.options import json_option, print_json, print_table, say, share_bar
 
 
@@ -33,14 +34,21 @@ from study.cli.options import json_option, print_json, print_table, say, share_b
     show_default=True,
     help="Fixes the split, 0 or more.",
 )
+@sheet_option
 @json_option
 def train_emotion(
-    checkpoint: Path, data: Path | None, output: Path, held_out: float, seed: int, as_json: bool
+    checkpoint: Path,
+    data: Path | None,
+    output: Path,
+    held_out: float,
+    seed: int,
+    sheet: str | None,
+    as_json: bool,
 ) -> None:
     """Train what reads the emotion of a message for the dialogue system, and measure it.
 
-    DATA is a CSV file with the columns text and emotion (happy, sad, anxious, angry or neutral); 350
-    sentences of evenhand's own are used without it. The classifier reads the mean of CHECKPOINT's hidden
+    DATA is a table (CSV, .xlsx) with the columns text and emotion (happy, sad, anxious, angry or neutral);
+    350 sentences of evenhand's own are used without it. The classifier reads the mean of CHECKPOINT's hidden
     states and can be used with that checkpoint only. Accuracy, precision, recall and F1 on held-out messages
     are printed and written to a card beside it.
 
@@ -56,6 +64,7 @@ def train_emotion(
             checkpoint,
             output,
             data=data or emotion_training.OWN_SENTENCES,
+            sheet=sheet,
             held_out_share=held_out,
             seed=seed,
             progress=told,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from study.cli.handed_table import sheet_option
 from study.cli.options import json_option, print_json, print_table, say, with_study
 from study.errors import Finding, StoreError
 from study.store.study import Study
@@ -39,6 +40,7 @@ from study.store.study import Study
     show_default=True,
     help="Status of those who finished, in the panel's words; may be given several times.",
 )
+@sheet_option
 @json_option
 @with_study
 def reconcile(
@@ -49,11 +51,13 @@ def reconcile(
     status_column: str,
     code_column: str,
     done: tuple[str, ...],
+    sheet: str | None,
     as_json: bool,
 ) -> None:
     """Compare a panel's export with the database, or check one receipt code.
 
-    The columns' defaults are those of Prolific's export of submissions.
+    The columns' defaults are those of Prolific's export of submissions. Of several rows for one person, one
+    whose status says done counts, and of several such, one with a right code.
 
     \b
     Examples:
@@ -65,17 +69,18 @@ def reconcile(
         _check_receipt(study, receipt, as_json)
         return
     if file is None or receipt is not None:
-        raise StoreError("Give either the panel's CSV file, or one code with --receipt CODE.")
-    from study.panel_reconciliation import read_panel_file
+        raise StoreError("Give either the panel's file, or one code with --receipt CODE.")
+    from study.panel_reconciliation import RULE, read_panel_file
     from study.panel_reconciliation import reconcile as compare
 
-    rows = read_panel_file(file, participant_column, status_column, code_column)
+    rows = read_panel_file(file, participant_column, status_column, code_column, sheet)
     result = compare(study, rows, done)
     if as_json:
         mismatches = [asdict(mismatch) for mismatch in result.mismatches]
-        print_json({"complete": result.complete, "findings": mismatches})
+        print_json({"complete": result.complete, "rule": RULE, "findings": mismatches})
     else:
         say(f"Done there, complete here and with a right code: {result.complete}.")
+        say(RULE)
         if result.mismatches:
             table = [(m.kind, m.participant, m.rater, m.detail) for m in result.mismatches]
             print_table(["finding", "participant there", "rater here", "what"], table)

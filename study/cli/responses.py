@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from study.cli.handed_table import sheet_option
 from study.cli.options import cluster_option, json_option, print_json, progress_bar, say, with_study
 from study.errors import ImportFileError, StoreError
 from study.store.study import Study
@@ -106,10 +107,11 @@ def write_responses(
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@sheet_option
 @json_option
 @with_study
-def import_file(study: Study, file: Path, as_json: bool) -> None:
-    """Import responses made elsewhere, from CSV or JSON Lines.
+def import_file(study: Study, file: Path, sheet: str | None, as_json: bool) -> None:
+    """Import responses made elsewhere, from CSV, JSON Lines or .xlsx.
 
     Columns: prompt, system, text; further columns are kept as provenance. Either all rows are
     imported or, when a row has a fault, none.
@@ -122,7 +124,7 @@ def import_file(study: Study, file: Path, as_json: bool) -> None:
     from study.response_file import read_response_file
     from study.store.responses import NewResponse, save_responses
 
-    rows = read_response_file(file, study.protocol)
+    rows = read_response_file(file, study.protocol, sheet)
     if not rows:
         raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")
     provenance = {"source_file": file.name}
@@ -133,7 +135,7 @@ def import_file(study: Study, file: Path, as_json: bool) -> None:
                 row.prompt_id,
                 row.system_id,
                 row.text,
-                {**row.provenance, **provenance, "row": row.number},
+                {**row.provenance, **provenance, "line": row.line},
             )
             for row in rows
         ],

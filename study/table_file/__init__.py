@@ -11,6 +11,6 @@ The contract, whoever reads:
 
 from __future__ import annotations
 
-from study.table_file.reading import Table, read_table
+from study.table_file.reading import Table, holds_objects, read_objects, read_table
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "holds_objects", "read_objects", "read_table"]

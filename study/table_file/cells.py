@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 # ASCII digits only. float() would also take "nan", "inf", "1_000" and other scripts' digits: a word for
 # something missing must not become a number, and what R and SPSS refuse must not pass here.
@@ -45,6 +46,11 @@ def why_no_number(cell: str, decimal: str) -> str:
     if re.fullmatch(r"[^\s,0-9]{1,20}", cell):
         return f"Correct it; if it stands for a missing value, give --missing {cell}."
     return "Correct it in the file."
+
+
+def looks_split(cells: Sequence[str]) -> bool:
+    """Whether two neighbouring cells could be one number with a decimal comma."""
+    return any(_WITH_COMMA.fullmatch(f"{one},{two}") for one, two in pairwise(cells))
 
 
 def join_decimals(cells: Sequence[str], width: int) -> list[str] | None:

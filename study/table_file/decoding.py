@@ -42,7 +42,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 def decode(content: bytes, name: str) -> str:
-    """The text, without a byte order mark.
+    """The text, without a byte order mark; every line ends in a newline, within quotes, too.
 
     Raises
     ------
@@ -58,6 +58,7 @@ def decode(content: bytes, name: str) -> str:
             f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8 text. Save the file "
             "from your spreadsheet as 'CSV UTF-8' or as .xlsx."
         ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
         raise ImportFileError(

@@ -60,13 +60,11 @@ def json_objects(
         except (ValueError, RecursionError) as error:
             what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
             raise ImportFileError(
-                f"{where}: not valid JSON ({what}). Expected one object per line, such as "
-                '{"prompt": "...", "system": "...", "text": "..."}.'
+                f'{where}: not valid JSON ({what}). Expected one object per line, such as {{"text": "..."}}.'
             ) from None
         if not isinstance(found, dict):
             raise ImportFileError(
-                f"{where}: found {type(found).__name__}, expected an object such as "
-                '{"system": "...", "text": "..."}.'
+                f'{where}: found {type(found).__name__}, expected an object such as {{"text": "..."}}.'
             )
         yield number, found
 

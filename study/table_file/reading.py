@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from study.errors import ImportFileError
 from study.table_file import workbook
-from study.table_file.cells import join_decimals
+from study.table_file.cells import join_decimals, looks_split
 from study.table_file.decoding import decode, read_bytes
 from study.table_file.json_lines import as_cell, json_objects
 from study.table_file.separated import SEPARATORS, Record, read_records
 
-JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _OTHER_PROGRAMS = {
     ".xls": "Excel's old form",
     ".ods": "an OpenDocument sheet",
@@ -96,7 +97,7 @@ def read_table(
     if content.startswith(workbook.MAGIC):
         place = "row"
         records = workbook.read_sheet(content, file.name, sheet, decimal)
-    elif file.suffix.lower() in JSON_SUFFIXES:
+    elif holds_objects(file):
         records = _json_records(decode(content, file.name), file.name, decimal)
     else:
         records, mark = read_records(decode(content, file.name), file.name, decimal)
@@ -119,6 +120,22 @@ def read_table(
         decimal=decimal,
         missing=tuple(missing),
     )
+
+
+def holds_objects(file: Path) -> bool:
+    """Whether a file's name says JSON Lines."""
+    return file.suffix.lower() in _JSON_SUFFIXES
+
+
+def read_objects(file: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file with their lines; values keep their types.
+
+    Raises
+    ------
+    ImportFileError
+        When there is no such file, or a line is no object.
+    """
+    return list(json_objects(decode(read_bytes(file), file.name), file.name))
 
 
 def _json_records(text: str, name: str, decimal: str) -> list[Record]:
@@ -192,15 +209,14 @@ def _wrong_width(wrong: list[Record], width: int, form: _Form) -> str:
     found = f"{form.at(line)}: found {len(cells)} {cell_s} separated by {word}"
     if len(cells) < width:
         remedy = "Write the missing cells, empty ones too, with their separators."
-    elif form.mark == ",":
-        remedy = "Put a cell that holds a comma in quotes; "
-        remedy += (
-            "which of these commas are decimal cannot be told."
-            if form.decimal == ","
-            else "for decimal commas without quotes give --decimal ,."
-        )
     else:
         remedy = f"Put a cell that holds one of these {word} in quotes."
+        if form.mark == "," and looks_split(cells):
+            remedy += (
+                " Which of them are decimal cannot be told."
+                if form.decimal == ","
+                else " For decimal commas without quotes give --decimal ,."
+            )
     return f"{found}{also}, expected {width} as in the header. {remedy}"
 
 
