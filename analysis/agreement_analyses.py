@@ -13,7 +13,13 @@ from analysis.rating_table import RatingTable
 from analysis.results import Estimate
 from analysis.rounding import without_rounding
 from analysis.scales import Scales
-from analysis.table_analyses import ResultBlock, agreement_of, estimates_in, under
+from analysis.table_analyses import (
+    ResultBlock,
+    agreement_of,
+    estimates_in,
+    light_kappa_of,
+    under,
+)
 from analysis.validation import FloatArray
 from study.errors import AnalysisError
 
@@ -112,7 +118,6 @@ def averaged_agreement_of(
     """
     from analysis import agreement, agreement_icc
     from analysis.agreement_krippendorff import krippendorff_alpha
-    from analysis.agreement_pairwise import light_kappa
 
     given = ~np.isnan(numbers)
     table = numbers.copy()
@@ -129,7 +134,7 @@ def averaged_agreement_of(
     for weights in ("linear", "quadratic"):
         for statistic in (agreement.fleiss_kappa, agreement.conger_kappa):
             estimates.append(statistic(table, points, weights=weights, level=level))
-        estimates.append(light_kappa(table, points, weights=weights))
+        estimates.append(light_kappa_of(table, points, weights, {"level": level}, seed))
     for metric in ("ordinal", "interval"):
         estimates.append(krippendorff_alpha(table, points, metric=metric, level=level))
     blocks = [ResultBlock("Agreement beyond chance, by value", tuple(estimates), notes)]

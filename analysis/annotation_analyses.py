@@ -152,8 +152,18 @@ def emotion_by(
             level=level,
             seed=seed,
         )
+        chosen = roles.long or bool(named)
+        passed = [c for c in table.cells.columns if c != reference and _descriptive(c)]
+        if passed and not chosen:
+            note = f"Not annotators, by their names: {', '.join(passed)} (--raters names those that are)."
+            for block in found:
+                block.facts["notes"] = [*block.facts.get("notes", []), note]
         blocks += [under(table.name, block) for block in found]
     return blocks
+
+
+def _descriptive(column: str) -> bool:
+    return column.lower() in DESCRIPTIVE_COLUMNS
 
 
 def _columns(

@@ -116,6 +116,11 @@ def refuse_what_is_no_rater(
     _refuse_a_long_table(frame, columns, nouns)
     taken = [column for column in columns if column.lower() not in nouns.passed_over]
     numbers = {column: _numbers(frame, column) for column in taken}
+    if not nouns.labels and len(taken) > 1 and all(_are_names(found) for found in numbers.values()):
+        raise AnalysisError(
+            f"{described(frame)} holds labels and no numbers, expected a number in every row of each "
+            f"{nouns.rater}. For labels such as joy, A or tie take `analyse emotion`."
+        )
     for column in taken:
         if column in settled:
             continue
@@ -156,6 +161,11 @@ def _numbers(frame: pd.DataFrame, column: str) -> list[float | None]:
     return [known[cell] for cell in cells]
 
 
+def _are_names(numbers: Sequence[float | None]) -> bool:
+    """Whether most cells are no numbers; a single slip of the pen leaves them numbers."""
+    return len(numbers) > 2 * sum(value is not None for value in numbers)
+
+
 def _on_scale(numbers: Sequence[float | None], nouns: Nouns) -> bool:
     return any(value in nouns.points for value in numbers)
 
@@ -165,7 +175,7 @@ def _why_no_number(
 ) -> str:
     """Why numbers of this column are no ratings; empty where they may be."""
     read = np.asarray([value for value in numbers if value is not None], dtype=np.float64)
-    if not nouns.labels and read.size < len(numbers) / 2:
+    if not nouns.labels and _are_names(numbers):
         given = np.flatnonzero(frame[column].notna())
         at = int(given[[value is None for value in numbers].index(True)])
         cell = str(frame[column].iloc[at])

@@ -81,7 +81,7 @@ def agreement_of(
                 agreement.brennan_prediger,
             )
         ]
-        estimates.append(_light(table, points, weights, options, seed))
+        estimates.append(light_kappa_of(table, points, weights, options, seed))
     metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
     estimates += [krippendorff_alpha(table, points, metric=m, **options) for m in metrics]
     blocks = [
@@ -125,7 +125,7 @@ def _fewer_units(found: Estimate, agreement: Estimate) -> list[str]:
     ]
 
 
-def _light(
+def light_kappa_of(
     table: Any, points: Sequence[float], weights: str, options: dict[str, Any], seed: int
 ) -> Estimate:
     """Light's kappa with its bootstrap interval; without it where every pair takes too much memory."""

@@ -230,6 +230,9 @@ def test_a_long_scale_and_long_labels(capsys: pytest.CaptureFixture[str], tmp_pa
     found = blocks_of(capsys, "emotion", str(file), *roles, "--reference", "gold")
     assert [block["title"] for block in found] == ["ann against gold"]
     assert first_of(found)["accuracy"] == 0.75
+    wide = table(file, "item,gold,ann", list("1234"), rows=EMOTIONS)
+    found = blocks_of(capsys, "emotion", wide, "--reference", "gold")
+    assert "Not annotators, by their names: item" in found[0]["notes"][-1]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +279,8 @@ def test_roles_that_do_not_fit_the_table_are_refused(
     file.write_text("d,r1,r2\nx,1,2\ny,2,2\n\nx,3,3\n")
     message = refused(capsys, "agreement", str(file), *scale, "--unit", "d")
     assert "line 2 and line 5: each is the row of unit 'x'" in message
+    file.write_text("a,b\njoy,joy\nfear,joy\n")
+    assert "take `analyse emotion`" in refused(capsys, "agreement", str(file), *scale)
     assert "No points are given" in refused(capsys, "agreement", str(file), "--unit", "d")
 
 
