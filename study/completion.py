@@ -12,12 +12,14 @@ from study.store.study import Study
 
 
 def receipt(study: Study, rater: Rater) -> str | None:
-    """The rater's receipt, when the database holds every required answer; else None.
+    """The rater's receipt, when the database holds every required answer; else None (as without the key).
 
     Derived from the study's key, so that nobody can make one up and the same rater always has the
     same.
     """
-    if rater.status is not RaterStatus.FINISHED or open_answers(study, rater):
+    if study.stored_key is None or rater.status is not RaterStatus.FINISHED:
+        return None
+    if open_answers(study, rater):
         return None
     return blinding.receipt_code(study.key, rater.id)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study import blinding, completion
+from study import completion
 from study.entities import MissingReason, Rater, RaterStatus, Rating
 from study.protocol import Item
 from study.protocol.analysis_plan import AnalysisPlan
@@ -32,7 +32,7 @@ def system_names(study: Study) -> dict[str, SystemName]:
     """System id -> its name in the data; the blind code until the study is unblinded."""
     if locking.unblinded_at(study) is not None:
         return {s.id: SystemName(s.id, s.title) for s in study.protocol.systems}
-    codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+    codes = locking.system_codes(study)
     named = {system: SystemName(code, f"System {code}") for system, code in codes.items()}
     # By code, so that the order in the protocol gives nothing away.
     return dict(sorted(named.items(), key=lambda entry: entry[1].id))

@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 import segno
 import streamlit as st
 
-from study.blinding import system_codes
 from study.entities import Rater, RaterStatus
 from study.store.conversations import troubles
-from study.store.locking import read_lock
+from study.store.locking import read_lock, system_codes
 from study.store.raters import link_secret, progress, read_raters
 from study.store.study import Study
 from survey_app import elements, identity
@@ -77,7 +76,7 @@ def _draw_troubles(study: Study, words: Messages, now: dt.datetime) -> None:
     """Say which system, under its blind code, fails or is too slow in conversations."""
     if study.protocol.design.shows != "conversation":
         return
-    codes = system_codes(study.key, [system.id for system in study.protocol.systems])
+    codes = system_codes(study)
     since = now - dt.timedelta(minutes=_TROUBLE_MINUTES)
     for system, seen in sorted(troubles(study, since).items(), key=lambda entry: codes[entry[0]]):
         told: dict[str, str | int] = {

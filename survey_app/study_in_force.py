@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from study.errors import LockError
+from study.errors import EvenhandError, LockError
 from study.store.conversations import cut_unfinished
 from study.store.locking import lock_faults, read_lock
 from study.store.study import Study, merge_write_ahead_log, open_study
@@ -56,7 +56,7 @@ def study_in_force() -> Study:
             study = open_study(settings_in_force().study_folder)
             try:
                 _refuse_unless_locked(study)
-            except LockError:
+            except EvenhandError:
                 study.close()
                 raise
             _study = study
@@ -89,6 +89,7 @@ def close_conversations() -> None:
 
 
 def _refuse_unless_locked(study: Study) -> None:
+    _ = study.key  # says what is wrong where it is lost: no link could be checked
     if read_lock(study) is None:
         raise LockError(
             "The study is not locked yet, so raters could see different things. Run `evenhand lock`, "

@@ -178,14 +178,18 @@ class TestFolder:
     @pytest.mark.parametrize("content", ["", "zz", "ab" * 31, "ab" * 33])
     def test_a_damaged_key(self, locked: Study, content: str) -> None:
         (locked.folder / "study.key").write_text(content)
+        study = open_study(locked.folder)
         with pytest.raises(StoreError, match="damaged"):
-            open_study(locked.folder)
+            _ = study.key
+        study.close()
 
     @only_sqlite
     def test_a_missing_key(self, locked: Study) -> None:
         (locked.folder / "study.key").unlink()
+        study = open_study(locked.folder)
         with pytest.raises(StoreError, match=r"study\.key is missing"):
-            open_study(locked.folder)
+            _ = study.key
+        study.close()
 
     def test_another_studys_key(self, locked: Study) -> None:
         (locked.folder / "study.key").write_text("ab" * 32)

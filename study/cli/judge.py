@@ -329,8 +329,8 @@ def _print_probes(rows: Sequence[Any]) -> None:
 
 def code_of_response(study: Study) -> dict[str, str]:
     """Response id -> the code that stands for its system until unblinding."""
-    from study import blinding
+    from study.store.locking import system_codes
     from study.store.responses import read_responses
 
-    codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+    codes = system_codes(study)
     return {r.id: codes[r.system_id] for r in read_responses(study)}

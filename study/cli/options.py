@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from study.errors import StoreError
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 study_option = click.option(
     "--study",
@@ -42,9 +45,23 @@ def with_study(command: Callable[..., Any]) -> Callable[..., Any]:
         from study.store.study import opened
 
         with opened(folder or find_study_folder(Path())) as study:
+            if study.stored_key is None:
+                _tell_of_lost_key(study)
             return command(*args, study=study, **kwargs)
 
     return wrapped
+
+
+def _tell_of_lost_key(study: Study) -> None:
+    from study.store.locking import codes_are_kept, read_lock
+    from study.store.study import key_lost
+
+    warn(f"Warning: {key_lost(study.folder)}")
+    if read_lock(study) is not None and not codes_are_kept(study):
+        warn(
+            "Warning: the study was locked by an older version, so its systems' codes are not those of "
+            "earlier reports."
+        )
 
 
 def find_study_folder(here: Path) -> Path:

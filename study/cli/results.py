@@ -262,14 +262,13 @@ def unblind(study: Study, people: tuple[str, ...], yes: bool, as_json: bool) -> 
       evenhand unblind --person "A. Weiss" --person "B. Okoro"
       evenhand unblind --person "A. Weiss" --person "B. Okoro" --yes
     """
-    from study import blinding
-    from study.store.locking import unblind_study, unblinded_at, unblinding_people
+    from study.store.locking import system_codes, unblind_study, unblinded_at, unblinding_people
 
     first, second = unblinding_people(study, people)
     if unblinded_at(study) is None:
         _ask_before_unblinding(study, yes, as_json)
     at = unblind_study(study, first, second)
-    codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+    codes = system_codes(study)
     if as_json:
         print_json({"unblinded_at": at, "codes": {code: system for system, code in codes.items()}})
         return

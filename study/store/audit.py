@@ -23,10 +23,17 @@ def study_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[s
 
     ``judge`` holds what is now of what the lock froze of the judge (see ``lock_faults``).
     """
+    faults = []
     with study.reading() as connection:
-        faults = events.chain_faults(connection, study)
+        if study.stored_key is None:
+            faults.append(
+                "study.key is missing or damaged: whether the log's lines are genuine, and raters and "
+                "allocation fit the key, cannot be checked without it"
+            )
+        faults += events.chain_faults(connection, study)
         faults += rater_faults(connection, study)
-        faults += allocation_faults(connection, study)
+        if study.stored_key is not None:
+            faults += allocation_faults(connection, study)
         faults += session_faults(connection)
         faults += conversation_faults(connection)
     return [*faults, *rating_faults(study), *lock_faults(study, judge)]
@@ -43,7 +50,9 @@ def rater_faults(connection: Connection, study: Study) -> list[str]:
             else:
                 logged[event.actor] = bool(event.payload.get("simulated", True))
     rows = connection.execute(select(tables.rater)).all()
-    faults = [fault for row in rows for fault in _identity_faults(row, study.key)]
+    faults: list[str] = []
+    if study.stored_key is not None:
+        faults += [fault for row in rows for fault in _identity_faults(row, study.stored_key)]
     for row in rows:
         if row.id not in logged.keys() | erased:
             faults.append(f"rater {row.code} is stored but was never enrolled")

@@ -135,10 +135,7 @@ def migrate(engine: Engine, revision: str = "head", *, must_exist: bool = False)
     if revision == "head" and present == scripts.get_current_head():
         return  # without the lock on writing: opening a study must not wait for its raters
     if present is None and must_exist:
-        raise StoreError(
-            f"The database {engine.url.render_as_string()} holds no study. Put study.db back from your copy "
-            f"of the study folder, or check {ADDRESS_VARIABLE}. Nothing was changed."
-        )
+        raise StoreError(no_study_in(engine.url.render_as_string()))
     if present is not None and present not in {s.revision for s in scripts.walk_revisions()}:
         raise StoreError(
             f"The study's database has the schema {present}, which this version of evenhand does not "
@@ -157,6 +154,14 @@ def migrate(engine: Engine, revision: str = "head", *, must_exist: bool = False)
                     f"The study's database could not be brought up to date: a row of the table "
                     f"{dangling[0][0]} belongs to nothing. Nothing was changed; restore a copy."
                 )
+
+
+def no_study_in(database: str) -> str:
+    """What is wrong with a database that another program made, or none."""
+    return (
+        f"The database {database} holds no study. Put study.db back from your copy of the study folder, or "
+        f"check {ADDRESS_VARIABLE}. Nothing was changed."
+    )
 
 
 @contextmanager

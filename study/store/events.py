@@ -27,6 +27,9 @@ from study.store import tables
 from study.store.study import Study, now
 
 FIRST_HASH = "0" * 64
+# A line that is written while study.key is lost holds its place in the chain, and anybody could have
+# written it; `verify` says so.
+WITHOUT_KEY = b""
 
 
 def append(
@@ -37,7 +40,8 @@ def append(
     text = json.dumps({**payload, "salt": secrets.token_hex(16)}, sort_keys=True)
     at = now()
     payload_sha256 = hashlib.sha256(text.encode()).hexdigest()
-    digest = _hash(study.key, head.seq + 1, at, kind, actor, payload_sha256, head.hash)
+    key = study.stored_key or WITHOUT_KEY
+    digest = _hash(key, head.seq + 1, at, kind, actor, payload_sha256, head.hash)
     connection.execute(
         insert(tables.event).values(
             seq=head.seq + 1,
@@ -81,6 +85,12 @@ def read(connection: Connection) -> Iterator[Event]:
         yield _event(row)
 
 
+def _vouched_for(row: Row[Any], key: bytes | None) -> bool:
+    """Whether a line's hash is the key's; without any key nothing can be said against it."""
+    line = (row.seq, row.at, row.kind, row.actor, row.payload_sha256, row.previous_hash)
+    return key is None or row.hash == _hash(key, *line)
+
+
 def _event(row: Row[Any]) -> Event:
     payload = None
     with contextlib.suppress(
@@ -122,10 +132,11 @@ def chain_faults(connection: Connection, study: Study) -> list[str]:
     for row in connection.execute(select(tables.event).order_by(tables.event.c.seq)):
         if row.seq != expected_seq:
             faults.append(f"line {expected_seq} of the audit log is missing")
-        if row.previous_hash != previous or row.hash != _hash(
-            study.key, row.seq, row.at, row.kind, row.actor, row.payload_sha256, row.previous_hash
-        ):
-            faults.append(f"line {row.seq} of the audit log ({row.kind}) does not fit the chain")
+        if row.previous_hash != previous or not _vouched_for(row, study.stored_key):
+            fault = "does not fit the chain"
+            if row.previous_hash == previous and _vouched_for(row, WITHOUT_KEY):
+                fault = "was written without study.key, so nothing vouches for it"
+            faults.append(f"line {row.seq} of the audit log ({row.kind}) {fault}")
         if row.payload is None:
             erased.setdefault(row.actor, row.seq)
         elif hashlib.sha256(row.payload.encode()).hexdigest() != row.payload_sha256:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from study import blinding
 from study.design import allocate
 from study.entities import Response
 from study.errors import Finding, LockError, StoreError
@@ -17,6 +18,8 @@ from study.store import events, tables
 from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
 
+# The name of the systems' codes in the log's line about the lock.
+_CODES = "blind_codes"
 # Begins the names of what the lock holds of the judge.
 JUDGE = "judge_"
 
@@ -93,8 +96,40 @@ def lock_study(study: Study, judge: Mapping[str, str] | None = None) -> Lock:
                 lock_hashes=json.dumps(lock.hashes, sort_keys=True),
             )
         )
-        events.append(connection, study, "locked", "coordinator", lock.hashes)
+        # The codes, too: should study.key be lost, reports still call the systems what they called them.
+        codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
+        payload = {**lock.hashes, _CODES: codes}
+        events.append(connection, study, "locked", "coordinator", payload)
     return lock
+
+
+def system_codes(study: Study) -> dict[str, str]:
+    """System id -> the code that stands for it until unblinding.
+
+    From the study's key; where that is lost, as the log holds them since the lock. A study that was
+    locked before the log held them, or is not locked, has other codes without its key than with it.
+    """
+    systems = [system.id for system in study.protocol.systems]
+    if study.stored_key is not None:
+        return blinding.system_codes(study.stored_key, systems)
+    if kept := _kept_codes(study):
+        return kept
+    with study.reading() as connection:
+        fingerprint = connection.execute(select(tables.study.c.fingerprint)).scalar_one()
+    return blinding.system_codes(bytes.fromhex(fingerprint), systems)
+
+
+def codes_are_kept(study: Study) -> bool:
+    """Whether the systems' codes are known without the study's key."""
+    return bool(_kept_codes(study))
+
+
+def _kept_codes(study: Study) -> dict[str, str]:
+    with study.reading() as connection:
+        for event in events.read(connection):
+            if event.kind == "locked" and event.payload is not None:
+                return dict(event.payload.get(_CODES, {}))
+    return {}
 
 
 def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:

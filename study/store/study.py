@@ -29,6 +29,7 @@ from study.store.database import (
     driver_reason,
     empty_write_ahead_log,
     migrate,
+    no_study_in,
     open_engine,
     remedy,
     transaction,
@@ -55,8 +56,21 @@ class Study:
     # Not in the printed form: they name the systems, and the key opens every link.
     protocol: Protocol = field(repr=False)
     protocol_text: str = field(repr=False)
-    key: bytes = field(repr=False)
+    stored_key: bytes | None = field(repr=False)
     engine: Engine = field(repr=False)
+
+    @property
+    def key(self) -> bytes:
+        """The study's key.
+
+        Raises
+        ------
+        StoreError
+            When ``study.key`` is missing or damaged; what does not ask for it goes on working.
+        """
+        if self.stored_key is None:
+            raise StoreError(key_lost(self.folder))
+        return self.stored_key
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that reads."""
@@ -151,10 +165,12 @@ def _start(folder: Path, key: bytes) -> Study:
 def open_study(folder: Path) -> Study:
     """Open a study folder, bringing its database up to the present schema.
 
+    Without its key (``stored_key`` is None) a study still gives its data; links need the key.
+
     Raises
     ------
     StoreError
-        When the folder, its key or its database is missing or belongs to another study.
+        When the folder or its database is missing, or the database or the key belongs to another study.
     ProtocolError
         When ``study.yaml`` has a problem.
     LockError
@@ -195,7 +211,8 @@ def restore_locked_protocol(folder: Path) -> Path:
             row = connection.execute(select(tables.study)).first()
     finally:
         engine.dispose()
-    if row is None or row.fingerprint != _fingerprint(_read_key(folder / KEY_FILE)):
+    key = _read_key(folder / KEY_FILE)
+    if row is None or (key is not None and row.fingerprint != _fingerprint(key)):
         raise StoreError(_OTHER_STUDY)
     if row.locked_protocol is None:
         raise LockError("The study is not locked, so there is no locked protocol to put back.")
@@ -209,7 +226,8 @@ def restore_locked_protocol(folder: Path) -> Path:
 def _own_row(study: Study) -> Row[Any]:
     with study.reading() as connection:
         row = connection.execute(select(tables.study)).first()
-    if row is None or row.fingerprint != _fingerprint(study.key):
+    key = study.stored_key
+    if row is None or (key is not None and row.fingerprint != _fingerprint(key)):
         raise StoreError(_OTHER_STUDY)
     return row
 
@@ -225,7 +243,7 @@ def _fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"evenhand-study" + key).hexdigest()
 
 
-def _connect(folder: Path, key: bytes, *, must_exist: bool = False) -> Study:
+def _connect(folder: Path, key: bytes | None, *, must_exist: bool = False) -> Study:
     text = read_text(folder / PROTOCOL_FILE)
     protocol = parse_protocol(text, PROTOCOL_FILE, folder=folder)
     return Study(folder, protocol, text, key, _open_database(folder, must_exist=must_exist))
@@ -255,6 +273,18 @@ def _open_database(folder: Path, *, must_exist: bool) -> Engine:
     return engine
 
 
+def _is_anothers(file: Path) -> bool:
+    """Whether this is a sound database of another program; looked at without changing a byte of it."""
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            own = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            return database.execute(own).fetchone() is None
+    except sqlite3.Error:
+        return False  # what is wrong is said when the engine opens it
+
+
 def _prepare_file(file: Path, *, must_exist: bool) -> None:
     """Have the database file readable by its owner alone; SQLite gives its logs the same rights."""
     if not file.exists():
@@ -267,6 +297,8 @@ def _prepare_file(file: Path, *, must_exist: bool) -> None:
             f"The database {file} is empty (0 bytes), perhaps because a disk was full when it was copied. "
             "Put it back from your copy of the study folder; nothing was changed."
         )
+    if must_exist and _is_anothers(file):
+        raise StoreError(no_study_in(str(file)))
     if file.stat().st_mode & 0o007:
         # A group may have been let in on purpose; all accounts of the machine were not.
         for path in (file, log, file.with_name(f"{file.name}-shm")):
@@ -274,22 +306,28 @@ def _prepare_file(file: Path, *, must_exist: bool) -> None:
                 path.chmod(path.stat().st_mode & 0o770)
 
 
-def _read_key(path: Path) -> bytes:
+def _read_key(path: Path) -> bytes | None:
+    """The key; None when the file is missing or does not hold one."""
     try:
         key = bytes.fromhex(path.read_text().strip())
-    except FileNotFoundError:
-        raise StoreError(
-            f"{path} is missing. Without it the raters' links cannot be checked: put the file back "
-            "from your copy of the study folder."
-        ) from None
-    except ValueError:
-        key = b""
-    if len(key) != blinding.KEY_BYTES:
-        raise StoreError(
-            f"{path} is damaged (expected {2 * blinding.KEY_BYTES} hexadecimal digits). Put the file "
-            "back from your copy of the study folder."
-        )
-    return key
+    except (FileNotFoundError, ValueError):
+        return None
+    return key if len(key) == blinding.KEY_BYTES else None
+
+
+def key_lost(folder: Path) -> str:
+    """What is lost with the key of this folder's study, and what to do."""
+    path = folder / KEY_FILE
+    state = (
+        f"damaged (expected {2 * blinding.KEY_BYTES} hexadecimal digits)"
+        if path.exists()
+        else "missing"
+    )
+    return (
+        f"{path} is {state}. Without it no rater's or coordinator's link can be made or checked, nobody can "
+        "be enrolled, receipt codes are lost, and nothing vouches for the audit log; export, report, "
+        "withdraw and unblind still work. Put the file back from your copy of the study folder."
+    )
 
 
 @contextmanager
