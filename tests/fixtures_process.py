@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-# pytest's own, which names the test and its phase; what scikit-learn sets when it is first imported, in
-# whichever test that is; and what torch sets when it first looks for compiled code.
+# pytest's own, which names the test and its phase; what scikit-learn and Streamlit set when they are first
+# imported, in whichever test that is; and what torch sets when it first looks for compiled code.
 _CHANGES_BY_ITSELF = (
     "PYTEST_CURRENT_TEST",
     "KMP_DUPLICATE_LIB_OK",
     "KMP_INIT_AT_FORK",
     "TORCHINDUCTOR_CACHE_DIR",
+    "MPLBACKEND",
 )
 _SIGNALS = (
     signal.SIGINT,
