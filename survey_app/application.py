@@ -209,6 +209,7 @@ def _notice(title: str, text: str, status: int) -> Response:
 
 
 _BROWSER_FILES = {
+    "quiet.js": "text/javascript",
     "survey.css": "text/css",
     "survey.js": "text/javascript",
     "reading.js": "text/javascript",

@@ -33,9 +33,12 @@ def draw(visit: Visit) -> None:
         return
     with st.container(key="reading"):
         with st.container(key="progress"):
-            show_progress(visit, breaks.title, f"break-{place.rated}")
+            left = participation.rest(visit.study, place.rater, place.rated)
+            # With its button it is another page for whoever has a finger on it.
+            waiting = "-waiting" if left else ""
+            show_progress(visit, breaks.title, f"break-{place.rated}{waiting}")
         elements.text(breaks.text)
-        if participation.rest(visit.study, place.rater, place.rated):
+        if left:
             _draw_time_left(visit)
             return
         tapped = st.button(

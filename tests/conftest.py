@@ -136,8 +136,9 @@ class SurveyServer:
 
     def start(self) -> None:
         code = (
-            "import sys; from pathlib import Path; from survey_app.serving import serve; "
-            "serve(Path(sys.argv[1]), port=int(sys.argv[2]))"
+            "import os, sys; from pathlib import Path; from survey_app.serving import serve; "
+            "serve(Path(sys.argv[1]), port=int(sys.argv[2]), "
+            "chat_address=os.environ.get('EVENHAND_CHAT_ADDRESS'))"
         )
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -247,11 +248,17 @@ def chromium() -> Iterator[Browser]:
 
 
 def wait_until_settled(page: Page) -> None:
-    """Until the run of the page is over and nothing of the page before is left."""
+    """Until the run of the page is over, nothing of the page before is left, and taps are served."""
     from playwright.sync_api import expect
 
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=60_000)
+    wait_until_served(page)
+
+
+def wait_until_served(page: Page) -> None:
+    """Until the page takes taps and keys; Playwright's own taps wait for that by themselves."""
+    page.locator("html:not([data-evenhand-quiet])").wait_for(state="attached")
 
 
 @dataclasses.dataclass

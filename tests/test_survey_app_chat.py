@@ -20,6 +20,7 @@ from study.errors import ModelError
 from study.store.audit import study_faults
 from study.store.raters import find_by_code, withdraw
 from study.store.ratings import read_ratings
+from tests.conftest import wait_until_served
 from tests.fixtures_chat import ChatSite, Line, chat_site
 
 if TYPE_CHECKING:
@@ -429,8 +430,10 @@ def test_a_conversation_by_keyboard_alone(
     # The focus did not leave the box, so the next message can be written at once.
     assert page.evaluate("document.activeElement.id") == "chat-text"
     tab_to("chat-end")
+    wait_until_served(page)
     keys.press("Enter")
     assert page.evaluate("document.activeElement.id") == "chat-go"
+    wait_until_served(page)
     keys.press("Enter")
     page.get_by_role("radiogroup").nth(5).wait_for()
     assert said(site.talks(rater)[0])[0] == ("rater", "by keyboard")

@@ -14,7 +14,7 @@ from study import participation
 from study.store.locking import lock_study
 from study.store.raters import enrol, read_raters
 from study.store.study import create_study
-from tests.conftest import SurveyServer, _free_port, wait_until_settled
+from tests.conftest import SurveyServer, _free_port, wait_until_served, wait_until_settled
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything
 from tests.test_survey_app_accessibility import SIZES, check, small_targets
@@ -82,6 +82,7 @@ def test_view_and_focus_go_to_the_first_open_question(
     check(page)
     assert small_targets(page) == []
 
+    wait_until_served(page)
     page.keyboard.press("Space")
     expect(open_group.locator("[aria-checked=true]")).to_have_count(1)
     expect(page.locator("[data-evenhand-open]")).to_have_count(1)
@@ -151,6 +152,7 @@ def test_every_kind_of_item_in_turn(
         if left in (8, 3):
             check(page)
         slider = page.evaluate("document.activeElement.type === 'range'")
+        wait_until_served(page)
         page.keyboard.press("ArrowRight" if slider else "Space")
         page.wait_for_function(
             "n => document.querySelectorAll('[data-evenhand-open]').length === n", arg=left - 1

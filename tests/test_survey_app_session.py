@@ -156,6 +156,7 @@ def test_a_session_by_keyboard_alone(
         raise AssertionError(f"Tab never reached {script}")
 
     page.get_by_role("button", name="I have read this").wait_for()
+    wait_until_settled(page)
     tab_to("e.tagName === 'BUTTON' && e.textContent.includes('I have read this')")
     keys.press("Enter")
     page.get_by_role("radiogroup").nth(1).wait_for()

@@ -233,6 +233,7 @@ def test_pairs_by_keyboard_alone(serve: Serve, open_tablet: Callable[..., RaterP
     page = open_tablet(server.link(rater), 1024, 768).page
     keys = page.keyboard
     page.get_by_role("button", name="I take part").wait_for()
+    wait_until_settled(page)
     tab_to(page, "e.tagName === 'BUTTON' && e.textContent.includes('I take part')")
     keys.press("Enter")
     page.get_by_role("radiogroup").first.wait_for()

@@ -179,6 +179,16 @@
       part("send").disabled = false;
       toEnd();
     }
+    quietAtNewButtons();
+  }
+
+  // Where "send" was there is "stop" now, and "go on" comes up below "end": a second tap is for neither.
+  let buttonsSeen = "";
+  function quietAtNewButtons() {
+    const shown = [...document.querySelectorAll("button")].filter((button) => !button.closest("[hidden]"));
+    const names = shown.map((button) => button.id).join();
+    if (names !== buttonsSeen) window.evenhandQuiet.changed();
+    buttonsSeen = names;
   }
 
   function take(next) {

@@ -6,9 +6,12 @@
   const root = document.getElementById("root");
 
   let shownPage = null;
+  let drawing = false;
   function goToNewPage() {
     const title = document.querySelector("[data-evenhand-page]");
-    if (!title || title.dataset.evenhandPage === shownPage) return;
+    const isNew = title && title.dataset.evenhandPage !== shownPage;
+    quietWhileDrawing(isNew);
+    if (!isNew) return;
     const first = shownPage === null;
     shownPage = title.dataset.evenhandPage;
     if (first) return;
@@ -16,6 +19,16 @@
     if (scroller) scroller.scrollTop = 0;
     window.scrollTo(0, 0);
     title.focus({ preventScroll: true });
+  }
+
+  // The heading comes first, its questions later, on a slow line much later.
+  function quietWhileDrawing(isNew) {
+    drawing = drawing || isNew;
+    if (!drawing) return;
+    window.evenhandQuiet.changed();
+    const app = document.querySelector("[data-testid=stApp]");
+    const running = !app || app.dataset.testScriptState !== "notRunning";
+    drawing = running || document.querySelector("[data-stale=true], [data-testid=stSkeleton]") !== null;
   }
 
   // A rater whose next step is a conversation goes to its page, which is a document of its own.
@@ -118,6 +131,7 @@
     const first = [...question.querySelectorAll("[role=radio], button, textarea, input")].find((part) => part.tabIndex >= 0);
     if (first) first.focus({ preventScroll: true });
     // A question with all its rows can be higher than the page: its beginning must be in sight.
+    window.evenhandQuiet.changed();
     const high = question.offsetHeight > window.innerHeight * 0.6;
     question.scrollIntoView({ block: high ? "start" : "center" });
   }

@@ -52,6 +52,8 @@ def chat_page(study: Study, place: Place, talk: Conversation, *, simulated: bool
         '<link rel="icon" href="data:,">'
         '<link rel="stylesheet" href="/evenhand/survey.css">'
         '<link rel="stylesheet" href="/evenhand/chat.css">'
+        # What acts is quiet for a moment; the conversation can be scrolled and written all the while.
+        '<script defer src="/evenhand/quiet.js" data-quiet="button, summary, a"></script>'
         '<script defer src="/evenhand/chat.js"></script></head><body class="evenhand-chat">'
         f"{mark}{_head(words, title)}"
         f'<div class="chat-frame">{_aside(words, topic, chat.support)}'
