@@ -5,6 +5,7 @@ The oracle of every case is the file itself, as an editor or a spreadsheet shows
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -17,6 +18,10 @@ from hypothesis import strategies as st
 from study.errors import ImportFileError
 from study.table_file import Table, read_table
 from study.table_file.cells import join_decimals, number
+from study.table_file.decoding import decode
+from study.table_file.separated import read_records
+
+REFERENCE = Path(__file__).parent / "reference" / "tables"
 
 
 def read(folder: Path, content: str | bytes, name: str = "t.csv", **options: Any) -> Table:
@@ -119,6 +124,42 @@ def test_a_decimal_comma_is_no_separator(tmp_path: Path, mark: str) -> None:
     content = f"id{mark}x, in %\n1{mark}2,5\n"
     assert "can be separated by" in refused(tmp_path, content)
     assert read(tmp_path, content, decimal=",").rows == (("1", "2,5"),)
+
+
+CELLS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), include_characters='\n\t",;|'), max_size=6
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[str]]:
+    """A header of two to four names and one to four rows that are not blank."""
+    width = draw(st.integers(2, 4))
+    name = CELLS.filter(lambda text: text.strip())
+    header = draw(st.lists(name, min_size=width, max_size=width, unique_by=str.strip))
+    row = st.lists(CELLS, min_size=width, max_size=width).filter(lambda r: any(map(str.strip, r)))
+    return [header, *draw(st.lists(row, min_size=1, max_size=4))]
+
+
+@given(tables(), st.sampled_from(",;\t|"), st.booleans(), st.sampled_from(["utf-8-sig", "utf-16"]))
+def test_what_is_written_as_csv_is_read_or_refused_never_moved(
+    rows: list[list[str]], mark: str, quote_all: bool, codec: str
+) -> None:
+    """Property: the cells come back; where names hold other separators unquoted, a refusal may stand."""
+    stream = io.StringIO()
+    quoting: Any = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    csv.writer(stream, delimiter=mark, quoting=quoting, lineterminator="\n").writerows(rows)
+    try:
+        records, found = read_records(decode(stream.getvalue().encode(codec), "t.csv"), "t.csv")
+    except ImportFileError as error:
+        assert not quote_all and "can be separated by" in str(error)
+        return
+    assert found == mark
+    assert [cells for _, cells in records] == [[cell.strip() for cell in row] for row in rows]
+    lines = [1]
+    for row in rows[:-1]:
+        lines.append(lines[-1] + 1 + sum(cell.count("\n") for cell in row))
+    assert [line for line, _ in records] == lines
 
 
 EXTRA = [
@@ -279,6 +320,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str | bytes, said:
         ('{"a": "\\ud83d"}\n', "line 1: half of a surrogate pair"),
         ("[1, " * 3, "holds a JSON list"),
         ('{"a":' * 100_000, "line 1: not valid JSON (nested too deep)"),
+        ('{"a": 1}\n{"a": "x}\n', "line 2: not valid JSON"),
         ('{"a": 1, "": 2}\n', "line 1: found '2' in column 2, which has no name"),
     ],
 )
@@ -362,6 +404,33 @@ def test_a_workbook_that_is_not_clear_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["t.xls", "t.ods", "t.sav", "t.dta"])
 def test_other_programs_files_say_what_to_save(tmp_path: Path, name: str) -> None:
     assert "is not read. Save it as .xlsx or as CSV UTF-8" in refused(tmp_path, b"x", name)
+
+
+def test_a_cell_may_be_a_long_transcript(tmp_path: Path) -> None:
+    """Python's csv module stops at 131,072 characters by itself."""
+    long = "I hear you. " * 20_000
+    found = read(tmp_path, f'a,b\n"{long}",2\n')
+    assert found.rows == ((long.strip(), "2"),)
+    assert "line 2: the row that begins here" in refused(tmp_path, f'a,b\n"{long},2\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "decimal", "mark"),
+    [
+        ("r_csv.csv", ".", "commas"),
+        ("r_csv2.csv", ",", "semicolons"),
+        ("r_table_tab.txt", ".", "tabs"),
+        ("r_table_comma.csv", ".", "commas"),
+        ("r_table_utf16.txt", ",", "tabs"),
+    ],
+)
+def test_tables_as_r_writes_them(name: str, decimal: str, mark: str) -> None:
+    """Oracle: the data frame in tests/reference/tables/make_tables.R."""
+    found = read_table(REFERENCE / name, decimal=decimal, missing=("NA",))
+    assert (found.columns, found.separated_by) == (("eai", "phi4", "arm"), mark)
+    assert [number(row[0] or "", decimal) for row in found.rows] == [3.5, 4, 5, 4.5, 2.5]
+    assert [number(row[1] or "", decimal) for row in found.rows] == [4, 3.5, 3, 4, 1.5]
+    assert [row[2] for row in found.rows] == ["NA?", "cbt", "a, b", "cbt", None]
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def reconcile(
             table = [(m.kind, m.participant, m.rater, m.detail) for m in result.mismatches]
             print_table(["finding", "participant there", "rater here", "what"], table)
     if result.mismatches:
-        raise Finding(f"{len(result.mismatches)} findings; look at each before you pay anybody.")
+        number = len(result.mismatches)
+        findings = "1 finding" if number == 1 else f"{number} findings"
+        raise Finding(f"{findings}; look at each before you pay anybody.")
 
 
 def _check_receipt(study: Study, code: str, as_json: bool) -> None:

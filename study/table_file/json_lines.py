@@ -58,7 +58,9 @@ def json_objects(
                 f"{where}: half of a surrogate pair (\\ud800 to \\udfff) is no character. Remove it."
             ) from None
         except (ValueError, RecursionError) as error:
-            what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+            # A bare ValueError: a whole number of more digits than Python converts.
+            what = error.msg if isinstance(error, json.JSONDecodeError) else "too many digits"
+            what = "nested too deep" if isinstance(error, RecursionError) else what
             raise ImportFileError(
                 f'{where}: not valid JSON ({what}). Expected one object per line, such as {{"text": "..."}}.'
             ) from None

@@ -41,6 +41,8 @@ def _records(text: str, separator: str, name: str) -> Iterator[Record]:
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
     last = 0
+    # The limit of 131,072 characters a cell is the module's own; a transcript may be longer.
+    limit = csv.field_size_limit(len(text) + 1)
     try:
         for cells in reader:
             stripped = [cell.strip() for cell in cells]
@@ -52,6 +54,8 @@ def _records(text: str, separator: str, name: str) -> Iterator[Record]:
             f"{name}, line {last + 1}: the row that begins here is not valid CSV ({error}). Write a cell "
             'that holds quotes as "he said ""yes""", or save the file from a spreadsheet.'
         ) from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _separator(text: str, name: str, decimal: str) -> str:
