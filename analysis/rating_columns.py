@@ -39,6 +39,10 @@ _UNIT_WORDS = _words(
     "sentence stimulus video image name condition arm group dataset session trial position order page "
     "seconds duration age gender sex key code row rows rownames line case seq timestamp date time"
 )
+# What several raters or items came to: counted once more as one of them, it agrees with itself.
+_SUMMARY_WORDS = _words(
+    "mean average avg median consensus majority total sum mittelwert summe media"
+)
 # Given by pandas and by R's readr to a column without a name.
 _NAMELESS = re.compile(r"unnamed: ?[0-9]+|\.\.\.[0-9]+", re.IGNORECASE)
 _PERSON_WORDS = _words(
@@ -63,6 +67,8 @@ class Nouns:
         Of the scale; empty where it is not known or differs.
     labels : bool
         Cells are labels and not numbers.
+    averaged : bool
+        A column may be the mean of several raters.
     passed_over : tuple of str
         Headers, in small letters, that are known to be no raters.
     """
@@ -73,6 +79,7 @@ class Nouns:
     least: int = 2
     points: tuple[float, ...] = ()
     labels: bool = False
+    averaged: bool = False
     passed_over: tuple[str, ...] = ()
 
 
@@ -133,10 +140,15 @@ def refuse_what_is_no_rater(
             why = f"its name is that of a {nouns.unit} or of its number, not of a {nouns.rater}"
         if why:
             long = ", with --rater and --value in a table with a row per rating"
+            repeats = frame[column].dropna().duplicated().any()
+            why += f". Give --unit {column} if it says what was rated{long if repeats else ''}"
+        elif set(words_of(column)) & _SUMMARY_WORDS and not nouns.averaged:
+            why = f"its name is that of what several {nouns.rater}s came to, not of one of them"
+            why += "" if nouns.labels else ". Give --averaged if means are to count"
+        if why:
             raise AnalysisError(
-                f"{described(frame)}, column {column!r}: {why}. Give --unit {column} if it says what was "
-                f"rated{long if frame[column].dropna().duplicated().any() else ''}; otherwise name the "
-                f"columns that hold {nouns.ratings}, such as --raters {','.join(others)}."
+                f"{described(frame)}, column {column!r}: {why}; otherwise name the columns that hold "
+                f"{nouns.ratings}, such as --raters {','.join(others)}."
             )
 
 

@@ -120,6 +120,11 @@ def counts_of_rows(frame: pd.DataFrame, weight: str) -> IntArray:
             "number of 0 or more: how many ratings the row stands for. Weights that are no counts (of "
             "a survey's design) are not computed here."
         )
+    if not counts.any():
+        raise AnalysisError(
+            f"{described(frame)}, column {weight!r}: every count is 0, expected how many ratings a row "
+            "stands for."
+        )
     if counts.sum() > MOST_RATINGS:
         raise AnalysisError(
             f"{described(frame)}, column {weight!r}: the counts sum to {counts.sum():.0f}, expected up to "

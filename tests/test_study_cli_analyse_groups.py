@@ -168,6 +168,10 @@ def test_a_weight_that_is_no_count_is_refused_with_its_line(
     for kind, options in (("compare", ["--by", "g"]), ("frequencies", ["--points", "1-5"])):
         message = refused(capsys, kind, str(file), "--value", "y", *options, "--weight", "n")
         assert "line 3, column 'n': found" in message and "number" in message
+        zeros = tmp_path / "z.csv"
+        zeros.write_text("y,g,n\n1,a,0\n2,b,0\n")
+        message = refused(capsys, kind, str(zeros), "--value", "y", *options, "--weight", "n")
+        assert "every count is 0" in message
 
 
 def test_frequencies_by_rater_have_wider_intervals_and_the_same_counts(

@@ -315,7 +315,7 @@ def test_averaged_ratings_are_refused_until_they_are_said_to_be_averages(
 ) -> None:
     """Oracle: by value 1 - (4.5 / 4) / (47.5 / 16), as by hand in the test of the statistic."""
     file = tmp_path / "a.csv"
-    file.write_text("single,mean\n1,1\n2.5,3\n3,2.5\n5,3\n")
+    file.write_text("single,crowd\n1,1\n2.5,3\n3,2.5\n5,3\n")
     message = refused(capsys, "agreement", str(file), "--points", "1-5")
     assert "line 3, column 'single': found 2.5" in message and "--averaged" in message
     for points in ([], ["--points", "1-5"]):
@@ -361,3 +361,25 @@ def test_shuffled_row_numbers_on_a_long_scale_are_no_ratings(
     file.write_text("\n".join(["q,r1,r2", *(",".join(map(str, row)) for row in rows), ""]))
     message = refused(capsys, "agreement", str(file), "--points", "0-100")
     assert "column 'q': it numbers the rows" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "column"),
+    [
+        ("agreement", "r1,r2,mean", "mean"),
+        ("agreement", "r1,r2,experts_median", "experts_median"),
+        ("reliability", "i1,i2,Total", "Total"),
+        ("reliability", "sumScore,i1,i2", "sumScore"),
+    ],
+)
+def test_what_raters_or_items_came_to_is_none_of_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, header: str, column: str
+) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text(f"{header}\n4,5,4\n2,2,2\n5,5,5\n1,2,2\n3,3,3\n")
+    message = refused(capsys, kind, str(file), "--points", "1-5")
+    assert f"column {column!r}: its name is that of what several" in message
+    assert "Give --averaged" in message and "--unit" not in message
+    assert blocks_of(capsys, kind, str(file), "--points", "1-5", "--averaged")
+    others = ",".join(name for name in header.split(",") if name != column)
+    assert blocks_of(capsys, kind, str(file), "--points", "1-5", "--raters", others)

@@ -114,7 +114,7 @@ def agreement(
     from analysis.rating_table import rating_tables
 
     scales = _scales(points, averaged)
-    nouns = Nouns(points=scales.otherwise or ())
+    nouns = Nouns(points=scales.otherwise or (), averaged=averaged)
     tables = rating_tables(table.frame(), roles, nouns)
     blocks = agreement_by(
         tables, scales, averaged=averaged, pairs_only=pairs, level=level, seed=seed
@@ -339,7 +339,7 @@ def reliability(
     from analysis.scale_analyses import item_roles, reliability_by
 
     scales = _scales(points, averaged)
-    nouns = Nouns("person", "item", "answers", points=scales.otherwise or ())
+    nouns = Nouns("person", "item", "answers", points=scales.otherwise or (), averaged=averaged)
     tables = rating_tables(table.frame(), item_roles(roles), nouns)
     blocks = reliability_by(tables, scales, averaged=averaged, level=level)
     show(blocks, "reliability", table.file, as_json)
