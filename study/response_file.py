@@ -11,6 +11,7 @@ from typing import Any
 from study.errors import ImportFileError
 from study.protocol import Protocol
 from study.table_file import holds_objects, read_objects, read_table
+from study.wording import listed, summed_up
 
 REQUIRED = ("prompt", "system", "text")
 
@@ -60,7 +61,10 @@ def read_response_file(
     if faults:
         raise ImportFileError(
             "\n".join(
-                [f"{file.name} was not imported; nothing was changed:", *(f"  {f}" for f in faults)]
+                [
+                    f"{file.name} was not imported; nothing was changed:",
+                    *(f"  {fault}" for fault in summed_up(faults)),
+                ]
             )
         )
     return rows
@@ -86,7 +90,7 @@ def _fault(cells: Mapping[str, str], prompts: Any, systems: Any) -> str:
         if cells[noun] not in known:
             return (
                 f"there is no {noun} {cells[noun]!r} in the protocol; declared: "
-                f"{', '.join(sorted(known))}"
+                f"{listed(sorted(known))}"
             )
     return ""
 

@@ -288,7 +288,9 @@ class TestLock:
         with pytest.raises(Finding, match="none of the 4 responses"):
             lock_study(study)
         save_response(study, "p-work", "quokka", "x", {})
-        with pytest.raises(Finding, match="no response of 'zebrafinch' to 'p-work'"):
+        with pytest.raises(
+            Finding, match="no response of 'zebrafinch' to 2 prompts: 'p-sleep', 'p-work'"
+        ):
             lock_study(study)
         assert read_lock(study) is None
 

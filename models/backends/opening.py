@@ -68,6 +68,11 @@ def open_backend(system: System, *, study_folder: Path) -> Backend:
             return _open_endpoint(system)
         case "dialogue":
             return _open_dialogue(system, study_folder)
+        case "imported":
+            raise ModelError(
+                f"System {system.id!r} is imported: its responses were written elsewhere, and nothing here "
+                "can run it. Bring them in: evenhand import FILE"
+            )
 
 
 def missing_files(systems: Iterable[System], study_folder: Path) -> dict[str, str]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from study.cli.handed_table import sheet_option
-from study.cli.options import cluster_option, json_option, print_json, progress_bar, say, with_study
+from study.cli.options import (
+    cluster_option,
+    json_option,
+    print_json,
+    progress_bar,
+    say,
+    warn,
+    with_study,
+)
 from study.errors import ImportFileError, StoreError
 from study.store.study import Study
 
@@ -43,7 +52,8 @@ def generate(
       evenhand generate --workers 2
       evenhand generate --cluster tcp://192.168.1.10:8786
     """
-    from study.store.responses import delete_responses
+    from study.store.locking import read_lock
+    from study.store.responses import delete_responses, imported_systems
 
     if study.protocol.design.shows == "conversation":
         if as_json:
@@ -60,8 +70,16 @@ def generate(
         known = [system.id for system in study.protocol.systems]
         if again not in known:
             raise StoreError(f"There is no system {again!r}. Declared: {', '.join(known)}.")
+        if again in imported_systems(study) and read_lock(study) is None:
+            raise StoreError(
+                f"The responses of {again!r} were imported, so evenhand cannot write them again. Bring "
+                "others in: evenhand import FILE --replace"
+            )
         delete_responses(study, again)
     written, skipped = write_responses(study, workers=workers, cluster=cluster or "")
+    if read_lock(study) is None:  # afterwards no output names a system
+        for remark in _imported_remarks(study):
+            warn(remark)
     if as_json:
         print_json({"written": written, "skipped": skipped})
     else:
@@ -72,13 +90,23 @@ def generate(
 def write_responses(
     study: Study, *, workers: int = 1, cluster: str = ""
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Generate what is missing, with a progress bar; numbers written and skipped by system."""
+    """Generate what is missing, with a progress bar; numbers written and skipped by system.
+
+    Systems whose responses are imported are left alone.
+    """
     from models.generation import GeneratedResponse
     from models.generation_run import GenerationStep, generate_responses
-    from study.store.responses import read_responses, save_response
+    from study.store.responses import imported_systems, read_responses, save_response
 
-    existing = {(r.prompt_id, r.system_id) for r in read_responses(study)}
-    missing = len(study.protocol.prompts) * len(study.protocol.systems) - len(existing)
+    imported = imported_systems(study)
+    ours = tuple(system for system in study.protocol.systems if system.id not in imported)
+    if not ours:
+        return {}, {}
+    # Which systems are compared decides nothing in the writing of one's responses.
+    protocol = study.protocol.model_copy(update={"systems": ours})
+    there = [(r.prompt_id, r.system_id) for r in read_responses(study)]
+    existing = {place for place in there if place[1] not in imported}
+    missing = len(protocol.prompts) * len(ours) - len(existing)
 
     def save(response: GeneratedResponse) -> None:
         save_response(
@@ -94,7 +122,7 @@ def write_responses(
             tell(f"{step.system_id}: {step.prompt_id or step.state}", ended)
 
         summary = generate_responses(
-            study.protocol,
+            protocol,
             existing=existing,
             study_folder=study.folder,
             save=save,
@@ -105,21 +133,45 @@ def write_responses(
     return dict(summary.written), dict(summary.skipped)
 
 
+def _imported_remarks(study: Study) -> list[str]:
+    """What is said of systems that ``generate`` leaves alone."""
+    from study.store.responses import imported_systems, read_responses
+
+    number = Counter(response.system_id for response in read_responses(study))
+    prompts = len(study.protocol.prompts)
+    remarks = []
+    for system in sorted(imported_systems(study)):
+        lacks = prompts - number[system]
+        left = f"; {lacks:,} are missing: evenhand import FILE" if lacks else ""
+        remarks.append(
+            f"System {system}: {number[system]:,} imported responses stay as they are{left}"
+        )
+    return remarks
+
+
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Put the file's responses in the place of others, before the lock; the log tells of each.",
+)
 @sheet_option
 @json_option
 @with_study
-def import_file(study: Study, file: Path, sheet: str | None, as_json: bool) -> None:
+def import_file(study: Study, file: Path, replace: bool, sheet: str | None, as_json: bool) -> None:
     """Import responses made elsewhere, from CSV, JSON Lines or .xlsx.
 
     Columns: prompt, system, text; further columns are kept as provenance. Either all rows are
-    imported or, when a row has a fault, none.
+    imported or, when a row has a fault, none. A system that holds imported responses (or says `backend:
+    imported` in the protocol) is left alone by generate. Where another text is there already, the command
+    says what differs and changes nothing without --replace.
 
     \b
     Examples:
       evenhand import responses.csv
       evenhand import responses.jsonl --study my-study
+      evenhand import corrected.csv --replace
     """
     from study.response_file import read_response_file
     from study.store.responses import NewResponse, save_responses
@@ -140,8 +192,9 @@ def import_file(study: Study, file: Path, sheet: str | None, as_json: bool) -> N
             for row in rows
         ],
         imported=True,
+        replace=replace,
     )
     if as_json:
         print_json({"imported": new, "already_there": len(rows) - new})
     else:
-        say(f"{new} responses imported, {len(rows) - new} were already there and stay as they are.")
+        say(f"{new} responses imported, {len(rows) - new} were already there, the same.")

@@ -157,9 +157,11 @@ def _files_that_are_missing(study: Study) -> list[str]:
     """
     from models.backends.opening import missing_files
     from study.store.locking import read_lock
-    from study.store.responses import read_responses
+    from study.store.responses import imported_systems, read_responses
 
-    missing = missing_files(study.protocol.systems, study.folder)
+    imported = imported_systems(study)
+    ours = [system for system in study.protocol.systems if system.id not in imported]
+    missing = missing_files(ours, study.folder)
     if not missing:
         return []
     live = study.protocol.design.shows == "conversation"

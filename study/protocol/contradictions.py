@@ -16,6 +16,7 @@ from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
 from study.protocol.scores import score_contradictions
 from study.protocol.session_contradictions import session_contradictions
+from study.protocol.systems import System
 from study.protocol.yaml_tree import Location
 
 Contradiction = tuple[Location, str]
@@ -91,6 +92,9 @@ def _questions(protocol: Protocol) -> Iterator[Contradiction]:
 
 def _systems(protocol: Protocol) -> Iterator[Contradiction]:
     for i, system in enumerate(protocol.systems):
+        if system.backend == "imported":
+            yield from _imported(protocol, i, system)
+            continue
         if system.runs_on != "scripted" and not system.model:
             yield (
                 ("systems", i, "model"),
@@ -108,6 +112,31 @@ def _systems(protocol: Protocol) -> Iterator[Contradiction]:
                 ("systems", i, "dialogue"),
                 f"system {system.id!r} uses the backend {system.backend!r}, which has no dialogue; "
                 "remove the block, or write backend: dialogue and name the other as its generator",
+            )
+
+
+_OF_WHO_WRITES = (
+    "tokenizer",
+    "endpoint",
+    "api_key_variable",
+    "endpoint_accepts",
+    "adapter",
+    "dialogue",
+)
+
+
+def _imported(protocol: Protocol, i: int, system: System) -> Iterator[Contradiction]:
+    if protocol.design.shows == "conversation":
+        yield (
+            ("systems", i, "backend"),
+            f"system {system.id!r} is imported, and in a study of conversations the systems answer live; "
+            "name the backend that answers",
+        )
+    for name in _OF_WHO_WRITES:
+        if getattr(system, name):
+            yield (
+                ("systems", i, name),
+                f"system {system.id!r} is imported, so nothing here runs it; remove {name}",
             )
 
 

@@ -67,10 +67,14 @@ class System(Block):
 
     id: Identifier = Field(description="Name of the system; shown to nobody before unblinding.")
     title: Text = Field(description="Name in the report after unblinding.")
-    backend: Literal["executorch", "transformers", "openai", "dialogue", "scripted"] = Field(
-        description=(
-            "What runs the model; dialogue reads the emotion of a message and joins a technique to "
-            "the model's reply; scripted is a fixed rule without a model."
+    backend: Literal["executorch", "transformers", "openai", "dialogue", "scripted", "imported"] = (
+        Field(
+            description=(
+                "What runs the model; dialogue reads the emotion of a message and joins a technique to "
+                "the model's reply; scripted is a fixed rule without a model; imported is written elsewhere "
+                "and brought in by `evenhand import`: nothing here runs it, and model and decoding only say "
+                "what it was."
+            )
         )
     )
     dialogue: Dialogue | None = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from study.errors import Finding, LockError, StoreError
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
+from study.wording import listed
 
 # The name of the systems' codes in the log's line about the lock.
 _CODES = "blind_codes"
@@ -138,24 +139,45 @@ def response_faults(study: Study, responses: Sequence[Response]) -> list[str]:
         return []  # its systems answer while people talk with them
     by_place = {(r.prompt_id, r.system_id): r for r in responses}
     planned = len(study.protocol.prompts) * len(study.protocol.systems)
-    if not by_place:
+    imported = {s.id for s in study.protocol.systems if s.backend == "imported"}
+    imported |= {r.system_id for r in responses if r.imported}
+    if not by_place and not imported:
         return [f"none of the {planned} responses is there; run `evenhand generate`"]
     faults = []
-    for prompt in study.protocol.prompts:
-        for system in study.protocol.systems:
+    for prompts, system, reworded in _places_to_mend(study, by_place):
+        one = len(prompts) == 1
+        named = ("" if one else f"{len(prompts):,} prompts: ") + listed(map(repr, prompts), most=3)
+        if not reworded:
+            said = f"no response of {system!r} to {named}"
+            do = "evenhand import FILE" if system in imported else "run `evenhand generate`"
+        else:
+            was = "the prompt {} was" if one else "{} were"
+            said = (
+                f"{was.format(named)} reworded after {system!r} answered {'it' if one else 'them'}"
+            )
+            again = f"run `evenhand generate --again {system}`"
+            do = "evenhand import FILE --replace" if system in imported else again
+        faults.append(f"{said}; {do}")
+    return faults
+
+
+def _places_to_mend(
+    study: Study, by_place: Mapping[tuple[str, str], Response]
+) -> Iterator[tuple[list[str], str, bool]]:
+    """(prompts, system, whether they were reworded) of responses that are missing or stale."""
+    for system in study.protocol.systems:
+        missing, reworded = [], []
+        for prompt in study.protocol.prompts:
             response = by_place.get((prompt.id, system.id))
             if response is None:
-                faults.append(
-                    f"no response of {system.id!r} to {prompt.id!r}; run `evenhand generate`"
-                )
+                missing.append(prompt.id)
                 continue
             recorded = response.provenance.get("prompt_sha256")
             if recorded and recorded != hashlib.sha256(prompt.text.encode()).hexdigest():
-                faults.append(
-                    f"the prompt {prompt.id!r} was reworded after {system.id!r} answered it; run "
-                    f"`evenhand generate --again {system.id}`"
-                )
-    return faults
+                reworded.append(prompt.id)
+        for prompts, stale in ((missing, False), (reworded, True)):
+            if prompts:
+                yield prompts, system.id, stale
 
 
 def lock_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[str]:

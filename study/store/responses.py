@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from study import blinding
 from study.entities import Response
 from study.errors import ImportFileError, LockError
 from study.store import events, tables
 from study.store.study import Study, now
+from study.wording import listed, summed_up
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,23 @@ def save_response(
     return save_responses(study, [new], imported=imported) == 1
 
 
-def save_responses(study: Study, new: Sequence[NewResponse], *, imported: bool = False) -> int:
-    """Save responses in one transaction, all or none; gives how many were not there before.
+def save_responses(
+    study: Study, new: Sequence[NewResponse], *, imported: bool = False, replace: bool = False
+) -> int:
+    """Save responses in one transaction, all or none; gives how many are new or replaced.
+
+    The responses of a system have one origin: all of them were imported, or none.
+
+    Parameters
+    ----------
+    replace : bool
+        Put them in the place of other texts; each is a line of the log.
 
     Raises
     ------
     ImportFileError
-        When a text is empty or a prompt or system is not in the protocol.
+        When a text is empty, a prompt or system is not in the protocol, an imported response differs
+        from the one that is there (without ``replace``), or a system would have two origins.
     LockError
         When the study is locked.
     """
@@ -66,15 +77,144 @@ def save_responses(study: Study, new: Sequence[NewResponse], *, imported: bool =
         events.hold(connection)
         _refuse_locked(connection, "its responses cannot change")
         row = tables.response.c
-        present = {tuple(pair) for pair in connection.execute(select(row.prompt_id, row.system_id))}
-        saved = 0
+        places = connection.execute(select(row.prompt_id, row.system_id, row.imported))
+        origins = {(prompt, system): bool(other) for prompt, system, other in places}
+        _refuse_two_origins(study, origins, new, imported, replace)
+        # Generating saves one by one: reading all texts each time would take ever longer.
+        stored = responses_in(connection, study) if imported else []
+        present = {(r.prompt_id, r.system_id): r for r in stored}
+        if imported and not replace:
+            _refuse_other_texts(present, new)
+        saved: set[tuple[str, str]] = set()
         for response in new:
-            if (response.prompt_id, response.system_id) in present:
+            place = (response.prompt_id, response.system_id)
+            before = present.get(place)
+            if place in saved or (place in origins and not imported):
                 continue
-            present.add((response.prompt_id, response.system_id))
-            _insert(connection, study, response, imported)
-            saved += 1
-    return saved
+            if before is None:
+                _insert(connection, study, response, imported)
+            elif replace and (_differs(before, response) or before.imported != imported):
+                _put_in_place(connection, study, before, response, imported)
+            else:
+                continue
+            saved.add(place)
+    return len(saved)
+
+
+def imported_systems(study: Study) -> set[str]:
+    """Systems that evenhand does not write for: declared as imported, or holding imported responses."""
+    declared = {system.id for system in study.protocol.systems if system.backend == "imported"}
+    row = tables.response.c
+    with study.reading() as connection:
+        held = connection.execute(select(row.system_id).where(row.imported.is_(True)).distinct())
+        return declared | {system for (system,) in held}
+
+
+def _refuse_two_origins(
+    study: Study,
+    origins: Mapping[tuple[str, str], bool],
+    new: Sequence[NewResponse],
+    imported: bool,
+    replace: bool,
+) -> None:
+    told = {response.system_id for response in new}
+    covered = {(response.prompt_id, response.system_id) for response in new}
+    for system in study.protocol.systems:
+        if system.id not in told:
+            continue
+        if not imported and system.backend == "imported":
+            raise ImportFileError(
+                f"System {system.id!r} is imported, so nothing here writes its responses. Bring them in: "
+                "evenhand import FILE"
+            )
+        other = [
+            place
+            for place, was_imported in origins.items()
+            if place[1] == system.id and was_imported != imported
+        ]
+        if not imported and other:
+            raise ImportFileError(
+                f"System {system.id!r} holds {len(other)} imported responses, so none is written for it "
+                "here: a system's responses have one origin. Bring the others in: evenhand import FILE"
+            )
+        left = [prompt for prompt, _ in other if not replace or (prompt, system.id) not in covered]
+        if left:
+            how = (
+                f"The file lacks {listed(left)}; give them, too"
+                if replace
+                else "To have the file's in place of all of them: evenhand import FILE --replace"
+            )
+            raise ImportFileError(
+                f"{len(other)} responses of {system.id!r} were written by `evenhand generate`, and a "
+                f"system's responses have one origin. {how}. Nothing was changed."
+            )
+
+
+def _refuse_other_texts(
+    present: Mapping[tuple[str, str], Response], new: Sequence[NewResponse]
+) -> None:
+    faults = [
+        f"  {response.prompt_id} x {response.system_id}: {what}"
+        for response in new
+        if (before := present.get((response.prompt_id, response.system_id)))
+        and (what := _differs(before, response))
+    ]
+    if faults:
+        number = "1 response is" if len(faults) == 1 else f"{len(faults):,} responses are"
+        raise ImportFileError(
+            "\n".join(
+                [
+                    f"{number} there already, and differ; nothing was changed:",
+                    *summed_up(faults),
+                    "To have the file's in their place: evenhand import FILE --replace",
+                ]
+            )
+        )
+
+
+_EXCERPT = 40
+
+
+def _differs(before: Response, after: NewResponse) -> str:
+    """How a response differs from the one that is there, in words; empty when it does not."""
+    old, new = before.text, after.text
+    if old != new:
+        same = next(
+            (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b),
+            min(len(old), len(new)),
+        )
+        start = max(0, same - 10)
+        return (
+            f"from character {same + 1} on, there {old[start : start + _EXCERPT]!r}, in the file "
+            f"{new[start : start + _EXCERPT]!r}"
+        )
+    wording = "prompt_sha256"
+    if wording in after.provenance and before.provenance.get(wording) != after.provenance[wording]:
+        return "the same text, for another wording of the prompt"
+    return ""
+
+
+def _put_in_place(
+    connection: Connection, study: Study, before: Response, after: NewResponse, imported: bool
+) -> None:
+    connection.execute(
+        update(tables.response)
+        .where(tables.response.c.id == before.id)
+        .values(
+            text=after.text,
+            provenance=json.dumps(dict(after.provenance), sort_keys=True),
+            created_at=now(),
+            imported=imported,
+        )
+    )
+    payload = {
+        "prompt": after.prompt_id,
+        "system": after.system_id,
+        "imported": imported,
+        "text_sha256": hashlib.sha256(after.text.encode()).hexdigest(),
+        "text_sha256_before": hashlib.sha256(before.text.encode()).hexdigest(),
+    }
+    events.append(connection, study, "response_replaced", "coordinator", payload)
 
 
 def _insert(connection: Connection, study: Study, response: NewResponse, imported: bool) -> None:
@@ -112,7 +252,7 @@ def _refuse_unknown(study: Study, prompt_id: str, system_id: str, text: str) -> 
     ):
         if value not in known:
             raise ImportFileError(
-                f"There is no {noun} {value!r} in the protocol. Declared: {', '.join(known)}."
+                f"There is no {noun} {value!r} in the protocol. Declared: {listed(known)}."
             )
     if not text.strip():
         raise ImportFileError(
