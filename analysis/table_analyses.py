@@ -407,8 +407,11 @@ def mixed_of(
     """Mixed, ordinal and marginal models of ratings with crossed raters and prompts."""
     from analysis.models_of_ratings import fit_all
 
+    numbers = numeric_columns(frame, [value])
+    if points is not None:
+        _on_scale(numbers.to_numpy(), frame[[value]], points)
     fitted = fit_all(
-        frame.assign(**{value: numeric_columns(frame, [value])[value]}),
+        frame.assign(**{value: numbers[value]}),
         value=value,
         effect=effect,
         reference=reference,

@@ -504,6 +504,16 @@ def test_what_is_no_number_is_told_with_the_files_own_line(
     assert said in told.err and told.out == ""
 
 
+def test_a_rating_off_the_scale_is_told_with_its_line_by_mixed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Oracle: the line that an editor shows, below a blank one."""
+    file = written(tmp_path, "y,m,r,p\n\n1,a,x,1\n7,b,x,1\n2,a,z,1\n2,b,z,1\n")
+    ask = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p", "--points", "1-5"]
+    assert run(["analyse", "mixed", file, *ask]) == 2
+    assert "line 4, column 'y': found 7, expected one of the points" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cell", ["-99", "-99.0", "-99.00", "NA", ""])
 def test_a_named_word_is_missing_also_where_it_is_written_as_another_number(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, cell: str
