@@ -31,6 +31,9 @@ ODD_REPLIES = {
     "huge usage": Outcome.SCORED,
     "negative usage": Outcome.SCORED,
     "usage in words": Outcome.SCORED,
+    "zero usage": Outcome.SCORED,
+    "absurd usage": Outcome.SCORED,
+    "no usage": Outcome.SCORED,
     "odd parts": Outcome.SCORED,
     "huge log probability": Outcome.ENDPOINT_FAILURE,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections import Counter
@@ -237,7 +238,10 @@ def test_an_answer_that_was_lost_counts_at_the_most_that_it_can_have_cost(tmp_pa
     _, (call,), _ = judged(tmp_path, judge)
     assert call.prompt_tokens and call.completion_tokens
     counted = (call.prompt_tokens + call.completion_tokens) / 1e6
-    at_most = (sum(len(m["content"].encode()) + 16 for m in call.request["messages"]) + 400) / 1e6
+    # A token for each byte of the texts and of the schema, 16 around each text; 400 and one to end.
+    schema = len(json.dumps(call.request["response_format"]).encode())
+    texts = sum(len(m["content"].encode()) + 16 for m in call.request["messages"])
+    at_most = (texts + schema + 401) / 1e6
     assert call.cost == pytest.approx(counted + at_most)
     assert call.cost_is_bound
     # Both attempts carried the same idempotency key, so this endpoint charged once.

@@ -22,7 +22,11 @@ from study.store.locking import lock_faults, lock_study, read_lock
 from tests.fixtures_judge import make_study
 
 DEMO = load_protocol(shipped_protocols()["demo"])
-ENDPOINT = {"backend": "openai", "model": "m", "endpoint": "http://127.0.0.1:9/v1"}
+ENDPOINT = {
+    "backend": "openai",
+    "model": "evenhand-scripted-judge-1",
+    "endpoint": "http://127.0.0.1:9/v1",
+}
 LOCAL = {"backend": "transformers", "model": "shipped:demo-tuned"}
 
 RUBRIC = """
@@ -46,8 +50,8 @@ def with_judge(**fields: Any) -> Protocol:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"backend": "openai", "model": "m"}, "needs judge.endpoint"),
-        ({"backend": "scripted", "model": "m"}, "does not use it"),
+        ({"backend": "openai", "model": "evenhand-scripted-judge-1"}, "needs judge.endpoint"),
+        ({"backend": "scripted", "model": "evenhand-scripted-judge-1"}, "does not use it"),
         (LOCAL | {"api_key_variable": "KEY"}, "judge.api_key_variable is 'KEY'"),
         (ENDPOINT | {"scoring": "probability", "mode": "all-in-one"}, "belong to one criterion"),
         (LOCAL | {"batch": True}, "no batch API"),

@@ -70,6 +70,10 @@ class OpenAIBackend:
         Sent as bearer token; None where the endpoint needs none.
     accepts : frozenset of str
         See :func:`refuse_unhonoured`.
+    length_parameter : str
+        Under which name the endpoint takes the longest length of a reply.
+    leave_out : sequence of str
+        Of ``temperature``, ``top_p`` and ``seed``: what is not sent.
     proxy : str
         Address of an HTTP proxy; empty to ask directly, whatever the environment says.
     timeout_s : float
@@ -94,6 +98,8 @@ class OpenAIBackend:
         api_key: str | None = None,
         proxy: str = "",
         accepts: frozenset[str] = frozenset(),
+        length_parameter: str = "max_tokens",
+        leave_out: Sequence[str] = (),
         timeout_s: float = DEFAULT_TIMEOUT_S,
         longest_s: float = DEFAULT_LONGEST_S,
         retries: int = DEFAULT_RETRIES,
@@ -107,6 +113,8 @@ class OpenAIBackend:
         self._model = model
         self._endpoint = endpoint
         self._accepts = accepts
+        self._length_parameter = length_parameter
+        self._leave_out = tuple(leave_out)
         self._timeout_s = timeout_s
         self._client = _client(endpoint, api_key, timeout_s, retries, proxy, longest_s)
         self._reported: dict[str, Any] = {}
@@ -122,7 +130,10 @@ class OpenAIBackend:
             "backend": "openai",
             "model": self._model,
             "endpoint": f"{parts.scheme}://{parts.hostname}{port}{parts.path}",
-            "seed_honoured": "as far as the endpoint does",
+            "seed_honoured": "not sent"
+            if "seed" in self._leave_out
+            else "as far as the endpoint does",
+            **({"left_out": list(self._leave_out)} if self._leave_out else {}),
             "peak_memory_missing": "the endpoint does not tell",
             "libraries": library_versions("openai"),
             **self._reported,
@@ -154,13 +165,16 @@ class OpenAIBackend:
         self._client.close()
 
     def _request(self, messages: Sequence[Message], settings: DecodingSettings) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "model": self._model,
-            "messages": [dict(message) for message in messages],
-            "max_tokens": settings.max_new_tokens,
+        sampling = {
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "seed": settings.seed,
+        }
+        request: dict[str, Any] = {
+            "model": self._model,
+            "messages": [dict(message) for message in messages],
+            self._length_parameter: settings.max_new_tokens,
+            **{name: value for name, value in sampling.items() if name not in self._leave_out},
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -152,6 +152,8 @@ def _open_endpoint(system: System) -> Backend:
         proxy=system.proxy,
         api_key=_key_of(system),
         accepts=accepts,
+        length_parameter=system.length_parameter,
+        leave_out=system.leave_out,
     )
 
 
@@ -173,7 +175,10 @@ def _refuse_foreign_fields(system: System) -> None:
     fields = {
         "executorch": {"tokenizer"},
         "transformers": {"precision", "adapter"},
-        "openai": {"endpoint", "proxy", "api_key_variable", "endpoint_accepts"},
+        "openai": {
+            *("endpoint", "proxy", "api_key_variable", "endpoint_accepts"),
+            *("length_parameter", "leave_out"),
+        },
         "dialogue": {"dialogue"},
         "scripted": set(),
     }

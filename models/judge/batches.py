@@ -54,7 +54,7 @@ async def run_batch(
     """
     import openai
 
-    left = pending(study, calls)
+    left = pending(study, calls, price=judge.price)
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
     budget = Budget(max_cost, left.spent)
     # A batch's file holds the answers to all of its calls.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from models.judge.limits import RateLimits
-from models.judge.sending import AttemptFailed, Sender
+from models.judge.sending import AttemptFailed, Failure, Sender
 from study.errors import ModelError
 from study.protocol.judge import Judge
 
@@ -33,9 +34,9 @@ class Answer:
         ``worker lost``, ``refused``),
         ``message`` and, for a status, ``status``.
     attempts : int
-        Requests that were sent, at least 1.
+        Requests that were sent and that the ledger does not know of yet.
     in_doubt : int
-        Requests that ended without an answer and may still have been charged.
+        Of those, the ones that ended without an answer and may still have been charged.
     latency_s : float
         Of the last attempt.
     ends_run : str
@@ -50,11 +51,26 @@ class Answer:
     ends_run: str = ""
 
 
+# Whether a request may be sent once more although its last attempt may have been charged; notes that
+# attempt in the ledger first.
+AskAgain = Callable[[], Awaitable[bool]]
+
+
 class Asker(Protocol):
     """What answers the judge's requests: an endpoint, or a model on this machine."""
 
-    async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
-        """Answer one request; ``tokens`` is the most that it can take."""
+    async def ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        idempotency_key: str,
+        tokens: int,
+        again: AskAgain | None = None,
+    ) -> Answer:
+        """Answer one request; ``tokens`` is the most that it can take.
+
+        ``again`` is asked before each attempt that follows one that may have been charged.
+        """
 
     async def close(self) -> None:
         """Give connections or memory back."""
@@ -62,9 +78,29 @@ class Asker(Protocol):
 
 @dataclass
 class _Attempts:
+    """Those of one request that the ledger does not know of yet."""
+
+    again: AskAgain | None
     number: int = 0
     in_doubt: int = 0
     latency_s: float = 0.0
+    last: Failure | None = None
+
+    async def note(self) -> None:
+        """Have the last attempt counted before another one goes out.
+
+        Raises
+        ------
+        AttemptFailed
+            With the last failure, when the cap on the cost leaves no room for another attempt.
+        """
+        if not self.in_doubt or self.last is None or self.again is None:
+            return
+        if not await self.again():
+            message = f"{self.last.message} (not asked again: the cap on the cost could be passed)"
+            raise AttemptFailed(dataclasses.replace(self.last, message=message, again=False))
+        self.number -= self.in_doubt
+        self.in_doubt = 0
 
 
 class EndpointAsker:
@@ -86,11 +122,18 @@ class EndpointAsker:
         self._limits = limits
         self._sender = sender
 
-    async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
+    async def ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        idempotency_key: str,
+        tokens: int,
+        again: AskAgain | None = None,
+    ) -> Answer:
         """Answer one request (see :class:`Asker`)."""
         import tenacity
 
-        attempts = _Attempts()
+        attempts = _Attempts(again)
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._judge.retries + 1),
             wait=self._wait(),
@@ -141,12 +184,14 @@ class EndpointAsker:
         # First the place, then the limits: a request that was let through must not wait any more.
         async with self._sender.turn() as send:
             await self._limits.admit(tokens)
+            await attempts.note()
             attempts.number += 1
             started = time.perf_counter()
             try:
                 return await send(request, idempotency_key)
             except AttemptFailed as failed:
                 attempts.in_doubt += failed.failure.in_doubt
+                attempts.last = failed.failure
                 if failed.failure.wait_s is not None:
                     self._limits.pause(failed.failure.wait_s)
                 raise
@@ -169,16 +214,19 @@ def chat_request(
     seed: int,
 ) -> dict[str, Any]:
     """The body of a chat request, without credentials."""
-    request: dict[str, Any] = {
-        "model": judge.model,
-        "messages": [dict(message) for message in messages],
+    sampling = {
         "temperature": judge.sampling.temperature,
         "top_p": judge.sampling.top_p,
         "seed": seed,
-        "max_tokens": judge.sampling.max_tokens,
+    }
+    request: dict[str, Any] = {
+        "model": judge.model,
+        "messages": [dict(message) for message in messages],
+        **{name: value for name, value in sampling.items() if name not in judge.leave_out},
+        judge.length_parameter: judge.sampling.max_tokens,
     }
     if judge.scoring == "probability":
-        return request | {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
+        return request | {judge.length_parameter: 1, "logprobs": True, "top_logprobs": 20}
     if schema is not None and judge.structured_output:
         described = {"name": "verdict", "strict": True, "schema": json.loads(json.dumps(schema))}
         request["response_format"] = {"type": "json_schema", "json_schema": described}

@@ -24,8 +24,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 _FOREIGN: dict[str, tuple[str, ...]] = {
     "openai": (),
-    "transformers": ("endpoint", "api_key_variable", "proxy"),
-    "scripted": ("endpoint", "model", "api_key_variable", "proxy"),
+    "transformers": ("endpoint", "api_key_variable", "proxy", "leave_out"),
+    "scripted": ("endpoint", "model", "api_key_variable", "proxy", "leave_out"),
 }
 # What only an endpoint can keep to; declared for a model on this machine, it would have no effect.
 _OF_ENDPOINTS = (
@@ -52,6 +52,7 @@ def judge_faults(protocol: Protocol, study_folder: Path) -> list[str]:
         *hard_faults(judge),
         *_without_effect(judge),
         *_too_short(judge),
+        *_left_out(judge),
         *_groups(judge, protocol),
         *_files(judge, protocol, study_folder),
     ]
@@ -72,6 +73,11 @@ def hard_faults(judge: Judge) -> list[str]:
         for name in _FOREIGN[backend]
         if getattr(judge, name)
     ]
+    if backend != "openai" and judge.length_parameter != "max_tokens":
+        faults.append(
+            f"judge.length_parameter is {judge.length_parameter!r}, but judge.backend {backend!r} does "
+            "not use it. Remove it or change the backend."
+        )
     if backend == "openai" and (
         fault := proxy_fault(judge.proxy, judge.endpoint, field="judge.proxy")
     ):
@@ -130,6 +136,15 @@ def _too_short(judge: Judge) -> Iterator[str]:
             f"judge.longest_call_s is {judge.longest_call_s:g}, so judge.timeout_s "
             f"({judge.timeout_s:g}) is never reached. Make it at least as long."
         )
+
+
+def _left_out(judge: Judge) -> Iterator[str]:
+    declared = {f"sampling.{name}" for name in judge.sampling.model_fields_set}
+    declared |= {"seed"} & judge.model_fields_set
+    for name in judge.leave_out:
+        field = name if name == "seed" else f"sampling.{name}"
+        if field in declared:
+            yield f"judge.{field} is declared, but judge.leave_out keeps it back. Remove one of them."
 
 
 def _groups(judge: Judge, protocol: Protocol) -> Iterator[str]:

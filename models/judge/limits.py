@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.errors import ModelError
 from study.protocol.judge import JudgePrice
@@ -18,13 +19,33 @@ if TYPE_CHECKING:
 TEMPLATE_TOKENS = 16
 
 
-def tokens_at_most(messages: Sequence[Mapping[str, str]]) -> int:
-    """More tokens than any usual tokenizer makes of the messages: one for each byte.
+# An endpoint may count the token that ends a reply, which max_tokens does not.
+END_TOKENS = 1
+# How the length of a reply is called, by endpoint.
+LENGTH_PARAMETERS = ("max_tokens", "max_completion_tokens")
+
+
+def prompt_tokens_at_most(request: Mapping[str, Any]) -> int:
+    """More tokens than any usual tokenizer makes of what is sent: one for each byte.
 
     Byte-level vocabularies never need more than one token a byte, so a cap that counts with this
-    holds.
+    holds. Endpoints count the schema of the reply as a part of the prompt.
     """
-    return sum(len(m["content"].encode()) + TEMPLATE_TOKENS for m in messages)
+    described = request.get("response_format")
+    schema = len(json.dumps(described).encode()) if described else 0
+    texts = (str(message["content"]) for message in request["messages"])
+    return schema + sum(len(text.encode()) + TEMPLATE_TOKENS for text in texts)
+
+
+def completion_tokens_at_most(request: Mapping[str, Any]) -> int:
+    """The most tokens that the reply to a request may have."""
+    longest = next(int(request[name]) for name in LENGTH_PARAMETERS if name in request)
+    return longest + END_TOKENS
+
+
+def cost_at_most(price: JudgePrice | None, request: Mapping[str, Any]) -> float | None:
+    """The most that one attempt at a request can cost, or None without a price."""
+    return cost_of(price, prompt_tokens_at_most(request), completion_tokens_at_most(request))
 
 
 def tokens_expected(messages: Sequence[Mapping[str, str]]) -> int:
@@ -124,6 +145,17 @@ class Budget:
             return False
         self.reserved += amount
         self.under_way += 1
+        return True
+
+    def charge(self, at_most: float | None) -> bool:
+        """Count an attempt that may have been charged, and keep what is set aside for another one.
+
+        False when the cap leaves no room for both; then there must be no other attempt.
+        """
+        amount = at_most or 0.0
+        if self.cap is not None and self.spent + self.reserved + amount > self.cap + 1e-12:
+            return False
+        self.spent += amount
         return True
 
     def settle(self, at_most: float | None, cost: float | None) -> None:

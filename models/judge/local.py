@@ -17,7 +17,7 @@ from models.backends.model_files import locate_checkpoint
 from models.backends.transformers_backend import TransformersBackend
 from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings
-from models.judge.calls import Answer
+from models.judge.calls import Answer, AskAgain
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
@@ -90,9 +90,16 @@ class LocalAsker:
         """Over all files of the checkpoint."""
         return str(self._backend.provenance()["model_sha256"])
 
-    async def ask(self, request: Mapping[str, Any], *, idempotency_key: str, tokens: int) -> Answer:
+    async def ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        idempotency_key: str,
+        tokens: int,
+        again: AskAgain | None = None,
+    ) -> Answer:
         """Answer one request (see :class:`models.judge.calls.Asker`)."""
-        del idempotency_key, tokens
+        del idempotency_key, tokens, again
         # Waiting callers must not fill the threads that the ledger needs, too.
         async with self._queue:
             return await asyncio.to_thread(self.answer, request)

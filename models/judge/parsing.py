@@ -30,7 +30,10 @@ LARGEST_COUNT = 2**31 - 1
 
 @dataclass(frozen=True)
 class JudgeReply:
-    """What a chat completion says, as far as the judge needs it."""
+    """What a chat completion says, as far as the judge needs it.
+
+    Counts of tokens are None where ``usage_fault`` says what is wrong with them.
+    """
 
     text: str
     refusal: str
@@ -39,6 +42,7 @@ class JudgeReply:
     returned_model: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    usage_fault: str = ""
 
 
 def read_reply(body: Any) -> JudgeReply | None:
@@ -62,6 +66,7 @@ def read_reply(body: Any) -> JudgeReply | None:
             returned_model=model if isinstance(model, str) else None,
             prompt_tokens=_count(counts.get("prompt_tokens")),
             completion_tokens=_count(counts.get("completion_tokens")),
+            usage_fault=_usage_fault(counts),
         )
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
         return None
@@ -83,6 +88,16 @@ def _count(value: Any) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value <= LARGEST_COUNT else None
+
+
+def _usage_fault(counts: Mapping[str, Any]) -> str:
+    for name in ("prompt_tokens", "completion_tokens"):
+        value = counts.get(name)
+        if value is None:
+            return "no usage"
+        if _count(value) is None:
+            return "a usage that is no count of tokens"
+    return ""
 
 
 def _top_tokens(tokens: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.judge.calls import chat_request
-from models.judge.limits import cost_of, tokens_at_most, tokens_expected
+from models.judge.limits import (
+    completion_tokens_at_most,
+    cost_at_most,
+    prompt_tokens_at_most,
+    tokens_expected,
+)
 from models.judge.prompts import PROMPT_VERSION, Material, write_prompt
 from models.judge.rubrics import Criterion, Rubric
 from study.design import williams_square
@@ -127,8 +132,8 @@ class Planner:
         seed = (judge.seed + replicate - 1) % 2**31
         request = chat_request(judge, written.messages, written.schema, seed=seed)
         letters = string.ascii_uppercase[: len(ids)]
-        at_most = tokens_at_most(written.messages)
-        most_output = int(request["max_tokens"])
+        at_most = prompt_tokens_at_most(request)
+        most_output = completion_tokens_at_most(request)
         planned = PlannedCall(
             cache_key=cache_key(
                 rubric=rubric,
@@ -157,7 +162,7 @@ class Planner:
             endpoint=self.identity.endpoint,
             seed=seed,
             request=request,
-            cost_at_most=cost_of(judge.price, at_most, most_output),
+            cost_at_most=cost_at_most(judge.price, request),
             simulated=self.identity.simulated,
         )
         return JudgeCall(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.judge.calls import Answer
 from models.judge.limits import cost_of
@@ -35,15 +36,17 @@ def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> 
     """What goes into the ledger when a call has ended."""
     planned = call.planned
     reply = read_reply(answer.reply["body"]) if answer.reply is not None else None
-    cost, is_bound = _cost(judge, call, answer, reply)
+    usage = counted_usage(call, reply) if reply else None
+    tokens = usage.tokens if usage else None
+    cost, is_bound = _cost(judge, call, answer, usage)
     returned = reply.returned_model if reply else None
     return CallResult(
         call_id=call_id,
         reply=answer.reply,
         failure=answer.failure,
         returned_model=returned,
-        prompt_tokens=reply.prompt_tokens if reply else None,
-        completion_tokens=reply.completion_tokens if reply else None,
+        prompt_tokens=tokens[0] if tokens else None,
+        completion_tokens=tokens[1] if tokens else None,
         cost=cost,
         cost_is_bound=is_bound,
         latency_s=round(answer.latency_s, 6),
@@ -51,20 +54,54 @@ def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> 
         simulated=planned.simulated or (returned or "").startswith(SCRIPTED_MODEL),
         parser_version=PARSER_VERSION,
         verdicts=read_safely(call.criteria, call.letters, planned.scoring, answer),
+        usage_fault=usage.fault if usage else "",
     )
 
 
+@dataclass(frozen=True)
+class CountedUsage:
+    """The tokens of a reply, or why what the endpoint says of them cannot be.
+
+    Attributes
+    ----------
+    tokens : tuple of int or None
+        Prompt and completion; None when ``fault`` says what is wrong.
+    fault : str
+        Empty when nothing is.
+    """
+
+    tokens: tuple[int, int] | None
+    fault: str = ""
+
+
+def counted_usage(call: JudgeCall, reply: JudgeReply) -> CountedUsage:
+    """What a reply took, as far as it can be believed.
+
+    No request takes more tokens than it has bytes, no reply more than it was allowed, and none of
+    them takes nothing.
+    """
+    if reply.prompt_tokens is None or reply.completion_tokens is None:
+        return CountedUsage(None, reply.usage_fault or "no usage")
+    if not reply.prompt_tokens or not reply.completion_tokens:
+        return CountedUsage(None, "a usage of 0 tokens")
+    if (
+        reply.prompt_tokens > call.prompt_tokens_at_most
+        or reply.completion_tokens > call.completion_tokens_at_most
+    ):
+        return CountedUsage(None, "a usage of more tokens than the call can take")
+    return CountedUsage((reply.prompt_tokens, reply.completion_tokens))
+
+
 def _cost(
-    judge: Judge, call: JudgeCall, answer: Answer, reply: JudgeReply | None
+    judge: Judge, call: JudgeCall, answer: Answer, usage: CountedUsage | None
 ) -> tuple[float | None, bool]:
+    """What the attempts cost that the ledger does not know of yet, and whether that is a bound."""
     at_most = call.planned.cost_at_most
     if at_most is None:
         return None, False
     cost, is_bound = answer.in_doubt * at_most, answer.in_doubt > 0
     if answer.reply is not None:
-        counted = None
-        if reply and reply.prompt_tokens is not None and reply.completion_tokens is not None:
-            counted = cost_of(judge.price, reply.prompt_tokens, reply.completion_tokens)
+        counted = cost_of(judge.price, *usage.tokens) if usage and usage.tokens else None
         cost, is_bound = cost + (at_most if counted is None else counted), counted is None
     return cost, is_bound or answer.in_doubt > 0
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from models.judge.calls import Answer, Asker
 from models.judge.ledger_writer import LedgerWriter
-from models.judge.limits import Budget, RateLimits
+from models.judge.limits import Budget, RateLimits, cost_at_most
 from models.judge.plan import JudgeCall
 from models.judge.readings import call_result
 from study.errors import ModelError, StoreError
-from study.protocol.judge import Judge
+from study.protocol.judge import Judge, JudgePrice
 from study.store.study import Study
 from study.store.verdicts import CallResult, log_judge_run, read_calls
 
@@ -59,6 +59,8 @@ class RunSummary:
         Of ``asked``: calls that brought no reply.
     reasons : Counter
         What was said of those, with how often.
+    usage_faults : Counter
+        What was wrong with the usage that answers reported; those are counted at the most.
     outcomes : Counter
         Outcomes of the criteria in this run.
     spent : float or None
@@ -74,6 +76,7 @@ class RunSummary:
     not_asked: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    usage_faults: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     spent: float | None = None
     stopped: str = ""
@@ -82,6 +85,8 @@ class RunSummary:
         """One more call has ended."""
         self.asked += 1
         self.outcomes.update(str(v.outcome) for v in result.verdicts)
+        if result.usage_fault:
+            self.usage_faults[result.usage_fault] += 1
         if answer.failure is not None:
             self.failed += 1
             self.reasons[str(answer.failure["message"]).rstrip(".")] += 1
@@ -123,7 +128,11 @@ class Pending:
 
 
 def pending(
-    study: Study, calls: Sequence[JudgeCall], *, again: frozenset[str] = frozenset()
+    study: Study,
+    calls: Sequence[JudgeCall],
+    *,
+    again: frozenset[str] = frozenset(),
+    price: JudgePrice | None = None,
 ) -> Pending:
     """Compare a plan with the ledger.
 
@@ -131,6 +140,8 @@ def pending(
     ----------
     again : frozenset of str
         Cache keys that are asked once more although they are answered.
+    price : JudgePrice, optional
+        For what lost requests can have cost, also those that the plan no longer holds.
     """
     ledger = read_calls(study)
     rounds = Counter(call.cache_key for call in ledger if call.state == "answered")
@@ -138,7 +149,7 @@ def pending(
     by_key = {call.planned.cache_key: call for call in calls}
     todo = [call for key, call in by_key.items() if key in again or key not in rounds]
     spent = sum(call.cost or 0.0 for call in ledger)
-    spent += sum(by_key[key].planned.cost_at_most or 0.0 for key in lost if key in by_key)
+    spent += sum(cost_at_most(price, c.request) or 0.0 for c in ledger if c.state == "sent")
     doubtful = sum(call.planned.cache_key in lost for call in todo)
     return Pending(todo, len(by_key) - len(todo), doubtful, spent, dict(rounds))
 
@@ -195,7 +206,7 @@ async def run_calls(
             f"The cost is capped at {max_cost:g}, but the protocol names no judge.price, so nobody can "
             "count it. Declare judge.price or leave the cap out."
         )
-    left = pending(study, calls, again=again)
+    left = pending(study, calls, again=again, price=judge.price)
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
     run = _Run(study, judge, asker, left, summary, Budget(max_cost, left.spent), on_step)
     limits.prepare(max((call.tokens_at_most for call in left.todo), default=0))
@@ -289,7 +300,7 @@ class _Run:
                 await self._keep(call, call_id, unsent, writer, is_outcome=False)
                 break
             coming = group.create_task(self._prepare(todo, writer))
-            answer, refused = await self._ask(call)
+            answer, refused = await self._ask(call, writer)
             if kept is not None:
                 await kept
             kept = group.create_task(
@@ -309,13 +320,22 @@ class _Run:
             return None
         return call, await writer.sent(call.planned)
 
-    async def _ask(self, call: JudgeCall) -> tuple[Answer, bool]:
+    async def _ask(self, call: JudgeCall, writer: LedgerWriter) -> tuple[Answer, bool]:
         """The answer, and whether the endpoint refused the judge as such."""
+
+        async def again() -> bool:
+            if not self.budget.charge(call.planned.cost_at_most):
+                return False
+            # On disk before the next attempt: a run that is killed then has lost no cost.
+            await writer.sent(call.planned)
+            return True
+
         round_ = self.left.rounds.get(call.planned.cache_key, 0) + 1
         answer = await self.asker.ask(
             call.planned.request,
             idempotency_key=f"{call.planned.cache_key}-{round_}",
             tokens=call.tokens_at_most,
+            again=again,
         )
         if answer.ends_run:
             self._end(ModelError(answer.ends_run))

@@ -16,7 +16,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,12 @@ class ScriptedJudge:
         Whether the same ``Idempotency-Key`` gets the same answer and is charged once.
     noise : float
         Size of the part of the score that the seed decides.
+    refuses : collection of str
+        Parameters of a request that are answered with status 400.
+    names_what_it_refuses : bool
+        Whether that answer says which.
+    served_by : callable, optional
+        Number of a request -> the model's name and the system fingerprint of its answer.
     """
 
     latency_s: float = 0.0
@@ -75,6 +81,9 @@ class ScriptedJudge:
     charged: dict[str, int] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keeps_bodies: bool = False
+    refuses: Collection[str] = ()
+    names_what_it_refuses: bool = True
+    served_by: Callable[[int], tuple[str, str | None]] | None = None
     streamed: int = 0
     _answers: dict[str, bytes] = field(default_factory=dict)
 
@@ -87,7 +96,11 @@ class ScriptedJudge:
             content, logprobs = self._by_code(rest, texts, int(body.get("seed") or 0))
         else:
             content = json.dumps(self._by_form(rest, texts, int(body.get("seed") or 0)))
-        return completion(content, logprobs=logprobs, sent=system + user)
+        plain = completion(content, logprobs=logprobs, sent=system + user)
+        if self.served_by is not None:
+            model, fingerprint = self.served_by(self.requests)
+            plain |= {"model": model, "system_fingerprint": fingerprint}
+        return plain
 
     def _score(self, texts: Sequence[str], question: str, seed: int, order: str) -> list[float]:
         raised = _ORDER.search(order)
@@ -244,7 +257,10 @@ _BODIES: dict[str, Callable[[], bytes]] = {
     "nested schema fault": _said('{"reason": "Deep.", "score": ' + "[" * 900 + "]" * 900 + "}"),
     "huge usage": _used(10**30, 10**30),
     "negative usage": _used(-5, -1),
-    "usage in words": _used("many", None),
+    "usage in words": _used("many", "few"),
+    "zero usage": _used(0, 0),
+    "absurd usage": _used(2_000_000_000, 1),
+    "no usage": _odd(usage=None),
     "odd parts": _odd(model={"name": "m"}, usage=[1, 2], system_fingerprint=7),
     "huge log probability": _odd(
         choice={"logprobs": {"content": [{"token": "4", "logprob": 9**999}]}}
@@ -311,6 +327,8 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         judge.bodies.append(body)
     if fault == "hang":
         await asyncio.sleep(3600)
+    if refused := [name for name in judge.refuses if name in body]:
+        return JSONResponse({"error": {"message": _refusal(judge, refused[0])}}, status_code=400)
     prepared = b"" if fault in (*_STATUSES, *_BODIES) else json.dumps(judge.complete(body)).encode()
     await asyncio.sleep(max(judge.latency_s - (time.perf_counter() - arrived), 0))
     if fault in _STATUSES:
@@ -332,6 +350,12 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         headers = {"Content-Length": str(len(content)), "Content-Type": "application/json"}
         return StreamingResponse(_cut(part), headers=headers)
     return Response(content, media_type="application/json")
+
+
+def _refusal(judge: ScriptedJudge, name: str) -> str:
+    if not judge.names_what_it_refuses:
+        return "Invalid request."
+    return f"Unsupported parameter: '{name}' is not supported with this model."
 
 
 def _streamed(judge: ScriptedJudge, fault: str) -> Response:

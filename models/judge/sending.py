@@ -237,6 +237,8 @@ def _by_status(judge: Judge, status: int, said: str, headers: Mapping[str, str])
             f"{judge.model!r} (status 404: {said}). Correct judge.endpoint or judge.model."
         )
     message = f"status {status}: {said}"
+    # Behind a gateway that gave up, the model may have written its reply to the end.
+    in_doubt = status >= 500 or status == 408
     if status not in (408, 409, 429) and status < 500:
         return Failure("status", message, status=status, again=False)
     wait = retry_after(headers, time.time())
@@ -245,8 +247,8 @@ def _by_status(judge: Judge, status: int, said: str, headers: Mapping[str, str])
             f"; it asks to wait {wait:.0f} s, longer than judge.longest_wait_s "
             f"({judge.longest_wait_s:g} s)"
         )
-        return Failure("refused wait", message, status=status, again=False)
-    return Failure("status", message, status=status, again=True, wait_s=wait)
+        return Failure("refused wait", message, status=status, in_doubt=in_doubt)
+    return Failure("status", message, status=status, again=True, in_doubt=in_doubt, wait_s=wait)
 
 
 def _said(error: Any, judge: Judge) -> str:

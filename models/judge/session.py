@@ -90,7 +90,7 @@ class JudgeSession:
 
     def estimate(self, calls: Sequence[JudgeCall]) -> Estimate:
         """What the calls that are missing would cost."""
-        left = pending(self.study, calls)
+        left = pending(self.study, calls, price=self.judge.price)
         prompt = sum(call.prompt_tokens_expected for call in left.todo)
         output = self._expected_output(left)
         price = self.judge.price

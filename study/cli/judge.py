@@ -272,6 +272,11 @@ def _say_results(
     else:
         spent = f" Spent in all: {summary.spent:.4f}." if summary.spent is not None else ""
         say(f"{summary.asked} calls made, {summary.already} were answered already.{spent}")
+        for fault, n in sorted(summary.usage_faults.items()) if estimate.currency else ():
+            say(
+                f"{n} answers reported {fault}; each is counted at the most that it can have cost. The "
+                "endpoint's own bill may differ."
+            )
         if summary.failed:
             say(f"{summary.failed} of them brought no reply, most often: {summary.why}.")
     if any(row.simulated for row in table):

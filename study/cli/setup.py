@@ -102,7 +102,7 @@ def init(folder: Path, name: str) -> None:
 @click.option(
     "--ask-judge",
     is_flag=True,
-    help="Also send the judge's endpoint one short request: can it do what the protocol needs?",
+    help="Also ask the judge's endpoint a short question: can it do what the protocol needs?",
 )
 @json_option
 @with_study

@@ -107,6 +107,12 @@ def _systems(protocol: Protocol) -> Iterator[Contradiction]:
             )
         elif fault := proxy_fault(system.proxy, system.endpoint, field="proxy"):
             yield ("systems", i, "proxy"), fault
+        for name in system.leave_out:
+            if name in system.decoding.model_fields_set:
+                yield (
+                    ("systems", i, "leave_out"),
+                    f"decoding.{name} is declared, but leave_out keeps it back; remove one of them",
+                )
         if system.dialogue is not None and system.backend != "dialogue":
             yield (
                 ("systems", i, "dialogue"),

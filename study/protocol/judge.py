@@ -96,6 +96,14 @@ class Judge(Block):
             "the probabilities of the scale's own tokens."
         ),
     )
+    length_parameter: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens",
+        description="openai: under which name the endpoint takes sampling.max_tokens.",
+    )
+    leave_out: tuple[Literal["temperature", "top_p", "seed"], ...] = Field(
+        default=(),
+        description="openai: settings that are not sent, for an endpoint that refuses them.",
+    )
     structured_output: bool = Field(
         default=True, description="Send the JSON schema; false for endpoints that refuse it."
     )

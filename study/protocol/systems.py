@@ -104,6 +104,14 @@ class System(Block):
         default=(),
         description="openai: settings beyond the official ones that this endpoint honours.",
     )
+    length_parameter: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens",
+        description="openai: under which name the endpoint takes decoding.max_new_tokens.",
+    )
+    leave_out: tuple[Literal["temperature", "top_p", "seed"], ...] = Field(
+        default=(),
+        description="openai: settings that are not sent, for an endpoint that refuses them.",
+    )
     precision: Literal["fp32", "bf16", "4bit"] = Field(
         default="fp32",
         description=(

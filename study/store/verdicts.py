@@ -107,6 +107,8 @@ class CallResult:
     simulated: bool
     parser_version: int
     verdicts: Sequence[VerdictRecord]
+    # Why the counts of tokens are missing; not kept, since the raw reply says it.
+    usage_fault: str = ""
 
 
 @dataclass(frozen=True)
