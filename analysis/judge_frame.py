@@ -29,6 +29,7 @@ def report_judge(
     *,
     stand_in_only_if: StandInConditions | None = None,
     reversed_items: Collection[str] = (),
+    model_changes: Sequence[str] = (),
 ) -> ReportJudge | None:
     """The judge as the report may see it; None when there is no verdict at all.
 
@@ -43,6 +44,8 @@ def report_judge(
     stand_in_only_if : StandInConditions, optional
     reversed_items : collection of str
         Items whose ratings the report turns round; verdicts on them are turned round too.
+    model_changes : sequence of str
+        What changed behind the judge's name, in words (``study.store.judge_models``).
     """
     study = list(verdicts)
     probing = {name: list(found) for name, found in probes.items()}
@@ -59,6 +62,7 @@ def report_judge(
         probes=pd.DataFrame(pairs, columns=list(PROBE_COLUMNS)),
         stand_in_only_if=stand_in_only_if,
         simulated=any(v.call.simulated for v in everything),
+        model_changes=tuple(model_changes),
     )
 
 

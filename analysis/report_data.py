@@ -115,6 +115,8 @@ class ReportJudge:
         The protocol's condition.
     simulated : bool
         True when any verdict was made by rule.
+    model_changes : tuple of str
+        What changed behind the judge's name between its replies, in words.
     """
 
     models: tuple[str, ...]
@@ -123,6 +125,7 @@ class ReportJudge:
     probes: pd.DataFrame
     stand_in_only_if: StandInConditions | None = None
     simulated: bool = False
+    model_changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

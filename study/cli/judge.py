@@ -224,6 +224,7 @@ def _show_results(
 ) -> None:
     from models.judge.outcomes import tabulate_outcomes
     from models.judge.probes import probe_table
+    from study.store.judge_models import model_changes
     from study.store.review_cases import read_cases
     from study.store.verdicts import read_verdicts
 
@@ -232,6 +233,7 @@ def _show_results(
     mine = {call.planned.cache_key for call in session.calls()}
     verdicts = [v for v in read_verdicts(study) if v.call.cache_key in mine]
     table = tabulate_outcomes(verdicts, codes)
+    changes = model_changes(study)
     open_now = sum(case.state == "open" for case in read_cases(study))
     probed = []
     for plan in plans:
@@ -244,6 +246,7 @@ def _show_results(
                 "missing": estimate.calls if summary is None else summary.not_asked,
                 "outcomes": [vars(row) | {"counts": dict(row.counts)} for row in table],
                 "probes": [vars(row) for row in probed],
+                "model_changes": changes,
                 "open_cases": open_now,
             }
         )
@@ -251,17 +254,30 @@ def _show_results(
         _say_results(summary, estimate, table, open_now)
         if probed:
             _print_probes(probed)
-    if summary is not None and summary.asked and summary.failed == summary.asked:
-        who = session.identity
-        raise Finding(
+    findings = [*_run_findings(session, summary), *(f"{_sentence(c)}." for c in changes)]
+    if findings:
+        raise Finding("\n".join(findings))
+
+
+def _run_findings(session: JudgeSession, summary: RunSummary | None) -> list[str]:
+    if summary is None:
+        return []
+    who, found = session.identity, []
+    if summary.asked and summary.failed == summary.asked:
+        found.append(
             f"All {summary.asked} calls to {who.model} at {who.endpoint} failed: {summary.why}. Mend this "
             "and run `evenhand judge` again: it asks only what is missing."
         )
-    if summary is not None and summary.not_asked:
-        raise Finding(
+    if summary.not_asked:
+        found.append(
             f"{summary.not_asked} calls were not made: {summary.stopped}. What was answered is kept; "
             "run `evenhand judge` again to go on."
         )
+    return found
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _say_results(

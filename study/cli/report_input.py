@@ -24,6 +24,7 @@ from study.cli.report_items import (
     turn_round,
 )
 from study.errors import StoreError
+from study.store.judge_models import model_changes
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
 from study.store.ratings import read_ratings
@@ -206,6 +207,7 @@ def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | N
         {response.id: names[response.system_id].id for response in read_responses(study)},
         stand_in_only_if=protocol.judge.stand_in_only_if if protocol.judge else None,
         reversed_items=[item.id for item in protocol.items if item.reversed],
+        model_changes=model_changes(study),
     )
 
 

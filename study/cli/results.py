@@ -109,6 +109,7 @@ def write_study_report(
             "conversations",
             "turns",
             "checks",
+            "verdicts",
             "panel",
             "codebook",
             "protocol",
@@ -138,6 +139,7 @@ def export(study: Study, what: str, kind: str, output: Path | None) -> None:
       evenhand export --what codebook -o codebook.csv
       evenhand export --what responses --format jsonl
       evenhand export --what turns -o transcripts.csv
+      evenhand export --what verdicts -o verdicts.csv
       evenhand export --format sav -o ratings.sav
     """
     if kind in ("sav", "dta"):
@@ -158,6 +160,13 @@ def _why_empty(study: Study, what: str) -> str:
 
     if what in ("conversations", "turns") and study.protocol.design.shows != "conversation":
         return f"There is nothing to export: this study has no conversations, so no {what}."
+    if what == "verdicts":
+        declared = study.protocol.judge is not None
+        return (
+            "There are no verdicts yet. Let the judge score the responses: evenhand judge"
+            if declared
+            else "There is nothing to export as verdicts: the protocol declares no judge."
+        )
     if what == "responses":
         return (
             "There are no responses yet. Bring them in: evenhand generate or evenhand import FILE"
@@ -213,6 +222,7 @@ def _value_labels(study: Study, item: Item) -> dict[int, str]:
 def _export_text(study: Study, what: str, kind: str) -> str:
     from study import conversation_export as talks
     from study import export as rows_of
+    from study.verdict_export import verdict_rows
 
     if what == "protocol":
         return rows_of.protocol_text(study)
@@ -221,6 +231,7 @@ def _export_text(study: Study, what: str, kind: str) -> str:
         "raters": rows_of.rater_rows,
         "responses": rows_of.response_rows,
         "checks": rows_of.check_rows,
+        "verdicts": verdict_rows,
         "panel": rows_of.panel_rows,
         "codebook": rows_of.codebook_rows,
         "log": rows_of.log_rows,
@@ -307,7 +318,7 @@ def verify(study: Study, as_json: bool) -> None:
     """Check the audit chain, the saved answers and raters against it, the allocation and the lock.
 
     The lock holds the hashes of protocol, responses, allocation, analysis plan and, where there is a
-    judge, of its rubrics and prompts.
+    judge, of its rubrics and prompts. A judge whose model changed behind its name is a fault, too.
 
     Note the number of lines and the last hash after each session: a database that was put back to
     an earlier state holds together, and only that note shows it.
@@ -319,6 +330,7 @@ def verify(study: Study, as_json: bool) -> None:
     from models.judge.declaration import judge_hashes
     from study.store import events
     from study.store.audit import study_faults
+    from study.store.judge_models import model_changes
     from study.store.locking import read_lock
 
     locked = read_lock(study) is not None
@@ -328,6 +340,7 @@ def verify(study: Study, as_json: bool) -> None:
         faults = study_faults(study, judge_hashes(study.protocol, study.folder))
     except ProtocolError as error:
         faults = [*study_faults(study), f"the judge's rubrics cannot be read: {error}"]
+    faults += model_changes(study)
     if as_json:
         print_json({"log_lines": lines, "last_hash": end, "locked": locked, "faults": faults})
     if faults:

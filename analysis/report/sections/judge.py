@@ -42,6 +42,9 @@ def judge_section(context: ReportContext) -> Section:
                 "notice",
             )
         )
+    blocks += [
+        Paragraph(f"{said[:1].upper()}{said[1:]}.", "notice") for said in judge.model_changes
+    ]
     scored = int((judge.verdicts["outcome"] == "scored").sum())
     if not scored and len(judge.verdicts):
         blocks.append(Paragraph(_worthless(len(judge.verdicts)), "notice"))
