@@ -27,6 +27,8 @@ from study.errors import AnalysisError
 # Columns that name or show what was annotated; anything else is an annotator.
 DESCRIPTIVE_COLUMNS = ("item", "id", "unit", "text", "prompt", "response", "reply")
 REFERENCE = "reference"
+# 190 pairs fill pages; a crowd's thousands would, for minutes, say nothing that anybody reads.
+MOST_ANNOTATORS_PAIRED = 20
 
 
 def emotion_of(
@@ -66,13 +68,7 @@ def emotion_of(
     """
     annotators, truth = _columns(frame, reference, annotators)
     columns = [*annotators, *([truth] if truth else [])]
-    absent = {column: frame[column].isna() for column in columns}
-    table = {
-        column: [
-            None if gone else str(v) for v, gone in zip(frame[column], absent[column], strict=True)
-        ]
-        for column in columns
-    }
+    table = {column: _labels(frame, column) for column in columns}
     named = [str(label) for label in labels] or sorted(
         {label for column in table.values() for label in column if label is not None}
     )
@@ -83,8 +79,12 @@ def emotion_of(
             "that could be given, such as --labels joy,fear,anger."
         )
     _refuse_unnamed(frame, table, named)
-    pairs = [(truth, a) for a in annotators] if truth else list(combinations(annotators, 2))
-    blocks: list[ResultBlock] = []
+    crowd = len(annotators) > MOST_ANNOTATORS_PAIRED
+    blocks = []
+    if truth:
+        pairs = [(truth, a) for a in annotators]
+    else:
+        pairs = [] if crowd else list(combinations(annotators, 2))
     for one, two in pairs:
         scores = annotation_scores(
             table[one], table[two], named,
@@ -93,10 +93,18 @@ def emotion_of(
         what = f"{two} against {'the ' if one == REFERENCE else ''}{one}"
         blocks.append(_score_block(what, one, two, scores, len(frame)))
     _say_different_samples(blocks)
+    if crowd and not truth:
+        because = (
+            f"{len(annotators)} annotators make too many pairs to show; name up to "
+            f"{MOST_ANNOTATORS_PAIRED} with --raters, or a reference"
+        )
+        blocks.append(
+            ResultBlock("Annotator against annotator", (), {"undefined_because": because})
+        )
     if len(annotators) > 1:
         place = {label: float(i) for i, label in enumerate(named)}
         codes = {a: [np.nan if v is None else place[v] for v in table[a]] for a in annotators}
-        blocks.append(_agreement_block(pd.DataFrame(codes), named, level))
+        blocks.append(_agreement_block(pd.DataFrame(codes), named, level, paired=not crowd))
     return blocks
 
 
@@ -144,6 +152,10 @@ def emotion_by(
     settled = [reference] if reference is not None else []
     blocks = []
     for table in rating_tables(frame, replace(roles, raters=named), nouns, settled):
+        if labels and roles.long:
+            # Here a label still has its line; below, the rows are units.
+            column = table.values[0]
+            _refuse_unnamed(table.rows, {column: _labels(table.rows, column)}, labels)
         found = emotion_of(
             table.cells,
             reference=reference,
@@ -160,6 +172,11 @@ def emotion_by(
                 block.facts["notes"] = [*block.facts.get("notes", []), note]
         blocks += [under(table.name, block) for block in found]
     return blocks
+
+
+def _labels(frame: pd.DataFrame, column: str) -> list[str | None]:
+    cells = frame[column]
+    return [None if gone else str(v) for v, gone in zip(cells, cells.isna(), strict=True)]
 
 
 def _descriptive(column: str) -> bool:
@@ -213,13 +230,15 @@ def _score_block(
     return ResultBlock(title, (scores.accuracy, scores.kappa, *means, *by_class), facts)
 
 
-def _agreement_block(codes: pd.DataFrame, labels: Sequence[str], level: float) -> ResultBlock:
-    """Cohen's kappa of every two annotators, and the coefficients of all of them."""
+def _agreement_block(
+    codes: pd.DataFrame, labels: Sequence[str], level: float, *, paired: bool
+) -> ResultBlock:
+    """The coefficients of all annotators, after Cohen's kappa of every two of them where wanted."""
     points = list(range(len(labels)))
     matrix = codes.to_numpy(dtype=float)
     pairs: list[Estimate] = []
     tables = []
-    for one, two in combinations(codes.columns, 2):
+    for one, two in combinations(codes.columns, 2) if paired else ():
         kappa = cohen_kappa(codes[one], codes[two], points, level=level)
         who = {**kappa.details, "first": str(one), "second": str(two)}
         pairs.append(replace(kappa, details=MappingProxyType(who)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def cell_at(frame: pd.DataFrame, position: int, column: str) -> str:
 
 
 def parse_points(text: str) -> list[float]:
-    """Points of a scale written as ``1-5`` or ``0,1,2``.
+    """Points of a scale written as ``1-5``, ``-2-2`` or ``0,1,2``.
 
     Raises
     ------
@@ -75,7 +76,9 @@ def parse_points(text: str) -> list[float]:
         if "," in whole:
             points = [float(part) for part in whole.split(",")]
         else:
-            low, high = (int(part) for part in whole.split("-"))
+            # A sign before either end: -2-2 are five points about 0.
+            ends = re.fullmatch(r"(-?[0-9]+) *- *(-?[0-9]+)", whole)
+            low, high = (int(end) for end in ends.groups()) if ends else (0, 0)
             points = [float(value) for value in range(low, high + 1)]
     except ValueError:
         points = []

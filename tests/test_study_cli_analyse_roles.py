@@ -383,3 +383,52 @@ def test_what_raters_or_items_came_to_is_none_of_them(
     assert blocks_of(capsys, kind, str(file), "--points", "1-5", "--averaged")
     others = ",".join(name for name in header.split(",") if name != column)
     assert blocks_of(capsys, kind, str(file), "--points", "1-5", "--raters", others)
+
+
+def test_a_crowd_is_not_shown_pair_by_pair(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Property: 25 annotators agree all together; of 300 pairs the reason is told, with what to do."""
+    file = tmp_path / "c.csv"
+    rows = [f"u{u},a{a},{'AB'[(u * a) % 3 == 1]}" for u in range(4) for a in range(25)]
+    file.write_text("\n".join(["unit,who,verdict", *rows, ""]))
+    roles = ["--unit", "unit", "--rater", "who"]
+    blocks = blocks_of(capsys, "emotion", str(file), *roles, "--value", "verdict")
+    assert [block["title"] for block in blocks] == [
+        "Annotator against annotator", "Agreement between annotators"
+    ]  # fmt: skip
+    assert "--raters" in blocks[0]["undefined_because"]
+    assert "cohen_kappa" not in first_of(blocks) and "fleiss_kappa" in first_of(blocks)
+    some = blocks_of(
+        capsys, "emotion", str(file), *roles, "--value", "verdict", "--raters", "a1,a2,a4"
+    )
+    assert len(some) == 4
+    file.write_text(
+        "\n".join(
+            ["unit,who,verdict", *(f"u{i // 25},a{i % 25},{i % 5 + 1}" for i in range(100)), ""]
+        )
+    )
+    blocks = blocks_of(
+        capsys, "agreement", str(file), *roles, "--value", "verdict", "--points", "1-5", "--pairs"
+    )
+    assert "25 raters make 300 pairs" in blocks[0]["undefined_because"]
+
+
+@pytest.mark.parametrize(
+    ("written", "points"),
+    [("1-5", [1, 2, 3, 4, 5]), ("-2-2", [-2, -1, 0, 1, 2]), ("-3--1", [-3, -2, -1]), ("0,.5,1", [0, 0.5, 1])],
+)  # fmt: skip
+def test_points_may_lie_below_zero(written: str, points: list[float]) -> None:
+    from analysis.data_file import parse_points
+
+    assert parse_points(written) == points
+
+
+def test_a_label_that_was_not_named_is_told_with_its_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "l.csv"
+    file.write_text("u,a,l\n1,x,joy\n1,y,fear\n\n2,x,Joy\n2,y,joy\n")
+    roles = ["--unit", "u", "--rater", "a", "--value", "l", "--labels", "joy,fear"]
+    message = refused(capsys, "emotion", str(file), *roles)
+    assert "line 5, column 'l': the label 'Joy' is not one of those named" in message
