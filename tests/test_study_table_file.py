@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +401,43 @@ def test_a_workbook_that_is_not_clear_is_refused(tmp_path: Path) -> None:
         tmp_path, saved(workbook([["a", "b"], [1, 2], [1, 2, 9]])), "t.xlsx"
     )
     assert "no workbook that can be read" in refused(tmp_path, b"PK\x03\x04 no archive", "t.xlsx")
+
+
+def test_a_damaged_workbook_is_a_sentence(tmp_path: Path) -> None:
+    """Property: each part of the archive in turn left out, emptied or cut in half; cut and spoilt bytes."""
+    whole = saved(workbook([["a", "b"], [1, "x"]]))
+    archive = zipfile.ZipFile(io.BytesIO(whole))
+    parts = {part: archive.read(part) for part in archive.namelist()}
+    damaged = [whole[: len(whole) // 2], whole[:40] + b"\xff" * 40 + whole[80:]]
+    for part, content in parts.items():
+        for instead in (None, b"", content[: len(content) // 2]):
+            stream = io.BytesIO()
+            with zipfile.ZipFile(stream, "w") as changed:
+                for other, kept in {**parts, part: instead}.items():
+                    if kept is not None:
+                        changed.writestr(other, kept)
+            damaged.append(stream.getvalue())
+    refusals = 0
+    for content in damaged:
+        try:
+            # What holds no cell, such as the styles, may be gone.
+            assert read(tmp_path, content, "t.xlsx").rows == (("1", "x"),)
+        except ImportFileError as error:
+            refusals += 1
+            assert str(error).startswith("t.xlsx ")
+    assert refusals >= 10
+
+
+@given(st.binary(max_size=60), st.sampled_from(["t.csv", "t.jsonl", "t.xlsx"]))
+def test_no_bytes_break_the_reader(content: bytes, name: str) -> None:
+    """Property: a table, or a sentence."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = read(Path(folder), content, name)
+        except ImportFileError as error:
+            assert str(error).startswith(f"{name}")
+        else:
+            assert found.rows and all(len(row) == len(found.columns) for row in found.rows)
 
 
 @pytest.mark.parametrize("name", ["t.xls", "t.ods", "t.sav", "t.dta"])

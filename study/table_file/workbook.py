@@ -7,7 +7,6 @@ import re
 import warnings
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from study.errors import ImportFileError
 from study.table_file.separated import Record
@@ -65,17 +64,16 @@ def read_sheet(
 
 def _opened(content: bytes, name: str, *, results: bool = False) -> Workbook:
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with warnings.catch_warnings():
             # What it leaves out (styles, drop-down lists, pivot tables) is no part of a table.
             warnings.simplefilter("ignore")
             return load_workbook(io.BytesIO(content), data_only=results)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 (a damaged file breaks the library in a dozen ways)
         raise ImportFileError(
-            f"{name} is a zip archive but no workbook that can be read ({error}). Open it in a spreadsheet "
-            "and save it as .xlsx without a password, or as CSV UTF-8."
+            f"{name} is a zip archive but no workbook that can be read ({' '.join(str(error).split())}). "
+            "Open it in a spreadsheet and save it as .xlsx without a password, or as CSV UTF-8."
         ) from None
 
 
