@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.data_file import cell_at, numeric_columns
+from analysis.data_file import numeric_columns
 from analysis.quadratic_kappas import WHICH_IS_WHICH, all_quadratic_kappas
 from analysis.rating_table import RatingTable
 from analysis.results import Estimate
@@ -21,7 +21,7 @@ from analysis.table_analyses import (
     under,
 )
 from analysis.validation import FloatArray
-from study.errors import AnalysisError
+from analysis.values_on_scale import check_values
 
 # 190 pairs fill some pages; more are for a program, which may name raters.
 MOST_RATERS_PAIRED = 20
@@ -30,6 +30,11 @@ AVERAGED_NOTE = (
     "Averaged ratings: coefficients with weights by value, from the values themselves. Those whose chance "
     "depends on how many categories there are (unweighted, ordinal, Gwet's, Brennan and Prediger's) do not "
     "exist for averages. An average of several raters agrees better than one of them would."
+)
+
+_REMEDY = (
+    "Take the single raters instead, leave the averaged one out by --raters, or give --averaged for "
+    "coefficients that are weighted by value."
 )
 
 
@@ -65,7 +70,7 @@ def agreement_by(
     blocks = []
     for table in tables:
         points = scales.of(table.name)
-        check_values(table, points, averaged=averaged)
+        check_values(table, points, averaged=averaged, remedy=_REMEDY)
         found = _agreement(table, points, averaged, pairs_only, level, seed)
         blocks += [under(table.name, block) for block in found]
     return blocks
@@ -144,59 +149,3 @@ def averaged_agreement_of(
         blocks.append(ResultBlock(title, estimates_in(forms), {"missing": missing}))
     blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
     return blocks
-
-
-def check_values(
-    table: RatingTable, points: Sequence[float] | None, *, averaged: bool, remedy: str = ""
-) -> None:
-    """Refuse a value that is not on the scale, and say when it is likely a mean of several raters.
-
-    Parameters
-    ----------
-    table : RatingTable
-    points : sequence of float or None
-        Without them values need only be numbers.
-    averaged : bool
-        Values between the ends are as good as points.
-    remedy : str
-        What to do about a mean; by default, what there is for agreement.
-
-    Raises
-    ------
-    AnalysisError
-        With the line of the first such value.
-    """
-    # Before anything is rearranged, since only here a cell has its line.
-    numbers = numeric_columns(table.rows, table.values).to_numpy()
-    if points is None:
-        return
-    low, high = min(points), max(points)
-    off = ~np.isnan(numbers) & ~np.isin(numbers, list(points))
-    if averaged:
-        off &= (numbers < low) | (numbers > high)
-    if not off.any():
-        return
-    # A mean first: its message says more than that of a number beyond the scale.
-    between = off & (numbers > low) & (numbers < high)
-    row, column = (int(i) for i in np.argwhere(between if between.any() else off)[0])
-    value, name = numbers[row, column], table.values[column]
-    where = cell_at(table.rows, row, name) + (f" ({table.who[row]})" if table.who else "")
-    if averaged:
-        raise AnalysisError(
-            f"{where}: found {value:g}, expected a number from {low:g} to {high:g}."
-        )
-    told = ", ".join(f"{point:g}" for point in points)
-    if not between.any():
-        raise AnalysisError(f"{where}: found {value:g}, expected one of the points {told}.")
-    below = max(point for point in points if point < value)
-    above = min(point for point in points if point > value)
-    raise AnalysisError(
-        f"{where}: found {value:g}, expected one of the points {told}. It lies between {below:g} and "
-        f"{above:g}, as the mean of several raters does. {remedy or _REMEDY}"
-    )
-
-
-_REMEDY = (
-    "Take the single raters instead, leave the averaged one out by --raters, or give --averaged for "
-    "coefficients that are weighted by value."
-)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.agreement_analyses import check_values
 from analysis.clustered_comparison import cluster_difference
 from analysis.data_file import described, numeric_columns
 from analysis.rating_table import RatingTable, names_in
 from analysis.repeated_raters import counts_of_rows, refuse_repeated_raters
 from analysis.table_analyses import ResultBlock, compare_of, frequencies_of, paired_of, two_groups
 from analysis.validation import columns_present
+from analysis.values_on_scale import check_values
 
 _NO_MEANS = "A mean has no frequency: count the answers of the single raters."
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.agreement_analyses import check_values
 from analysis.rating_table import RatingTable, Roles
 from analysis.scales import Scales
 from analysis.table_analyses import ResultBlock, reliability_of
+from analysis.values_on_scale import check_values
 
 _REMEDY = (
     "Take the single persons' answers instead, leave the averaged item out by --raters, or give --averaged "

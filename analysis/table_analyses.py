@@ -406,7 +406,13 @@ def mixed_of(
 ) -> list[ResultBlock]:
     """Mixed, ordinal and marginal models of ratings with crossed raters and prompts."""
     from analysis.models_of_ratings import fit_all
+    from analysis.rating_table import RatingTable
+    from analysis.values_on_scale import check_values
 
+    remedy = (
+        "Model the ratings of the single raters: a mean of several is none of the scale's points."
+    )
+    check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=remedy)
     numbers = numeric_columns(frame, [value])
     if points is not None:
         _on_scale(numbers.to_numpy(), frame[[value]], points)

@@ -345,6 +345,12 @@ def test_averaged_items_and_averaged_answers(
     assert "omega_ordinal" not in first_of(found)
     message = refused(capsys, "frequencies", str(file), "--value", "i1", "--points", "1-5")
     assert "found 2.5" in message and "A mean has no frequency" in message
+    file.write_text("r,m,p,y\n1,a,t,4\n1,b,t,2.5\n2,a,t,3\n2,b,t,2\n")
+    roles = ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p", "--points", "1-5"]
+    message = refused(capsys, "mixed", str(file), *roles)
+    assert (
+        "line 3, column 'y': found 2.5" in message and "Model the ratings of the single" in message
+    )
 
 
 def test_shuffled_row_numbers_on_a_long_scale_are_no_ratings(
