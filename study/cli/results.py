@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     "--section", "sections", multiple=True, help="Only this section; may be given several times."
 )
 @click.option(
-    "--with-r", is_flag=True, help="Also write an R script with its data that repeats the tables."
+    "--with-r",
+    is_flag=True,
+    help="Also write an R script with its data, and a note that says which tables it repeats.",
 )
 @json_option
 @with_study
