@@ -1,22 +1,10 @@
-"""Parts of sentences: commands that can be copied, and long lists cut to the first few."""
+"""Long lists in sentences: the first few, and how many more."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 
 NAMED = 10
-
-
-def command(*words: object) -> str:
-    """An evenhand command to copy into a shell: paths with spaces and their like are quoted.
-
-    Examples
-    --------
-    >>> command("check", "--study", "my study")
-    "evenhand check --study 'my study'"
-    """
-    return shlex.join(["evenhand", *(str(word) for word in words)])
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 from study.entities import MissingReason
 from study.protocol import Answer, Item, Protocol
 from study.protocol.rankings import place_letter
-from survey_app import elements, item_widgets, safe_text
+from survey_app import elements, item_widgets, safe_text, span_widget
 from survey_app.messages import Messages
 
 
@@ -66,7 +66,7 @@ class Card:
             region = "card.texts_region"
         shown = "".join(
             f'<section class="evenhand-response"{self._part(title)}><h2>{html.escape(title)}</h2>'
-            f'<div dir="auto">{safe_text.to_html(text)}</div></section>'
+            f"{self._shown(text)}</section>"
             for title, text in zip(titles, self.responses, strict=True)
         )
         if self.compares:
@@ -77,6 +77,13 @@ class Card:
             f'<section class="evenhand-prompt"{self._part(message)}><h2>{html.escape(message)}</h2>'
             f'<div dir="auto">{safe_text.to_html(prompt)}</div></section>{shown}</div>'
         )
+
+    def _shown(self, text: str) -> str:
+        """A response; where parts of it are to be marked, with its sentences to be tapped."""
+        marking = [(item, self.key(item)) for item in self.order if item.kind == "spans"]
+        if marking:
+            return span_widget.show_text(text, marking, self.words)
+        return f'<div dir="auto">{safe_text.to_html(text)}</div>'
 
     def _part(self, title: str) -> str:
         """Of several responses, each scrolls by itself, so that all of them stay in sight."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 # Lengths are bounded, or a long line of unmatched markers would take quadratic time.
@@ -44,6 +44,60 @@ def to_html(text: str) -> str:
     """
     lines = _visible(text).split("\n")
     return "".join(_block(kind, list(group)) for kind, group in groupby(lines, _kind))
+
+
+# Where a part begins and ends while the text becomes HTML: of the private characters, which are taken out
+# of every text, so that none of its own can stand for one.
+_BEGIN, _END = "\ue000", "\ue001"
+# What makes a line a list's item or a heading stays before the part, or it would not be seen as one.
+_MARKER_IN_PART = re.compile(rf"^(\s*){_BEGIN}((?:[-*+•]|\d{{1,3}}[.)]|#{{1,6}})\s+)", re.MULTILINE)
+_HEADING_END = re.compile(rf"^(\s*#{{1,6}}\s.*?)(\s*#*){_END}$", re.MULTILINE)
+_PIECE = re.compile(rf"(</?(?:strong|em)>|{_BEGIN}|{_END})")
+
+
+def to_html_with_parts(text: str, parts: Sequence[tuple[int, int]]) -> str:
+    """Text as HTML, as ``to_html`` makes it, in which parts are buttons within the flow of the text.
+
+    Parameters
+    ----------
+    text : str
+    parts : sequence of (int, int)
+        Start and end of each part in ``text``, in order, none over the end of a line. The button of the
+        first one carries ``data-evenhand-part="1"``. A button element would break the flow: it is
+        one box, however many lines it has.
+    """
+    pieces, before = [], 0
+    for start, end in parts:
+        pieces += [_visible(text[before:start]), _BEGIN, _visible(text[start:end]), _END]
+        before = end
+    marked = "".join([*pieces, _visible(text[before:])])
+    marked = _HEADING_END.sub(rf"\1{_END}\2", _MARKER_IN_PART.sub(rf"\1\2{_BEGIN}", marked))
+    lines = marked.split("\n")
+    return _buttons("".join(_block(kind, list(group)) for kind, group in groupby(lines, _kind)))
+
+
+def _buttons(shown: str) -> str:
+    """HTML with buttons for its parts; bold or emphasis that reaches over an end is taken up again."""
+    done: list[str] = []
+    open_tags: list[str] = []
+    number = 0
+    for piece in _PIECE.split(shown):
+        if piece in (_BEGIN, _END):
+            number += piece == _BEGIN
+            button = (
+                f'<span class="evenhand-part" role="button" tabindex="0" aria-pressed="false" '
+                f'data-evenhand-part="{number}">'
+            )
+            done += [f"</{tag}>" for tag in reversed(open_tags)]
+            done.append(button if piece == _BEGIN else "</span>")
+            done += [f"<{tag}>" for tag in open_tags]
+            continue
+        if piece in ("<strong>", "<em>"):
+            open_tags.append(piece[1:-1])
+        elif piece in ("</strong>", "</em>"):
+            open_tags.remove(piece[2:-1])
+        done.append(piece)
+    return re.sub(r"<(strong|em)></\1>", "", "".join(done))
 
 
 def to_label(text: str) -> str:

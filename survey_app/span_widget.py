@@ -1,8 +1,14 @@
-"""Marking parts of a response: under each sentence the labels, and "nothing to mark"."""
+"""Marking parts of a response: labels to choose from, and its sentences, which are tapped in the text.
+
+What is marked is held by one widget that is not seen: an option for each sentence and label. The script
+of the browser taps it when a sentence is tapped, so that drafts, lost connections and saving are those
+of every other widget.
+"""
 
 from __future__ import annotations
 
-import re
+import html
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -12,19 +18,47 @@ from survey_app import elements, safe_text
 from survey_app.messages import Messages
 
 
+def show_text(text: str, items: Sequence[tuple[Item, str]], words: Messages) -> str:
+    """The response as HTML, its sentences to be tapped, under the labels of each item and its key."""
+    pens = "".join(_pens(item, key, words, alone=len(items) == 1) for item, key in items)
+    parts = safe_text.to_html_with_parts(text, sentences(text))
+    first = html.escape(words("card.label_first"))
+    return (
+        f'<div class="evenhand-pens">{pens}<p class="evenhand-pen-first" role="status" '
+        f'data-said="{first}"></p></div><div class="evenhand-marking" dir="auto">{parts}</div>'
+    )
+
+
+def _pens(item: Item, key: str, words: Messages, *, alone: bool) -> str:
+    title = words("card.mark_as") if alone else item.text
+    labels = "".join(
+        f'<button type="button" class="evenhand-pen evenhand-ink-{number % 6}" aria-pressed="false" '
+        f'data-evenhand-pen="{number}">{html.escape(label.label)}</button>'
+        for number, label in enumerate(item.labels)
+    )
+    return (
+        f'<div role="group" aria-label="{html.escape(item.text)}" data-evenhand-marks="{_marks(key)}">'
+        f"<span>{html.escape(title)}</span>{labels}</div>"
+    )
+
+
+def _marks(key: str) -> str:
+    return f"marks-{key.replace('.', '-')}"
+
+
 def draw(item: Item, text: str, title: str, key: str, words: Messages) -> None:
-    """Draw a row of labels for each sentence of the response."""
-    labels = [safe_text.to_label(label.label) for label in item.labels]
+    """Draw the question, what holds the marks, and "nothing to mark"."""
     with st.container(key=f"several-{key.replace('.', '-')}"):
         elements.question(title)
         elements.remark(words("card.mark_hint"))
-        for number, (start, end) in enumerate(sentences(text), start=1):
+        with st.container(key=_marks(key)):
             st.pills(
-                _label(text[start:end]),
-                range(len(labels)),
+                safe_text.to_label(item.text),
+                range(len(sentences(text)) * len(item.labels)),
                 selection_mode="multi",
-                format_func=labels.__getitem__,
-                key=f"{key}.{number}",
+                format_func=str,
+                key=_held(key),
+                label_visibility="collapsed",
                 bind="query-params",
             )
         st.checkbox(
@@ -32,12 +66,8 @@ def draw(item: Item, text: str, title: str, key: str, words: Messages) -> None:
         )
 
 
-def _label(sentence: str) -> str:
-    """A sentence as a widget's label, without the marks of bold text."""
-    escaped = safe_text.to_label(sentence.replace("**", ""))
-    # The number of a list's item: an invisible character keeps it from being read as a list, and
-    # screen readers from reading a backslash.
-    return re.sub(r"^(\d{1,2})\\", "\u2060\\g<1>", escaped)
+def _held(key: str) -> str:
+    return f"{key}.m"
 
 
 def _nothing(key: str) -> str:
@@ -46,25 +76,26 @@ def _nothing(key: str) -> str:
 
 def marked(item: Item, text: str, key: str) -> list[Span]:
     """The parts that are marked, as this session knows them."""
-    return [
-        Span(start, end, item.labels[int(index)].id)
-        for number, (start, end) in enumerate(sentences(text), start=1)
-        for index in st.session_state.get(f"{key}.{number}") or ()
-    ]
+    places, found = sentences(text), []
+    for option in st.session_state.get(_held(key)) or ():
+        sentence, label = divmod(int(option), len(item.labels))
+        found.append(Span(*places[sentence], item.labels[label].id))
+    return sorted(found)
 
 
 def raw(item: Item, text: str, answer: str, key: str) -> dict[str, object]:
-    """What the rows hold for marked parts."""
+    """What the widgets hold for marked parts."""
     spans = read_spans(answer)
     if not spans:
         return {_nothing(key): True}
-    ids = [label.id for label in item.labels]
-    rows: dict[str, object] = {}
-    for number, (start, end) in enumerate(sentences(text), start=1):
-        chosen = [ids.index(s.label) for s in spans if (s.start, s.end) == (start, end)]
-        if chosen:
-            rows[f"{key}.{number}"] = sorted(chosen)
-    return rows
+    ids, places = [label.id for label in item.labels], sentences(text)
+    return {
+        _held(key): sorted(
+            places.index((span.start, span.end)) * len(ids) + ids.index(span.label)
+            for span in spans
+            if (span.start, span.end) in places
+        )
+    }
 
 
 def known(item: Item, text: str, key: str) -> str | None:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 SCREENS = Path(__file__).parents[1] / "docs" / "screens"
 SIZES = ((820, 1180), (1024, 768), (360, 740))
 SMALLEST_TARGET = 48
+GROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
 
 
 def serious_findings(page: Page) -> list[tuple[str, str]]:
@@ -61,6 +62,12 @@ def check(page: Page) -> None:
     page.wait_for_timeout(400)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        # Streamlit's colours come by its script, later than those of our style.
+        page.wait_for_function(
+            "ground => [...document.querySelectorAll('[data-testid=stApp]')]"
+            ".every(e => getComputedStyle(e).backgroundColor === ground)",
+            arg=GROUND[scheme],
+        )
         page.wait_for_timeout(250)
         assert serious_findings(page) == [], scheme
     assert not scrolls_sideways(page)

@@ -21,7 +21,7 @@ from study.store.raters import choose_language, enrol, read_raters
 from study.store.study import create_study
 from survey_app import static_files
 from survey_app.messages import load_messages
-from tests.conftest import RaterPage, SurveyServer, _free_port
+from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
 from tests.fixtures_study import answer_everything
 
 if TYPE_CHECKING:
@@ -253,3 +253,24 @@ def test_saving_is_said_while_a_tap_is_on_its_way(
         server.send(message)
     tablet.wait_for_saved(1)
     expect(sign).to_have_count(0, timeout=60_000)
+
+
+@pytest.mark.browser
+def test_saving_is_not_said_of_a_tap_that_was_answered(
+    survey_server: SurveyServer, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """The answers of the server are let through at once or one by one; the browser's clock is ours."""
+    tablet = open_tablet("about:blank")
+    tablet.page.clock.install()
+    tablet.page.goto(survey_server.link(survey_server.new_rater(rating=True)))
+    tablet.wait_for_response(1)
+    tablet.items()
+    for left in (8, 7):
+        # Answered, by the sentence about open questions: the page, and the time after it, say nothing.
+        tablet.page.clock.run_for(1_000)
+        tablet.save()
+        tablet.page.get_by_text(f"Still open: {left}").wait_for()
+        wait_until_settled(tablet.page)
+        tablet.page.clock.run_for(5_000)
+        assert tablet.page.get_by_text("Saving…").count() == 0
+        tablet.answer([3])

@@ -6,6 +6,7 @@ names may be there, and the text that a person sees must be the text that was wr
 
 from __future__ import annotations
 
+import re
 import time
 from html.parser import HTMLParser
 
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from survey_app.safe_text import to_html, to_label
+from study.protocol.spans import sentences
+from survey_app.safe_text import to_html, to_html_with_parts, to_label
 
 ALLOWED = {"p", "br", "strong", "em", "ul", "ol", "li"}
 
@@ -139,3 +141,49 @@ def test_labels_show_marks_as_characters() -> None:
     )
     assert to_label("1. x\ny") == "1\\. x y"
     assert to_label(":smile: www.a.b http://c") == (":\u2060smile: www\u2060.a.b http:\u2060//c")
+
+
+PIECES = [
+    *(
+        "**",
+        "*",
+        "_",
+        "__",
+        "- ",
+        "1. ",
+        "# ",
+        " #",
+        "\n",
+        "\r\n",
+        ". ",
+        "! ",
+        "? ",
+        "؟ ",
+        "\t",
+        "(",
+    ),
+    *("a", "be", "ب", "🙂", "<b>", "&", "\ue000", "\ue001", "\u202e"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+def test_a_text_with_buttons_is_the_text_with_buttons(text: str) -> None:
+    """Oracle: ``to_html`` without parts, and an HTML parser that knows which element ends where."""
+    with_parts = to_html_with_parts(text, sentences(text))
+    button = re.compile(r'<span class="evenhand-part" role="button" [^>]*>|</span>')
+    joined, plain = button.sub("", with_parts), to_html(text)
+    # Letters only: a lone mark of a list, which is a sentence of its own, is shown as what it is.
+    shown, expected = (re.sub(r"<[^>]*>|[\W\d_]", "", page) for page in (joined, plain))
+    assert shown == expected
+    opened: list[str] = []
+    for end, tag in re.findall(r"<(/?)(\w+)[^>]*>", with_parts):
+        if tag == "br":
+            continue
+        if end:
+            assert opened.pop() == tag
+        else:
+            assert not (tag == "span" and "span" in opened)
+            opened.append(tag)
+    assert opened == []
+    numbers = re.findall(r'data-evenhand-part="(\d+)"', with_parts)
+    assert numbers == [str(n) for n in range(1, len(sentences(text)) + 1)]

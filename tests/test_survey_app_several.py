@@ -6,6 +6,7 @@ of the systems, searched in all that the browser received.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -152,7 +153,8 @@ def assert_blind(server: SurveyServer, page: Page, traffic: Traffic) -> None:
     names = {*SEVERAL_NAMES, "system_id", "provenance", "5b" * 32}
     received = b"".join(content for where, content in traffic.parts if where == "framereceived")
     for response in read_responses(server.study):
-        assert response.text.split("\n")[0].encode() in received
+        # The first sentence: where parts are marked, each is an element of its own.
+        assert response.text.split(".")[0].encode() in received
     assert found_names(traffic.parts, names) == []
     assert traffic.hosts == {f"127.0.0.1:{server.port}"}
 
@@ -258,7 +260,9 @@ def test_pairs_by_keyboard_alone(serve: Serve, open_tablet: Callable[..., RaterP
 
 
 def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) -> None:
-    """Three responses; in each the first sentence gets the label in focus, and a mood."""
+    """Three responses; in each the first sentence gets the second label, and a mood."""
+    from playwright.sync_api import expect
+
     server, (page, _) = serve("response"), watched
     rater = new_rater(server)
     nothing = page.get_by_text("There is nothing to mark in this response")
@@ -271,14 +275,15 @@ def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) 
     chosen = {}
     for position in (1, 2, 3):
         wait_for_page(page, f"Response {position} of 3", *MARKING)
-        # Tab goes from sentence to sentence, the arrows go from label to label.
-        tab_to(page, "e.closest('[role=toolbar]') !== null")
-        entered = page.evaluate("document.activeElement.textContent")
-        page.keyboard.press("ArrowRight")
+        # Tab goes from label to label and from sentence to sentence; space and Enter press.
+        tab_to(page, "e.dataset.evenhandPen === '1'")
+        page.keyboard.press("Enter")
         chosen[position] = page.evaluate("document.activeElement.textContent")
-        assert chosen[position] != entered
-        page.keyboard.press("Space")
-        page.locator("[aria-pressed=true]").wait_for()
+        tab_to(page, "e.dataset.evenhandPart === '1'")
+        for key, pressed in (("Space", "true"), ("Enter", "false"), ("Enter", "true")):
+            page.keyboard.press(key)
+            first = page.locator("[data-evenhand-part='1']")
+            expect(first).to_have_attribute("aria-pressed", pressed)
         tab_to(page, "e.type === 'radio'")
         page.keyboard.press("Space")
         tab_to(page, "e.closest('[data-testid=stFormSubmitButton]') !== null")
@@ -296,15 +301,19 @@ def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) 
 def test_marking_and_annotating_by_touch_on_three_widths(
     serve: Serve, watched: tuple[Page, Traffic]
 ) -> None:
+    from playwright.sync_api import expect
+
     server, (page, traffic) = serve("response"), watched
     rater = new_rater(server)
     save = page.get_by_role("button", name="Save and continue")
     nothing = page.get_by_text("There is nothing to mark in this response")
 
     def mark(sentence: str, label: str) -> None:
-        row = page.get_by_role("toolbar", name=sentence)
-        row.get_by_role("button", name=label).tap()
-        assert row.get_by_role("button", name=label).get_attribute("aria-pressed") == "true"
+        page.locator(".evenhand-pen", has_text=label).tap()
+        part = page.get_by_role("button", name=sentence)
+        part.tap()
+        expect(part).to_have_attribute("aria-pressed", "true")
+        expect(part).to_have_accessible_name(re.compile(rf"{re.escape(sentence)}.* {label}"))
 
     def practise() -> None:
         nothing.tap()
@@ -314,9 +323,15 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     wait_for_page(page, "Response 1 of 3", *MARKING)
     measure(page, 360, 740)
     check(page)
-    rows = page.get_by_role("toolbar").all()
-    names = [str(row.get_attribute("aria-label")).strip("\u2060") for row in rows]
-    assert names[2] == "1. Write down what worries you most." and names[4].endswith("little today?")
+    # The sentences stand in the response itself, and nowhere else.
+    names = page.locator(".evenhand-response [data-evenhand-part]").all_inner_texts()
+    assert names[2] == "Write down what worries you most." and names[4].endswith("little today?")
+    for name in names:
+        assert page.get_by_text(name, exact=True).count() <= 1
+    # Without a label in hand, a tap marks nothing and says what is missing.
+    page.get_by_role("button", name=names[0]).tap()
+    page.get_by_text("Please choose a label first").wait_for()
+    assert page.locator("[data-evenhand-part][aria-pressed=true]").count() == 0
     page.get_by_text("Sad", exact=True).tap()
     save.tap()
     page.get_by_text("Please mark at least one sentence").wait_for()
@@ -333,15 +348,19 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     keep_screen(page, "31-marking")
     traffic.read_bodies()
     page.reload()
-    pressed = page.locator("[aria-pressed=true]")
-    pressed.nth(2).wait_for()
-    assert pressed.count() == 3
+    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(2, timeout=60_000)
+    assert page.locator(".evenhand-tag").all_inner_texts() == [
+        "Empathy shown",
+        "Harmful advice",
+        "Empathy shown",
+    ]
+    wait_until_settled(page)
     double_tap(page)
 
     for position, width in ((2, 820), (3, 1024)):
         wait_for_page(page, f"Response {position} of 3", *MARKING)
         measure(page, width, 900)
-        assert page.locator("[aria-pressed=true]").count() == 0
+        assert page.locator("[data-evenhand-part][aria-pressed=true]").count() == 0
         nothing.tap()
         page.get_by_text("Happy").tap()
         save.tap()

@@ -20,14 +20,10 @@ from study.protocol.endpoint_address import proxy_hint
 if TYPE_CHECKING:
     import openai
 
-    from models.backends.bounded_transport import BoundedTransport
-
 DEFAULT_TIMEOUT_S = 120.0
 # The longest reply that a protocol may ask for, at three tokens a second.
 DEFAULT_LONGEST_S = 2700.0
 DEFAULT_RETRIES = 2
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 8.0
 
 # Settings outside the OpenAI protocol and the value that means "off".
 _BEYOND_PROTOCOL: dict[str, float] = {"top_k": 0, "repetition_penalty": 1.0}
@@ -120,9 +116,7 @@ class OpenAIBackend:
         self._length_parameter = length_parameter
         self._leave_out = tuple(leave_out)
         self._timeout_s = timeout_s
-        self._retries = retries
-        self._transport = _transport(proxy, longest_s)
-        self._client = _client(endpoint, api_key, timeout_s, retries, self._transport)
+        self._client = _client(endpoint, api_key, timeout_s, retries, proxy, longest_s)
         self._reported: dict[str, Any] = {}
 
     def provenance(self) -> dict[str, Any]:
@@ -155,28 +149,6 @@ class OpenAIBackend:
         """Ask for one reply (see :class:`models.backends.interface.Backend`)."""
         refuse_unhonoured(settings, self._accepts)
         self._reported = {}
-        for attempt in range(self._retries + 1):
-            if attempt:
-                time.sleep(min(FIRST_WAIT_S * 2 ** (attempt - 1), LONGEST_WAIT_S))
-            reply = self._stream(messages, settings, on_text)
-            # A good status with no piece of a reply in it is no better than a 502.
-            if reply.pieces:
-                break
-        else:
-            raise GenerationError(
-                f"The endpoint answered as {self._model!r} without any piece of a reply: "
-                f"{words_of_endpoint(bytes(self._transport.beginning)).rstrip('.')}. Run the command "
-                "again; if it happens again, look at the endpoint's log."
-            )
-        self._reported = reply.reported()
-        return reply.finished(self._model)
-
-    def _stream(
-        self,
-        messages: Sequence[Message],
-        settings: DecodingSettings,
-        on_text: Callable[[str], None] | None,
-    ) -> _Reply:
         reply = _Reply(on_text=on_text)
         with self._errors_in_words():
             stream = self._client.chat.completions.create(**self._request(messages, settings))
@@ -185,7 +157,8 @@ class OpenAIBackend:
                     reply.add(chunk)
                     if reply.reached(settings.time_limit_s):
                         break
-        return reply
+        self._reported = reply.reported()
+        return reply.finished(self._model)
 
     def close(self) -> None:
         """Close the connections."""
@@ -269,7 +242,6 @@ class _Reply:
     fingerprint: str | None = None
     usage: tuple[int, int] | None = None
     timed_out: bool = False
-    pieces: int = 0
 
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
@@ -281,7 +253,6 @@ class _Reply:
         return self.timed_out
 
     def add(self, chunk: Any) -> None:
-        self.pieces += 1
         self.returned_model = chunk.model or self.returned_model
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
@@ -328,25 +299,15 @@ class _Reply:
         reason: StopReason = "length" if self.finish_reason == "length" else "stop_token"
         prompt_tokens, completion_tokens = self.usage or (0, 0)
         elapsed = self.elapsed()
-        text = _whole(self.text)
         return Generated(
-            text=text.strip(),
-            raw_text=text,
+            text=self.text.strip(),
+            raw_text=self.text,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             latency_s=elapsed,
             first_token_s=elapsed if self.first_token_s is None else self.first_token_s,
             stop_reason="time" if self.timed_out else reason,
         )
-
-
-def _whole(text: str) -> str:
-    """With surrogate pairs joined, and U+FFFD for halves and NULs, which no database holds.
-
-    A stream may bring the halves of one character in two pieces.
-    """
-    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return joined.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _said(error: Any) -> str:
@@ -368,30 +329,32 @@ def _status_error(where: str, status: int, message: str) -> ModelError:
     return kind(f"{where} answered with HTTP status {status}: {message.rstrip('.')}. {remedy}")
 
 
-def _transport(proxy: str, longest_s: float) -> BoundedTransport:
-    try:
-        import httpx2
-
-        from models.backends.bounded_transport import BoundedTransport
-    except ImportError as error:
-        raise ModelError(
-            f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
-        ) from error
-    known = httpx2.create_ssl_context()
-    return BoundedTransport(longest_s=longest_s, verify=known, proxy=proxy or None)
-
-
 def _client(
-    endpoint: str, api_key: str | None, timeout_s: float, retries: int, transport: BoundedTransport
+    endpoint: str,
+    api_key: str | None,
+    timeout_s: float,
+    retries: int,
+    proxy: str,
+    longest_s: float,
 ) -> openai.OpenAI:
     """The official client, with nothing taken from the environment and no redirects.
 
     The client would send an OPENAI_API_KEY, an organisation or headers from the environment to
     whatever address it is given, and follow a redirect with the prompt to another host.
     """
-    import openai
+    try:
+        import httpx2
+        import openai
 
+        from models.backends.bounded_transport import BoundedTransport
+    except ImportError as error:
+        raise ModelError(
+            f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
+        ) from error
     timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
+    transport = BoundedTransport(
+        longest_s=longest_s, verify=httpx2.create_ssl_context(), proxy=proxy or None
+    )
     client = openai.OpenAI(
         api_key=api_key or "none",
         base_url=endpoint,

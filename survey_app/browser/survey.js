@@ -128,7 +128,7 @@
     const questions = tieQuestions();
     const question = fresh && [...questions.keys()].find((found) => found && found.hasAttribute("data-evenhand-open"));
     if (!question) return;
-    const first = [...question.querySelectorAll("[role=radio], button, textarea, input")].find((part) => part.tabIndex >= 0);
+    const first = [...question.querySelectorAll("[role=radio], button, textarea, input")].find((part) => part.tabIndex >= 0 && part.getClientRects().length > 0);
     if (first) first.focus({ preventScroll: true });
     // A question with all its rows can be higher than the page: its beginning must be in sight.
     window.evenhandQuiet.changed();

@@ -7,12 +7,15 @@
   sign.setAttribute("role", "status");
   document.body.append(sign);
 
-  // The run that a tap causes begins when the server has heard of it: on a slow line, later than that.
+  // The run that a tap causes begins when the server has heard of it: on a slow line, later than that. A
+  // quick one begins and ends between two looks; then what it drew is all there is to see of it.
+  const DRAWN = "[data-evenhand-page], [data-evenhand-at]";
   let waits = null;
   const state = () => {
     const app = document.querySelector("[data-testid=stApp]");
     return app ? app.dataset.testScriptState : "notRunning";
   };
+  const isDrawn = (node) => node instanceof Element && (node.matches(DRAWN) || node.querySelector(DRAWN) !== null);
   function end() {
     clearTimeout(waits.timer);
     waits = null;
@@ -22,13 +25,15 @@
     const button = event.target.closest && event.target.closest("[data-testid=stFormSubmitButton] button");
     if (!button || waits !== null) return;
     const says = button.getAttribute("kind").startsWith("primary") ? root.dataset.saving : root.dataset.waiting;
-    waits = { running: false, timer: setTimeout(() => { sign.textContent = says; }, 1000) };
+    waits = { ran: false, timer: setTimeout(() => { sign.textContent = says; }, 1000) };
   }
-  function watch() {
+  function watch(records) {
     if (waits === null) return;
-    if (state() !== "notRunning") waits.running = true;
+    const drew = records.some((record) => record.type === "childList" && [...record.addedNodes].some(isDrawn));
+    waits.ran = waits.ran || drew || state() !== "notRunning";
     // Without a line to the server, the sentence about that takes this one's place.
-    else if (waits.running || document.querySelector(".evenhand-offline:not(:empty)")) end();
+    const cut = document.querySelector(".evenhand-offline:not(:empty)") !== null;
+    if (cut || (waits.ran && state() === "notRunning")) end();
   }
   // On the way down: buttons keep a click from coming up.
   document.addEventListener("click", begin, true);
