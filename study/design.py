@@ -55,8 +55,19 @@ class Allocation:
     @property
     def sha256(self) -> str:
         """Hash of the whole allocation, as fixed by ``lock``."""
-        plain = [[[c.prompt, *c.systems] for c in row] for row in self.rows]
-        return hashlib.sha256(json.dumps(plain, separators=(",", ":")).encode()).hexdigest()
+        # The JSON of all rows, [[["p1","a"],...],...], without ever holding all of it: a design of 1,000
+        # pages has a million entries, and each page is one object in all of its rows.
+        said: dict[int, str] = {}
+        digest = hashlib.sha256(b"[")
+        for number, row in enumerate(self.rows):
+            for page in row:
+                if id(page) not in said:
+                    plain = [page.prompt, *page.systems]
+                    said[id(page)] = json.dumps(plain, separators=(",", ":"))
+            text = ",".join(said[id(page)] for page in row)
+            digest.update(f"{',' if number else ''}[{text}]".encode())
+        digest.update(b"]")
+        return digest.hexdigest()
 
 
 def williams_square(n: int) -> list[list[int]]:
@@ -96,14 +107,19 @@ def allocate(protocol: Protocol) -> Allocation:
     square = williams_square(len(conditions))
     order = _alternate_first_system(square, len(sets), generator)
     places = williams_square(len(sets[0]))
+    # made[i][j][turn]: every page once, however many rows it stands in.
+    made = [
+        [
+            [Condition(prompt, tuple(shown[place] for place in turn)) for turn in places]
+            for shown in sets
+        ]
+        for prompt in prompts
+    ]
     rows = []
     for cycle in range(len(places)):
         for r, row in enumerate(order):
-            pages = []
-            for i, j in (conditions[n] for n in row):
-                turn = places[(r + i + j + cycle) % len(places)]
-                pages.append(Condition(prompts[i], tuple(sets[j][place] for place in turn)))
-            rows.append(tuple(pages))
+            numbers = (conditions[n] for n in row)
+            rows.append(tuple(made[i][j][(r + i + j + cycle) % len(places)] for i, j in numbers))
     return Allocation(tuple(rows))
 
 

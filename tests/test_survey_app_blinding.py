@@ -193,13 +193,13 @@ def facts_of_the_server() -> set[bytes]:
             found.installation_id_v3,
             found.installation_id_v4,
         )
-        if text
+        if len(text) > 4  # a machine that is called "pc" is in every text
     }
 
 
 def test_no_message_tells_where_and_on_what_the_server_runs(recorded: Traffic) -> None:
     facts = facts_of_the_server()
-    assert len(facts) >= 9
+    assert len(facts) >= 8
     received = [content for where, content in recorded.parts if where == "framereceived"]
     # The message that told it did come, once a run at least, and the page worked with it.
     first = [f for f in map(ForwardMsg.FromString, received) if f.HasField("new_session")]
@@ -248,6 +248,19 @@ def test_the_frontends_own_bundles_hold_no_name_of_this_study(
     for address in sorted(recorded.bundles):
         with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
             assert found_names([(address, answer.read())], names) == []
+
+
+def test_the_frontends_own_bundles_do_not_tell_the_servers_version_and_place(
+    survey_server: SurveyServer, recorded: Traffic
+) -> None:
+    # Python's version is left out: three numbers with dots stand in many scripts.
+    python = {".".join(map(str, sys.version_info)), platform.python_version()}
+    facts = facts_of_the_server() - {text.encode() for text in python}
+    assert any("/static/js/index." in address for address in recorded.bundles)
+    for address in sorted(recorded.bundles):
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
+            body = answer.read().lower()
+        assert [fact for fact in facts if fact in body] == [], address
 
 
 def test_every_request_goes_to_the_server_itself(
