@@ -414,8 +414,6 @@ def mixed_of(
     )
     check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=remedy)
     numbers = numeric_columns(frame, [value])
-    if points is not None:
-        _on_scale(numbers.to_numpy(), frame[[value]], points)
     fitted = fit_all(
         frame.assign(**{value: numbers[value]}),
         value=value,

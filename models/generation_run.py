@@ -22,6 +22,7 @@ from models.workers.response_task import ResponseTask, TaskOutcome, carry_out, r
 from study.errors import GenerationError, ModelError
 from study.protocol.schema import Prompt, Protocol
 from study.protocol.systems import System
+from study.wording import summed_up
 
 # A system that fails this often in a row is broken, and the rest of its prompts would only wait.
 FAILURES_IN_A_ROW = 3
@@ -127,7 +128,7 @@ def generate_responses(
         with _pool(workers, cluster, first) as pool:
             run.work(pool, run.tasks(missing, first))
     if run.failures:
-        lines = "\n".join(f"  - {failure}" for failure in run.failures)
+        lines = "\n".join(f"  - {failure}" for failure in summed_up(run.failures))
         raise GenerationError(
             f"{len(declared) - run.done} of {len(declared)} responses are missing; "
             f"{run.written.total()} new ones are saved. Failed:\n{lines}\n"

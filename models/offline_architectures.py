@@ -13,6 +13,7 @@ from typing import Any
 
 from models.offline_config import (
     read_as_transformers,
+    refuse_impossible_numbers,
     refuse_long_texts,
     refuse_rope,
     refuse_short_window,
@@ -133,11 +134,14 @@ def exportable_config(config: Config, max_seq_len: int, where: str) -> dict[str,
     refuse_unknown_fields(config, architecture.neutral, where)
     found = read_as_transformers(config, architecture.model_type, where)
     refuse_rope(found, architecture.rope_kinds, where)
+    refuse_impossible_numbers(found, where)
     part = found["rope_parameters"].get("partial_rotary_factor")
-    if part not in (None, 1) and not architecture.partial_rotary:
+    if part not in (None, 1) and not (architecture.partial_rotary and 0 < part < 1):
+        most = "1 or less" if architecture.partial_rotary else "1"
         raise ModelError(
             f"{where} has partial_rotary_factor {part}, which the export of "
-            f"{config['architectures'][0]} does not carry; expected 1. Use the transformers backend."
+            f"{config['architectures'][0]} does not carry; expected {most}. Use the transformers "
+            f"backend."
         )
     refuse_short_window(found, max_seq_len, where)
     refuse_long_texts(found, max_seq_len, where)
@@ -213,10 +217,10 @@ def _llama3_rope(rope: Mapping[str, Any], where: str) -> dict[str, Any]:
                 f"{expected}. Use the transformers backend for this model."
             )
     factor, high = float(rope["factor"]), float(rope["high_freq_factor"])
-    if factor <= 0 or high <= 1:
+    if high <= 1:
         raise ModelError(
-            f"The rotary embedding of {where} has factor {factor} and high_freq_factor {high}; expected "
-            f"a factor above 0 and a high_freq_factor above low_freq_factor, 1. Copy config.json again."
+            f"The rotary embedding of {where} has high_freq_factor {high}; expected more than "
+            f"low_freq_factor, 1. Copy config.json again."
         )
     # Not as whole numbers, though ExecuTorch's types say so: its arithmetic takes a factor of 8.5 as it is.
     return {"use_scaled_rope": True, "rope_scale_factor": factor, "high_freq_factor": high}

@@ -9,6 +9,7 @@ the tables knows is refused by name: it may change the computation, and nobody w
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -199,6 +200,60 @@ def _among(value: Any, harmless: Iterable[Any]) -> bool:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+    "sliding_window",
+)
+_ROPE_NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "attention_factor")
+
+
+def refuse_impossible_numbers(found: Config, where: str) -> None:
+    """Refuse sizes that are no whole numbers from 1, and rotary numbers that are not above 0.
+
+    transformers' own checks let a width of 0 and a missing theta pass, and fail in the middle of loading.
+
+    Parameters
+    ----------
+    found : mapping
+        As :func:`read_as_transformers` gives it.
+    where : str
+
+    Raises
+    ------
+    ModelError
+        Naming the field and its value.
+    """
+    rope = found.get("rope_parameters") or {}
+    for name in _SIZES:
+        value = found.get(name)
+        if value is not None and (type(value) is not int or value < 1):
+            raise ModelError(
+                f"config.json of {where} has {name} {_short(value)}; expected a whole number from 1. Copy "
+                f"the file again."
+            )
+    for name in _ROPE_NUMBERS:
+        value = rope.get(name, 1)
+        # Only these two may be left open.
+        if value is None and name in ("attention_factor", "factor") and "long_factor" in rope:
+            continue
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < math.inf
+        ):
+            raise ModelError(
+                f"The rotary embedding of {where} has {name} {_short(value)}; expected a number above 0. "
+                f"Copy config.json again."
+            )
 
 
 def refuse_short_window(found: Config, max_seq_len: int, where: str) -> None:

@@ -25,6 +25,7 @@ from models.offline_weights import (
     open_checkpoint,
     read_adapter_config,
     read_json,
+    stored_template,
     stored_weights,
 )
 from models.separate_process import start_process
@@ -365,13 +366,8 @@ def chat_template(source: Checkpoint) -> str:
     ModelError
         When there is none: without it, messages cannot be written as this model's prompt.
     """
-    separate = source.folder / "chat_template.jinja"
-    if separate.is_file():
-        return separate.read_text(encoding="utf-8")
-    template = read_json(source.folder / "tokenizer_config.json", "the tokenizer").get(
-        "chat_template"
-    )
-    if not isinstance(template, str):
+    template = stored_template(source.folder)
+    if template is None:
         raise ModelError(
             f"The checkpoint {source.folder} has no chat template (chat_template.jinja or in "
             f"tokenizer_config.json). Choose an instruction-tuned checkpoint, or add its template."

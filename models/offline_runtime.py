@@ -137,6 +137,11 @@ class OfflineRuntime:
         return self._started().vocab_size
 
     @property
+    def stop_tokens(self) -> frozenset[int]:
+        """Tokens that end a reply: the file's own, and those of the tokenizer beside it."""
+        return self._started().stop_tokens
+
+    @property
     def worker_pid(self) -> int | None:
         """Process id of the worker, None when it does not run (for memory measurements)."""
         return self._process.pid if self._process is not None else None

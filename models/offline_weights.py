@@ -181,6 +181,17 @@ def load_to_export(source: Checkpoint, adapter: Path | None) -> Any:
     return merge_adapter(with_adapter(model, source.folder, adapter), adapter)
 
 
+def stored_template(folder: Path) -> str | None:
+    """The chat template that lies in a folder, alone or among the tokenizer's settings."""
+    separate, settings = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if separate.is_file():
+        return separate.read_text(encoding="utf-8")
+    template = (
+        read_json(settings, "the tokenizer").get("chat_template") if settings.is_file() else None
+    )
+    return template if isinstance(template, str) else None
+
+
 def read_adapter_config(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
     """The adapter's configuration, checked against the checkpoint it is to be used with.
 
@@ -188,7 +199,7 @@ def read_adapter_config(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
     ------
     ModelError
         When files are missing, the adapter's start cannot be made again from its files, or it was
-        trained on another base.
+        trained on another base or with another chat template.
     """
     if not (folder / "adapter_model.safetensors").is_file():
         raise ModelError(
@@ -211,5 +222,13 @@ def read_adapter_config(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
             f"The adapter {folder} was trained on {base!r}, and the checkpoint is "
             f"{checkpoint.folder.name!r}. Name the checkpoint that it was trained on; if it is "
             f"this one under another name, rename the folder to {base.rsplit('/', 1)[-1]!r}."
+        )
+    # Trainers store the tokenizer beside the adapter; prompts are written with the checkpoint's.
+    own = stored_template(folder)
+    if own is not None and own.strip() != (stored_template(checkpoint.folder) or "").strip():
+        raise ModelError(
+            f"The adapter {folder} has a chat template of its own, which is not that of the checkpoint "
+            f"{checkpoint.folder}: prompts would not be written as in its training. Copy its tokenizer's "
+            f"files over those in a copy of the checkpoint, or, if it was not trained with them, delete them."
         )
     return config

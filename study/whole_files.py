@@ -20,10 +20,10 @@ from study.errors import WritingError
 OWNER_ONLY = 0o600
 FOR_ALL = 0o644
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # What is wrong with files and disks; other errors of the system are nobody's file.
-OF_FILES = (*_NO_ROOM, *_NOT_ALLOWED, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+OF_FILES = (*NO_ROOM, *_NOT_ALLOWED, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextlib.contextmanager
@@ -117,7 +117,7 @@ def _told(path: Path) -> Iterator[None]:
 def why_not_written(path: Path | str, error: OSError) -> str:
     """One sentence: what could not be written, why, and what to do."""
     place, said = Path(path), error.strerror or str(error)
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         return (
             f"There is no room for {place} ({said}), so it was not written and what was there before "
             "stays as it was. Make room on the disk, then run the command again."

@@ -1,10 +1,22 @@
-"""Long lists in sentences: the first few, and how many more."""
+"""Parts of sentences: commands that can be copied, and long lists cut to the first few."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 NAMED = 10
+
+
+def command(*words: object) -> str:
+    """An evenhand command to copy into a shell: paths with spaces and their like are quoted.
+
+    Examples
+    --------
+    >>> command("check", "--study", "my study")
+    "evenhand check --study 'my study'"
+    """
+    return shlex.join(["evenhand", *(str(word) for word in words)])
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:

@@ -27,7 +27,7 @@ from study.completion import redirect_address
 from study.errors import EvenhandError, LinkError, StoreError
 from study.store.locking import read_lock
 from study.store.panels import take_place
-from study.store.raters import choose_language, find_by_token
+from study.store.raters import choose_language, find_by_token, note_opened
 from survey_app import documents, static_files
 from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
 from survey_app.first_message import UntoldServer
@@ -130,7 +130,8 @@ def _join(request: Request) -> Response:
     """Take the secret of a rater's link out of the address, into a cookie that no script reads."""
     token = request.path_params["token"]
     try:
-        find_by_token(study_in_force(), token)
+        study = study_in_force()
+        note_opened(study, find_by_token(study, token))
     except LinkError:
         return _notice("link.title", "link.unknown", 404)
     except EvenhandError:

@@ -148,6 +148,17 @@ def test_adapters_that_do_not_fit_are_refused(models: Path, tmp_path: Path) -> N
         refused(data, f"init_lora_weights '{start}'.*path_initial_model_for_weight_conversion")
     refused(edited(models, tmp_path / "rank", r=8), "does not fit the checkpoint")
 
+    # The tokenizer that a trainer stored beside the adapter.
+    for kept in ("chat_template.jinja", "tokenizer_config.json"):
+        trained = edited(models, tmp_path / kept)
+        template = "{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+        text = template if kept.endswith("jinja") else json.dumps({"chat_template": template})
+        (trained / kept).write_text(text)
+        refused(trained, r"chat template of its own.*Copy its tokenizer's")
+    same = edited(models, tmp_path / "same")
+    save_tokenizer(train_tokenizer(["I cannot sleep."], vocab_size=280, context_length=64), same)
+    assert open_backend(tuned(models, adapter=str(same)), study_folder=models)
+
     # PEFT only warns of a missing matrix and runs on with its start value.
     lacking = edited(models, tmp_path / "lacking")
     tensors = load_file(lacking / "adapter_model.safetensors")

@@ -177,6 +177,42 @@ def test_pieces_stop_string_and_full_context(checkpoint: Path) -> None:
     assert (late.stop_reason, late.completion_tokens) == ("time", 1)
 
 
+@pytest.mark.parametrize(
+    ("eos", "generation", "eos_token"),
+    [
+        (0, True, "<|end|>"),
+        (0, False, "<|pad|>"),
+        (None, False, "<|pad|>"),
+        ([0, 1], True, "<|pad|>"),
+    ],
+)
+def test_replies_end_where_the_template_ends_them(
+    tmp_path: Path, eos: Any, generation: bool, eos_token: str
+) -> None:
+    # Oracle: the same checkpoint with its settings whole, where all three name <|end|>, token 2.
+    def reply(folder: Path) -> Any:
+        return open_backend(
+            system("transformers", model=str(folder)), study_folder=tmp_path
+        ).generate(
+            [{"role": "user", "content": "I cannot sleep."}],
+            DecodingSettings(temperature=0, max_new_tokens=200),
+        )
+
+    folder = Path(shutil.copytree(SHIPPED_FOLDER / "demo-tuned", tmp_path / "copy"))
+    for name, changes in [
+        ("config.json", {"eos_token_id": eos}),
+        ("tokenizer_config.json", {"eos_token": eos_token}),
+        ("generation_config.json", {"eos_token_id": eos}),
+    ]:
+        settings = json.loads((folder / name).read_text()) | changes
+        (folder / name).write_text(json.dumps(settings))
+    if not generation:
+        (folder / "generation_config.json").unlink()
+    whole = reply(SHIPPED_FOLDER / "demo-tuned")
+    assert whole.stop_reason == "stop_token"
+    assert (reply(folder).text, reply(folder).stop_reason) == (whole.text, "stop_token")
+
+
 def test_provenance_ties_the_reply_to_the_files(checkpoint: Path, tmp_path: Path) -> None:
     """Oracle: hashlib on the file; one changed byte of any file changes the model's hash."""
     folder = copy_of(checkpoint, tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from models.backends import open_backend
@@ -17,12 +20,16 @@ from models.decoding import DecodingSettings
 from models.judge.declaration import hard_faults, judge_faults
 from models.judge.scripted_endpoint import completion
 from models.judge.session import open_session
+from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError
+from study.protocol import load_protocol
 from study.protocol.contradictions import contradictions
 from study.protocol.endpoint_address import is_own_network, proxy_fault
 from study.protocol.judge import Judge
 from study.protocol.systems import System
 from study.store.verdicts import read_calls
+from survey_app.chat.reply_stream import ReplyStream
+from survey_app.chat.systems import chat_systems
 from tests.fixtures_judge import make_study
 
 # RFC 6761: no server ever has a name under this one.
@@ -37,6 +44,7 @@ class _Answering(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(self.path)
+        self.server.bodies.append(asked)
         if asked.get("stream"):
             chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
             delta = {"index": 0, "delta": {"content": "I hear you."}, "finish_reason": "stop"}
@@ -59,6 +67,7 @@ class Noting(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answering)
         self.asked: list[str] = []
+        self.bodies: list[dict[str, Any]] = []
 
     @property
     def address(self) -> str:
@@ -195,3 +204,41 @@ def test_check_refuses_a_proxy_where_it_has_no_use(tmp_path: Path) -> None:
         assert [place for place, _ in found if place[-1] == "proxy"] == [
             ("systems", 0, "proxy")
         ] * faults
+
+
+def _chat(folder: Path, **fields: Any) -> None:
+    """As the chat page asks a system with an endpoint of its own."""
+    system = System(id="remote", title="Remote", backend="openai", model="m", **fields)
+    protocol = load_protocol(shipped_protocols()["sus"])
+    changed = protocol.model_copy(update={"systems": (system,)})
+    study = make_study(folder, lock=False)
+    try:
+        asked = chat_systems(dataclasses.replace(study, protocol=changed), None)["remote"]
+    finally:
+        study.close()
+
+    async def talk() -> str:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            stream = ReplyStream(client, asked, [{"role": "user", "content": "I worry."}], 3, 5.0)
+            return "".join([piece async for piece in stream.pieces()])
+
+    assert asyncio.run(talk()) == "I hear you."
+
+
+@pytest.mark.parametrize("ask", [_generate, _chat])
+def test_generation_and_chat_send_what_the_endpoint_takes(
+    ask: Callable[..., None], tmp_path: Path
+) -> None:
+    with noting() as endpoint:
+        address = f"{endpoint.address}/v1"
+        ask(tmp_path / "s", endpoint=address)
+        ask(
+            tmp_path / "t",
+            endpoint=address,
+            length_parameter="max_completion_tokens",
+            leave_out=("temperature", "top_p", "seed"),
+        )
+    plain, other = endpoint.bodies
+    kept = {"model", "messages", "stream", "stream_options"}
+    assert set(plain) == kept | {"max_tokens", "temperature", "top_p", "seed"}
+    assert set(other) == kept | {"max_completion_tokens"}

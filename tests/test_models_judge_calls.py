@@ -60,6 +60,9 @@ TYPED = {
     "packed badly": Outcome.TRUNCATED,
     "packed oddly": Outcome.TRUNCATED,
     "trickle": Outcome.ENDPOINT_FAILURE,
+    "charset that is none": Outcome.ENDPOINT_FAILURE,
+    "date out of range": Outcome.ENDPOINT_FAILURE,
+    "long Retry-After": Outcome.ENDPOINT_FAILURE,
 }
 
 # What the message says of a fault: the endpoint's own reason, or what was wrong with its answer.
@@ -89,7 +92,7 @@ ASKED_ONCE = {
     *("malformed JSON", "prose", "out of range", "wrong type", "missing field", "extra field"),
     *("abstention", "refusal", "refusal in prose", "content filter", "cut off"),
     *("400", "429 with a long Retry-After", "422 list", "400 detail", "400 error text", "400 text"),
-    *("endless", "packed"),
+    *("endless", "packed", "long Retry-After"),
 }
 
 
@@ -267,6 +270,15 @@ def test_retry_after_in_numbers_and_dates() -> None:
 def test_a_refused_key_ends_the_run_and_is_no_outcome(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="refused the key"):
         judged(tmp_path, ScriptedJudge(faults={1: "401"}))
+
+
+def test_a_refusal_after_an_answer_is_one_of_that_request(tmp_path: Path) -> None:
+    """A provider's filter may answer 403 to one text; the key was good a moment ago."""
+    judge = ScriptedJudge(faults={3: "401", 5: "401"})
+    summary, calls, verdicts = judged(tmp_path, judge, 6)
+    assert summary.asked == 6
+    assert [v.verdict.outcome for v in verdicts].count(Outcome.SCORED) == 4
+    assert [c.failure["status"] for c in calls if c.failure] == [401, 401]
 
 
 def test_an_endpoint_that_is_not_there(tmp_path: Path) -> None:

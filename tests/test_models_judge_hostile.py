@@ -103,3 +103,40 @@ def test_a_huge_log_probability_is_no_score(tmp_path: Path) -> None:
         session.run(session.calls())
         outcomes = [str(v.verdict.outcome) for v in read_verdicts(session.study)]
     assert outcomes.count("scored") == 8
+
+
+# Answers that bring no reply: (fault, what the ledger calls it).
+NO_REPLY = {
+    "not UTF-8": "no completion",
+    "nested body": "no completion",
+    "HTML": "no completion",
+    "endless": "too long",
+    "packed": "too long",
+    "packed badly": "broken off",
+    "charset that is none": "unreadable",
+    "500 HTML": "status",
+}
+
+
+@pytest.mark.parametrize("fault", NO_REPLY)
+def test_an_answer_without_a_reply_leaves_the_others_and_the_next_run_goes_on(
+    fault: str, tmp_path: Path, store_url: str
+) -> None:
+    """Four of nine requests fail; oracle: the untouched five, and nine after the next run."""
+    del store_url
+    judge = ScriptedJudge(faults=dict.fromkeys((2, 3, 5, 8), fault))
+    with judging(tmp_path, judge) as session:
+        study = session.study
+        first = session.run(session.calls())
+        assert (first.asked, first.failed, first.outcomes["scored"]) == (9, 4, 5)
+        assert first.outcomes["scored"] + sum(
+            n for outcome, n in first.outcomes.items() if outcome in ("truncated", "endpoint failure")
+        ) == 9  # fmt: skip
+        failed = [c for c in read_calls(study) if c.state == "failed"]
+        assert [(c.failure or {})["kind"] for c in failed] == [NO_REPLY[fault]] * 4
+        second = session.run(session.calls())
+        assert (second.asked, second.failed) == (4, 0)
+        assert {v.verdict.outcome for v in read_verdicts(study)} == {Outcome.SCORED}
+        assert len(read_verdicts(study)) == 9
+        with study.reading() as connection:
+            assert chain_faults(connection, study) == []

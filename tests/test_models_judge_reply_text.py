@@ -234,3 +234,24 @@ def test_a_completion_is_read_with_odd_parts(body: str, text: str) -> None:
 )
 def test_what_is_no_completion_is_none(body: str) -> None:
     assert parsing.read_reply(body) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" + " " * 2_000_000,
+        "```json\n" + "`" * 2_000_000,
+        "</think>" * 200_000,
+        "<think>" * 200_000,
+        "<think></think>" * 200_000 + "x",
+        "x" + "<think></think>" * 200_000,
+        "I cannot " * 200_000,
+        "ich kann " * 200_000,
+        '{"reason": "r", "score": [' + ",".join(["4"] * 500_000) + "]}",
+        "[" * 2_000_000,
+        "\ufeff \u200b" * 500_000,
+    ],
+)
+def test_no_text_keeps_the_parser_busy(text: str) -> None:
+    """It ends at all: each of these takes hours when a search starts anew at every character."""
+    assert reading(text).outcome in (Outcome.UNPARSEABLE, Outcome.REFUSED)

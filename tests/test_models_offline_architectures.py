@@ -115,6 +115,8 @@ def logits_of_both(name: str, **overrides: Any) -> tuple[Any, Any]:
         ("Phi3ForCausalLM", {"rope_parameters": LONG_ROPE, "max_position_embeddings": 4096}),
         # Numbers that would be rounded, derived otherwise, or left to another default.
         ("LlamaForCausalLM", {"rope_parameters": ODD_LLAMA3, "max_position_embeddings": 131072}),
+        ("Phi3ForCausalLM", {"head_dim": 32}),
+        ("Qwen2ForCausalLM", {"head_dim": 32}),
         ("LlamaForCausalLM", {"rms_norm_eps": 0.5}),
         ("Qwen3ForCausalLM", {"rms_norm_eps": 0.5}),
         ("Phi3ForCausalLM", {"rope_parameters": HALF_ROTARY}),
@@ -137,6 +139,8 @@ def logits_of_both(name: str, **overrides: Any) -> tuple[Any, Any]:
         "phi3",
         "phi4-mini",
         "llama3-rope-odd",
+        "phi3-head-dim",
+        "qwen2-head-dim",
         "llama-eps",
         "qwen3-eps",
         "phi3-half-rotary",
@@ -181,7 +185,7 @@ def config(name: str = "LlamaForCausalLM", **changes: Any) -> dict[str, Any]:
         ({"rope_scaling": {"type": "yarn", "factor": 4}}, r"'yarn' of x.*default or llama3"),
         ({"rope_parameters": LLAMA3_ROPE | {"low_freq_factor": 2.0}}, r"low_freq_factor 2\.0"),
         ({"rope_parameters": LLAMA3_ROPE | {"high_freq_factor": 1.0}}, r"high_freq_factor 1\.0"),
-        ({"rope_parameters": LLAMA3_ROPE | {"factor": 0.0}}, r"factor 0\.0"),
+        ({"rope_parameters": LLAMA3_ROPE | {"factor": 0.0}}, r"has factor 0\.0; expected a number"),
     ],
 )
 def test_what_would_come_out_wrong_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -24,6 +24,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 LENGTH = 64
 
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
 
 def config(name: str = "LlamaForCausalLM", **changes: Any) -> dict[str, Any]:
     """A configuration as a checkpoint of the family stores it."""
@@ -165,6 +174,30 @@ def test_a_file_of_another_family_or_with_a_wrong_type_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"vocab_size": 0},
+        {"num_hidden_layers": -1},
+        {"num_attention_heads": 0},
+        {"num_key_value_heads": 0},
+        {"head_dim": 0},
+        {"head_dim": 2.5},
+        {"sliding_window": "16"},
+        {"sliding_window": 0},
+        {"rope_theta": None},
+        {"rope_theta": "1e4"},
+        {"rope_theta": 0},
+        {"rope_scaling": {"rope_type": "llama3", "factor": None}},
+        {"rope_scaling": LLAMA3 | {"factor": None}},
+        {"rope_scaling": LLAMA3 | {"high_freq_factor": -4.0}},
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
+    refused("x", config(**changes))
+
+
+@pytest.mark.parametrize(
     ("name", "changes"),
     [
         ("Phi3ForCausalLM", {"sliding_window": 16}),
@@ -240,6 +273,9 @@ def test_longrope_ends_where_its_short_factors_end() -> None:
     phi = config("Phi3ForCausalLM", rope_scaling=LONGROPE, original_max_position_embeddings=63)
     refused(r"two sets of rotary factors.*up to 63 .*Use --max-seq-len 63 or less", phi)
     found = exportable_config(phi, 63, "x")["rope_parameters"]
+    older = {"type": "longrope"} | {k: v for k, v in LONGROPE.items() if k != "rope_type"}
+    named = exportable_config(phi | {"rope_scaling": older}, 63, "x")["rope_parameters"]
+    assert {k: v for k, v in named.items() if k != "type"} == found
     # The paper's formula: sqrt(1 + ln(s) / ln(original)), s the ratio of the two lengths.
     expected = math.sqrt(1 + math.log(4096 / 63) / math.log(63))
     assert found["attention_factor"] == pytest.approx(expected)

@@ -13,6 +13,7 @@ import pytest
 
 from models.decoding import DecodingSettings
 from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.library_noise import libraries_kept_quiet
 from models.offline_export import (
     estimated_memory,
     file_sha256,
@@ -25,6 +26,7 @@ from models.offline_export import (
 )
 from models.offline_stops import stop_tokens
 from models.offline_weights import open_checkpoint, stored_weights
+from study.cli.group import run
 from study.errors import ModelError
 from study.installation import install_command
 
@@ -105,6 +107,33 @@ def edited(checkpoint: Path, folder: Path, **changes: Any) -> Path:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changes))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"attn_logit_softcapping": 50.0}, "attn_logit_softcapping 50.0"),
+        ({"qk_clip": 30}, "the field 'qk_clip'"),
+        ({"sliding_window": 16}, "Use --max-seq-len 16 or less"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0}}, "'linear'"),
+        ({"eos_token_id": 6}, "ordinary text"),
+    ],
+    ids=str,
+)
+def test_the_command_refuses_in_one_sentence_and_writes_nothing(
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    folder = edited(checkpoint, tmp_path / "c", **changes)
+    output = tmp_path / "out" / "x.pte"
+    assert run(["quantize", str(folder), "-o", str(output)]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert "Traceback" not in told.err
+    assert not output.parent.exists()
 
 
 def test_an_unknown_architecture_is_refused(checkpoint: Path, tmp_path: Path) -> None:
@@ -249,7 +278,7 @@ def test_the_licence_line_comes_from_the_card(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.offline_model
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -264,7 +293,8 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
     asked = refuse_network(monkeypatch)
 
     folder = make_checkpoint(tmp_path / "tiny", num_hidden_layers=1)
-    adapter = make_adapter(tmp_path / "adapter", "tiny")
+    # Takes a part out of its base at the start, and changes the output layer of a tied pair.
+    adapter = tuned_adapter(folder, tmp_path / "adapter")
     output = tmp_path / "out" / "tiny.pte"
     shares: list[float] = []
     manifest = quantize(
@@ -288,7 +318,8 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         base = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
-        model = PeftModel.from_pretrained(model, str(adapter)).eval()
+        with libraries_kept_quiet():
+            model = PeftModel.from_pretrained(model, str(adapter)).eval()
         expected = model(input_ids=torch.tensor([TOKENS])).logits[0].numpy()
     greedy = DecodingSettings(temperature=0, max_new_tokens=24)
     with OfflineRuntime(output) as runtime:
@@ -305,6 +336,62 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
     assert replies != [without.generate([message], greedy).raw_text for message in MESSAGES]
     assert all(replies)
     assert asked == []
+
+
+def tuned_adapter(checkpoint: Path, folder: Path) -> Path:
+    """A PiSSA adapter on the queries and the output layer, moved from its start at random."""
+    import peft
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(5)
+    with libraries_kept_quiet():
+        base = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+        config = peft.LoraConfig(
+            r=4,
+            lora_alpha=8,
+            target_modules=["q_proj", "lm_head"],
+            init_lora_weights="pissa",
+            task_type="CAUSAL_LM",
+        )
+        model = peft.get_peft_model(base, config)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(torch.randn_like(parameter) * 0.05)
+        model.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.offline_model
+@pytest.mark.timeout(900)
+def test_a_file_that_quantizing_spoils_is_a_finding_with_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # One weight of every group is 500 times the others and meets an input of 0: it changes nothing in fp32,
+    # and its scale leaves nothing of the others in four bits.
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = make_checkpoint(tmp_path / "tiny", num_hidden_layers=1, tie_word_embeddings=False)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" in name:
+                weight[::32] = 0
+            elif weight.shape[1] == 64 and "embed" not in name and "o_proj" not in name:
+                weight[:, ::32] = 500 * weight.std()
+    model.save_pretrained(folder)
+    output = tmp_path / "spoiled.pte"
+    command = ["quantize", str(folder), "-o", str(output), "--verify", "--texts", "2", "--json"]
+    assert run(command) == 1
+    said = capsys.readouterr()
+    parity = json.loads(said.out)["parity"]
+    assert parity["top1_agreement"] < 0.9
+    assert parity == read_manifest(output).parity
+    assert f"same next token at {parity['top1_agreement']:.3f} of the positions" in said.err
+    assert "expected 0.9 or more" in said.err
 
 
 def refuse_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from models.decoding import DecodingSettings
-from models.offline_export import manifest_path, read_manifest
+from models.offline_export import manifest_path, read_manifest, tokenizer_folder
 from models.offline_runtime import OfflineRuntime, refuse_damaged
 from models.shipped import shipped_path
 from study.errors import GenerationError, ModelError
@@ -104,6 +104,18 @@ def test_an_overlong_prompt_is_refused_and_the_model_goes_on(runtime: OfflineRun
     with pytest.raises(ModelError, match=rf"tokens; this model's context holds.*{512}"):
         runtime.generate(long, SETTINGS)
     assert runtime.generate(MESSAGES, SETTINGS).text
+
+
+def test_replies_also_end_where_the_tokenizer_beside_the_file_says(tmp_path: Path) -> None:
+    # The file itself names 2, "<|end|>". Oracle: by hand, from the tokenizer's table.
+    folder = tmp_path / "tokenizer"
+    shutil.copytree(tokenizer_folder(shipped_path("demo-tuned.pte")), folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    other = settings["chat_template"].replace("<|end|>", "<|begin|>")
+    changed = settings | {"eos_token": "<|pad|>", "chat_template": other}
+    (folder / "tokenizer_config.json").write_text(json.dumps(changed))
+    with OfflineRuntime(shipped_path("demo-tuned.pte"), folder) as changed_model:
+        assert changed_model.stop_tokens == {0, 1, 2}
 
 
 def test_a_full_context_ends_the_reply(runtime: OfflineRuntime) -> None:

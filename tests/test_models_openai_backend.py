@@ -235,8 +235,11 @@ def test_retries_are_bounded_and_keep_to_retry_after() -> None:
         (status(400, "seed unknown"), r"400: seed unknown"),
         (events(chunk(finish="stop")), r"empty text \(finish reason 'stop'\)"),
         (events(chunk(" \n "), chunk(finish="length")), r"empty text \(finish reason 'length'\)"),
-        (events(), r"empty text"),
-        (events("<html>hello</html>", done=False), r"empty text"),
+        (events(), r"without any piece of a reply"),
+        (
+            events("<html>hello</html>", done=False),
+            r"without any piece of a reply: an HTML page: hello",
+        ),
         (events("data: {broken\n\n"), r"not the OpenAI chat protocol"),
         (events(chunk(delta={"refusal": "I cannot."}), chunk(finish="stop")), r"refused.*I cannot"),
         (events(chunk("I h"), chunk(finish="content_filter")), r"refused.*content filter"),
@@ -300,6 +303,45 @@ def raw(code: int, body: bytes, **headers: str) -> Any:
 def test_each_kind_of_reason_and_every_odd_body_is_a_sentence(answer: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         raise failure(answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "upstream overloaded"}}', r"reply: upstream overloaded\. Run"),
+        (b'{"detail": "no such route"}', r"reply: no such route\."),
+        (b"<html><title>Sign in</title></html>", r"reply: an HTML page: Sign in\."),
+        (b"", r"reply: an empty answer\."),
+    ],
+)
+def test_a_good_status_without_a_reply_is_asked_again_and_told(body: bytes, message: str) -> None:
+    wrong = raw(200, body)
+    with endpoint(wrong, GOOD) as server, backend_for(server, retries=1) as backend:
+        assert backend.generate(MESSAGES, DecodingSettings()).text == "I hear you."
+        assert len(server.requests) == 2
+    with endpoint(wrong) as server, backend_for(server, retries=1) as backend:
+        with pytest.raises(GenerationError, match=message):
+            backend.generate(MESSAGES, DecodingSettings())
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (("I hear ", "\ud83d", "\ude00", "."), "I hear \U0001f600."),
+        (("I hear \ud83d.",), "I hear \N{REPLACEMENT CHARACTER}."),
+        (("I hear\x00 you.",), "I hear\N{REPLACEMENT CHARACTER} you."),
+        (("\U0001f600 äß",), "\U0001f600 äß"),
+    ],
+)
+def test_what_no_database_holds_does_not_come_out_of_a_reply(
+    pieces: tuple[str, ...], text: str
+) -> None:
+    answer = events(*(chunk(piece) for piece in pieces), chunk(finish="stop"), USAGE)
+    with endpoint(answer) as server, backend_for(server) as backend:
+        reply = backend.generate(MESSAGES, DecodingSettings())
+    assert (reply.text, reply.raw_text) == (text, text)
+    reply.text.encode()
 
 
 def test_a_reply_that_trickles_in_ends_by_the_time_for_the_whole_of_it() -> None:

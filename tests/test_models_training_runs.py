@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -285,6 +287,28 @@ def test_lora_layers_and_late_starts_are_checked(job: Callable[..., TrainingJob]
         train(job(fake_quantization_from=1000))
     with pytest.raises(ModelError, match="is longer than 8 tokens"):
         train(job(max_tokens=8, method="lora"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"attention_bias": True}, "attention_bias True"),
+        ({"logits_scaling": 8.0}, r"logits_scaling 8\.0"),
+        ({"some_new_switch": "on"}, "the field 'some_new_switch'"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_that_could_never_be_exported_is_not_trained(
+    job: Callable[..., TrainingJob], tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    run_job = job(max_steps=1)
+    folder = tmp_path / "tiny"
+    shutil.copytree(run_job.checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=said):
+        train(replace(run_job, checkpoint=folder))
+    assert not run_job.output.exists()
 
 
 def test_a_diverged_training_is_no_model(job: Callable[..., TrainingJob]) -> None:

@@ -105,7 +105,7 @@ def test_the_link_sheet_is_for_its_owner_and_names_no_system(locked_folder: Path
         ["check"], ["check", "--json"], ["links"], ["lock"], ["lock", "--json"], ["verify"],
         ["export"], ["export", "--what", "raters"], ["export", "--what", "responses"],
         ["export", "--what", "codebook"], ["export", "--what", "protocol"], ["export", "--what", "log"],
-        ["export", "--format", "jsonl"], ["enrol", "--group", "student", "-n", "1"],
+        ["export", "--format", "jsonl"], ["enrol", "--group", "student", "-n", "1", "--yes"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -195,7 +195,7 @@ MISTAKES = {
     ),
     "nobody to ask": (
         ["unblind", "--person", "Ann", "--person", "Bo"],
-        "nothing can be asked, and unblinding cannot be undone",
+        "nothing can be asked, so the systems stay under their codes: unblinding cannot be undone",
     ),
     "no protocol": (["init", "x"], "`evenhand protocols` lists those"),
     "no scheme": (

@@ -115,7 +115,7 @@ class TestAddress:
         _, out, err = said("enrol", "--group", "student", "-n", "1", "--address", given + "/")
         assert (out.count(f"{given}/j/"), err) == (1, "Study: s\n")
         assert f"{given}/j/" in said("links")[1]
-        assert f"{given}/j/" in said("enrol", "--group", "student", "-n", "1")[1]
+        assert f"{given}/j/" in said("enrol", "--group", "student", "-n", "1", "--yes")[1]
         _, out, err = said("serve", "--host", ANY_HOST)
         assert f"Coordinator: {given}/coordinator/" in out
         assert (listening, "do not lead here" in err) == ([given], False)

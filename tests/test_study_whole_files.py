@@ -184,6 +184,23 @@ def test_in_the_studys_own_folder_too(
 
 
 @needs_mounts
+@pytest.mark.offline_model
+def test_no_room_for_what_a_library_writes_is_told(
+    tmp_path: Path, shell: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    # torch writes the converted weights (13 MB) into the temporary folder and tells it in its own way.
+    (tmp_path / "full").mkdir()
+    done = shell(
+        "mount -t tmpfs -o size=1m tmpfs full\n"
+        f"TMPDIR=$PWD/full {EVENHAND} quantize {ROOT}/models/shipped/demo-base -o out.pte\n"
+        "echo code $? >&2; ls -A full | grep -v torchinductor"
+    )
+    assert "code 2" in done.stderr and "Traceback" not in done.stderr
+    assert "There is no room on the disk" in done.stderr and "TMPDIR" in done.stderr
+    assert done.stdout == "" and not (tmp_path / "out.pte").exists()
+
+
+@needs_mounts
 @pytest.mark.parametrize(
     "command", ["export -o ro/out.csv", "init ro/new --protocol demo", "export --study ro"]
 )

@@ -151,10 +151,14 @@ def _write_tables(document: Document, folder: Path) -> tuple[Path, ...]:
 
 
 def _write_r(data: ReportData, folder: Path) -> tuple[Path, ...]:
-    from analysis.report.r_script import r_script, r_tables
+    from analysis.report.r_script import r_readme, r_script, r_tables
 
     folder.mkdir(exist_ok=True)
-    files = {"report.R": r_script(data).encode("utf-8"), **r_tables(data)}
+    files = {
+        "report.R": r_script(data).encode("utf-8"),
+        "README.md": r_readme(data).encode("utf-8"),
+        **r_tables(data),
+    }
     for name, content in files.items():
         write_whole(folder / name, content)
     return tuple(folder / name for name in files)

@@ -7,166 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report_data import ReportData
+from analysis.report import r_parts
+from analysis.report_data import ReportData, ReportItem
 from study.errors import AnalysisError
+from study.protocol.analysis_plan import SubgroupTest
 
-_HEAD = """\
-# Repeats the main tables of the report from ratings.csv and raters.csv, which lie beside this file.
-# Run it in their folder:  Rscript report.R
-# Base R does the frequencies, totals, paired and subgroup tests, equivalence, families of tests and
-# exclusions; the mixed models need the packages
-# ordinal and lmerTest and are left out with a note when these are not installed.
-{banner}
-ratings <- read.csv("ratings.csv", colClasses = c(rater = "character", prompt = "character",
-                    system = "character", item = "character"), na.strings = "")
-raters <- read.csv("raters.csv", colClasses = "character", na.strings = "")
-reference <- {reference}
-level <- {level}
-scales <- list({scales})
-all_items <- {all_items}
-total_items <- {total_items}
-heading <- function(text) cat("\\n##", text, "\\n")
-"""
-
-_FREQUENCIES = """
-heading("Frequencies per item and system")
-for (item in names(scales)) for (s in unique(ratings$system)) {
-  rows <- ratings[ratings$item == item & ratings$system == s, ]
-  points <- scales[[item]]
-  n <- as.vector(table(factor(rows$value, levels = points)))
-  cat("\\n", item, s, "\\n")
-  print(data.frame(point = points, frequency = n, percent = 100 * n / sum(n),
-                   cumulative = 100 * cumsum(n) / sum(n)), row.names = FALSE)
-  if (anyNA(rows$value)) print(table(rows$missing_reason[is.na(rows$value)]))
-}
-"""
-
-_TOTALS = """
-heading("Totals per rater and system; a rater with a missing answer has none")
-added <- ratings[ratings$item %in% total_items, ]
-sums <- tapply(added$value, list(added$rater, added$system), sum)
-print(apply(sums, 2, function(x) c(n = sum(!is.na(x)), mean = mean(x, na.rm = TRUE),
-                                   sd = sd(x, na.rm = TRUE))))
-p_values <- c()
-"""
-
-_PRIMARY = """
-primary_contrast <- function(sums) {
-  pair <- sums[, c(system, against), drop = FALSE]
-  both <- pair[complete.cases(pair), , drop = FALSE]
-  d <- both[, system] - both[, against]
-  if (length(d) < 2 || sd(d) == 0) {
-    cat("undefined: fewer than two raters with both totals, or no variance\\n"); return(NULL)
-  }
-  test <- t.test(both[, system], both[, against], paired = TRUE, conf.level = level)
-  print(test)
-  cat("d_z =", format(mean(d) / sd(d), digits = 10), "\\n")
-  cat("d_av =", mean(d) / sqrt((var(both[, system]) + var(both[, against])) / 2), "\\n")
-  if (!is.null(bounds)) {
-    # Two one-sided tests: the larger p counts, and the interval is at 1 - 2 alpha.
-    above <- t.test(d, mu = bounds[1], alternative = "greater")$p.value
-    below <- t.test(d, mu = bounds[2], alternative = "less")$p.value
-    inside <- t.test(d, conf.level = 1 - 2 * (1 - level))$conf.int
-    cat("TOST p =", format(max(above, below), digits = 10), "interval", inside,
-        if (max(above, below) < 1 - level) "equivalence shown\\n" else "equivalence not shown\\n")
-  }
-  test$p.value
-}
-heading("Primary contrast, paired by rater")
-p_values["primary"] <- primary_contrast(sums)
-"""
-
-_SUBGROUPS = """
-subgroup_tests <- function(sums) {
-  found <- c()
-  for (by in names(subgroups)) for (s in colnames(sums)) {
-    group <- raters[match(rownames(sums), raters$rater), by]
-    total <- sums[, s]
-    if (length(unique(na.omit(group))) < 2) next
-    for (pair in combn(sort(unique(na.omit(group))), 2, simplify = FALSE)) {
-      x <- na.omit(total[which(group == pair[1])]); y <- na.omit(total[which(group == pair[2])])
-      cat("\\n", s, by, ":", pair[1], "minus", pair[2], "\\n")
-      if (length(x) < 2 || length(y) < 2 || (sd(x) == 0 && sd(y) == 0)) {
-        cat("undefined: each subgroup needs two totals that vary\\n"); next
-      }
-      student <- t.test(x, y, var.equal = TRUE, conf.level = level)
-      welch <- t.test(x, y, conf.level = level)
-      print(student); print(welch)
-      declared <- if (subgroups[[by]] == "student") student else welch
-      found[paste(by, s, pair[1], pair[2], sep = "/")] <- declared$p.value
-    }
-  }
-  found
-}
-heading("Totals by subgroup: Student and Welch")
-p_values <- c(p_values, subgroup_tests(sums))
-"""
-
-_FAMILIES = """
-heading("p values adjusted within the families of the plan")
-for (name in names(families)) {
-  family <- families[[name]]
-  p <- p_values[sub("/.*", "", names(p_values)) %in% family$tests]
-  cat("\\nfamily", name, family$method, "\\n")
-  adjusted <- p.adjust(p, family$method)
-  for (test in names(p)) cat("adjusted", test, format(p[[test]], digits = 10),
-                             format(adjusted[[test]], digits = 10), "\\n")
-}
-"""
-
-_EXCLUSIONS = """
-heading("Raters who fall under the exclusions of the plan")
-left_out <- character(0)
-if (!is.null(exclusions$minimum_seconds)) {
-  pages <- unique(ratings[!is.na(ratings$seconds), c("rater", "system", "prompt", "seconds")])
-  medians <- tapply(pages$seconds, pages$rater, median)
-  left_out <- c(left_out, names(medians)[medians < exclusions$minimum_seconds])
-}
-if (!is.null(exclusions$longest_run)) {
-  ordered <- ratings[order(ratings$rater, ratings$position, match(ratings$item, all_items)), ]
-  runs <- tapply(ordered$value, ordered$rater, function(v) {
-    lengths <- rle(ifelse(is.na(v), -Inf, v))
-    max(c(0, lengths$lengths[is.finite(lengths$values)]))
-  })
-  left_out <- c(left_out, names(runs)[runs > exclusions$longest_run])
-}
-if (isTRUE(exclusions$incomplete)) {
-  left_out <- c(left_out, unique(ratings$rater[is.na(ratings$value)]))
-}
-left_out <- sort(unique(left_out))
-cat("left out:", left_out, "\\n")
-if (!is.null(exclusions$failed_attention_checks)) {
-  cat("The rule on attention checks is not repeated here: their answers are not in ratings.csv.\\n")
-}
-remaining <- sums[!rownames(sums) %in% left_out, , drop = FALSE]
-"""
-
-_MODELS = """
-heading("Mixed models of each item")
-ratings$system <- relevel(factor(ratings$system), ref = reference)
-for (item in all_items) {
-  rows <- ratings[ratings$item == item & !is.na(ratings$value), ]
-  cat("\\n", item, "\\n")
-  if (length(unique(rows$value)) < 2) { cat("undefined: the ratings do not vary\\n"); next }
-  if (!item %in% names(scales)) cat("numeric: no cumulative-link model\\n") else
-  if (requireNamespace("ordinal", quietly = TRUE)) {
-    rows$answer <- factor(rows$value, ordered = TRUE)
-    print(coef(summary(ordinal::clmm(answer ~ system + (1 | rater) + (1 | prompt), data = rows))))
-  } else cat("package ordinal is not installed\\n")
-  if (requireNamespace("lmerTest", quietly = TRUE)) {
-    fit <- lmerTest::lmer(value ~ system + (1 + system | rater) + (1 | prompt), data = rows)
-    print(coef(summary(fit)))
-  } else cat("package lmerTest is not installed\\n")
-}
-"""
-_CODES = """
-# The systems stand under blind codes, and the difference goes in the order of the codes; the direction
-# that the plan declares is put in when the study is unblinded.
-"""
-_NO_BOUNDS = """\
-# Equivalence is tested when the study is unblinded: its bounds are not symmetric about zero and would
-# tell the systems apart.
-"""
 _ADJUSTMENTS = {"holm": "holm", "hommel": "hommel", "bh": "BH", "by": "BY"}
 
 
@@ -181,7 +26,7 @@ def _vector(names: Iterable[str]) -> str:
 
 
 def r_script(data: ReportData) -> str:
-    """The program, for the systems, scales, subgroups and the whole plan of this study.
+    """The program, for the systems, items, subgroups and the whole plan of this study.
 
     Raises
     ------
@@ -196,17 +41,29 @@ def r_script(data: ReportData) -> str:
                 f"the plan names the system {name!r}, which the study does not have (it has "
                 f"{', '.join(sorted(known))}); an R script cannot be written"
             )
-    if not data.items:
-        raise AnalysisError(
-            "an R script repeats totals and models of ratings, and no item of this study is answered "
-            "with a number; leave out --with-r"
-        )
     banner = 'cat("SIMULATED DATA: made by a computer, not by people\\n")' if data.simulated else ""
-    on_points = [item for item in data.items if item.kind == "points"]
-    head = _HEAD.format(
-        banner=banner,
-        reference=r_text(known[0] if primary is None else primary.against),
-        level=repr(plan.confidence),
+    head = r_parts.HEAD.format(banner=banner, level=repr(plan.confidence), systems=_vector(known))
+    parts = [head]
+    if data.items:
+        parts += [
+            _numbers(data),
+            r_parts.FREQUENCIES,
+            r_parts.TOTALS,
+            *_tests(data),
+            r_parts.MODELS,
+        ]
+    if data.choices:
+        options = ", ".join(f"{r_text(item.id)} = {_options(item)}" for item in data.choices)
+        parts.append(r_parts.CHOICES.format(options=options))
+    if compared := _pairwise(data):
+        parts.append(r_parts.COMPARISONS.format(compared=_vector(item.id for item in compared)))
+    return "".join([*parts, "\nsessionInfo()\n"])
+
+
+def _numbers(data: ReportData) -> str:
+    primary, on_points = data.plan.primary, [i for i in data.items if i.kind == "points"]
+    return r_parts.NUMBERS.format(
+        reference=r_text(data.systems[0].id if primary is None else primary.against),
         scales=", ".join(
             f"{r_text(item.id)} = c({', '.join(str(value) for value, _ in item.points)})"
             for item in on_points
@@ -214,30 +71,52 @@ def r_script(data: ReportData) -> str:
         all_items=_vector(item.id for item in data.items),
         total_items=_vector(item.id for item in on_points or data.items),
     )
-    return "".join([head, _FREQUENCIES, _TOTALS, *_tests(data), _MODELS, "\nsessionInfo()\n"])
+
+
+def _options(item: ReportItem) -> str:
+    return f"c({', '.join(f'{r_text(label)} = {value}' for value, label in item.points)})"
+
+
+def _pairwise(data: ReportData) -> list[ReportItem]:
+    asked = [item for item in data.compared if item.kind == "pairwise"]
+    return asked if len(data.comparisons) else []
+
+
+def _subgroups_asked(data: ReportData) -> list[tuple[SubgroupTest, list[str]]]:
+    """The declared subgroup tests that can be made, each with its options in their order."""
+    options = {d.id: [o.id for o in d.options] for d in data.demographics}
+    options["group"] = [g.id for g in data.groups]
+    return [
+        (s, options[s.by])
+        for s in data.plan.subgroups
+        if s.by in data.raters.columns and s.by in options
+    ]
 
 
 def _tests(data: ReportData) -> list[str]:
     """What the plan declares, and once more without the raters whom it leaves out."""
     plan = data.plan
-    asked = [s for s in plan.subgroups if s.by in data.raters.columns]
+    asked = _subgroups_asked(data)
     parts, again = [], []
     if plan.primary is not None:
         bounds = data.equivalence_bounds
         limits = "NULL" if bounds is None else f"c({bounds[0]!r}, {bounds[1]!r})"
         pair = (r_text(plan.primary.system), r_text(plan.primary.against))
-        parts.append("\n" if data.unblinded else _CODES)
+        parts.append("\n" if data.unblinded else r_parts.CODES)
         if bounds is None and plan.equivalence is not None:
-            parts.append(_NO_BOUNDS)
+            parts.append(r_parts.NO_BOUNDS)
         parts.append(f"system <- {pair[0]}\nagainst <- {pair[1]}\nbounds <- {limits}")
-        parts.append(_PRIMARY)
+        parts.append(r_parts.PRIMARY)
         again.append("primary_contrast(remaining)")
         if plan.primary.test == "wilcoxon":
             said = "The plan declares Pratt's Wilcoxon test, which base R has not."
             parts.append(f'p_values <- p_values[names(p_values) != "primary"]\ncat("{said}\\n")\n')
     if asked:
-        chosen = ", ".join(f"{r_text(s.by)} = {r_text(s.declared)}" for s in asked)
-        parts += [f"\nsubgroups <- list({chosen})", _SUBGROUPS]
+        chosen = ", ".join(
+            f"{r_text(s.by)} = list(test = {r_text(s.declared)}, options = {_vector(options)})"
+            for s, options in asked
+        )
+        parts += [f"\nsubgroups <- list({chosen})", r_parts.SUBGROUPS]
         again.append("print(subgroup_tests(remaining))")
     if plan.families:
         named = ", ".join(
@@ -245,25 +124,93 @@ def _tests(data: ReportData) -> list[str]:
             f"tests = {_vector(f.tests)})"
             for f in plan.families
         )
-        parts += [f"\nfamilies <- list({named})", _FAMILIES]
+        parts += [f"\nfamilies <- list({named})", r_parts.FAMILIES]
     if plan.exclusions is not None:
         rules = ", ".join(
             f"{name} = {str(value).upper() if isinstance(value, bool) else repr(value)}"
             for name, value in plan.exclusions.model_dump(exclude_none=True).items()
         )
-        parts += [f"\nexclusions <- list({rules})", _EXCLUSIONS]
+        parts += [f"\nexclusions <- list({rules})", r_parts.EXCLUSIONS]
         parts += [f'\nheading("Without the raters left out")\n{call}\n' for call in again]
     return parts
 
 
 def r_tables(data: ReportData) -> dict[str, bytes]:
-    """The two files that the program reads; ``simulated`` is the first column of both."""
+    """The files that the program reads; ``simulated`` is the first column of each."""
+    frames = {"raters.csv": data.raters.drop(columns=["simulated"], errors="ignore")}
+    if data.items:
+        frames["ratings.csv"] = data.ratings
+    if data.choices:
+        frames["choices.csv"] = data.choice_ratings.drop(columns=["simulated"], errors="ignore")
+    if _pairwise(data):
+        frames["comparisons.csv"] = data.comparisons.drop(columns=["simulated"], errors="ignore")
     mark: Any = "true" if data.simulated else "false"
-    ratings = data.ratings.copy()
-    raters = data.raters.drop(columns=["simulated"], errors="ignore").copy()
     made = {}
-    for name, frame in (("ratings.csv", ratings), ("raters.csv", raters)):
-        frame.insert(0, "simulated", mark)
-        text: str = pd.DataFrame(frame).to_csv(index=False, lineterminator="\n", na_rep="")
+    for name, frame in sorted(frames.items()):
+        marked = frame.copy()
+        marked.insert(0, "simulated", mark)
+        text: str = pd.DataFrame(marked).to_csv(index=False, lineterminator="\n", na_rep="")
         made[name] = text.encode("utf-8")
     return made
+
+
+def r_readme(data: ReportData) -> str:
+    """Which tables of the report the program repeats, by the names of their CSV files.
+
+    Each line holds for this study: what it does not have is not named.
+    """
+    repeated, only = [], []
+    if data.items:
+        repeated += _repeated_of_numbers(data)
+        only.append("scores, order effects, reliability and agreement, judge and text measures")
+    if data.choices:
+        repeated.append("`choices-ITEM`: counts and shares, without their intervals")
+        only.append("agreement of annotators")
+    if _pairwise(data):
+        repeated.append(
+            "`comparisons`: wins, ties and losses of all raters, without their intervals"
+        )
+        only.append("strengths, the effect of the place, and agreement on comparisons")
+    lines = [
+        "# The report's tables in R",
+        "",
+        "`Rscript report.R`, in this folder, repeats these tables (CSV files in `../tables`) from the",
+        "ratings in the other files here, with R's own functions:",
+        "",
+        *(f"- {line}" for line in repeated),
+        "",
+        f"It repeats nothing else: not {'; not '.join(only)}; no figures.",
+    ]
+    if not data.unblinded:
+        lines += ["", "Systems stand under blind codes; differences go in the order of the codes."]
+    return "\n".join(lines) + "\n"
+
+
+def _repeated_of_numbers(data: ReportData) -> list[str]:
+    plan, on_points = data.plan, any(i.kind == "points" for i in data.items)
+    told = ["`frequencies-SYSTEM-all`: counts and percentages by item"] if on_points else []
+    told.append("`totals`: n, mean and standard deviation by system")
+    if plan.primary is not None:
+        told.append(
+            "`primary-contrast`: the paired t test with its interval, d_z, d_av and the two one-sided "
+            "tests; not the signed-rank test, which base R has without Pratt's zeros"
+        )
+    told += [
+        f"`tests-by-{s.by}`: Student's and Welch's t tests of the totals, each difference in the "
+        "report's direction; not the rank tests and effect sizes"
+        for s, _ in _subgroups_asked(data)
+    ]
+    if plan.families:
+        told.append("`families`: p values adjusted within the families of the plan")
+    if plan.exclusions is not None:
+        told.append(
+            "`exclusions-contrast`, `exclusions-subgroups`: the same t tests without the raters whom the "
+            "plan leaves out, but for the rule on attention checks; their p values are not adjusted"
+        )
+    told.append(
+        "`models-by-item`, the systems' differences: "
+        + ("cumulative link with intercepts (package ordinal), and " if on_points else "")
+        + "linear with random slopes (package lmerTest); not the models with random responses, the "
+        "ordinal ones with slopes, GEE and predictions. Where R refuses a model, it says so"
+    )
+    return told

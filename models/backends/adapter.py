@@ -38,10 +38,9 @@ def with_adapter(model: Any, checkpoint: Path, adapter: Path) -> Any:
     try:
         with library_noise_kept_out():
             import torch
-            from peft import PeftModel, get_peft_model_state_dict
+            from peft import PeftModel
             from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
             from peft.tuners.tuners_utils import BaseTuner
-            from safetensors import safe_open
     except ImportError as error:
         raise ModelError(
             f"An adapter needs the package {error.name!r}. Install it with: {install_command('models')}"
@@ -62,9 +61,17 @@ def with_adapter(model: Any, checkpoint: Path, adapter: Path) -> Any:
     except Exception as error:  # each of PEFT's kinds raises errors of its own
         raise ModelError(
             f"The adapter {adapter} does not fit the checkpoint {checkpoint}, says PEFT: "
-            f"{_first_line(error)}. Unless a package is missing, it belongs to another base model or is "
+            f"{_reason(error)}. Unless a package is missing, it belongs to another base model or is "
             f"damaged; name the checkpoint that it was trained on."
         ) from error
+    _refuse_other_tensors(tuned, checkpoint, adapter)
+    return tuned.eval()
+
+
+def _refuse_other_tensors(tuned: Any, checkpoint: Path, adapter: Path) -> None:
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
     with safe_open(adapter / ADAPTER_FILES[1], framework="pt") as file:
         stored = set(file.keys())
     # PEFT fills a missing matrix with its start value and drops a foreign one, with a mere warning.
@@ -80,7 +87,6 @@ def with_adapter(model: Any, checkpoint: Path, adapter: Path) -> Any:
             f"tensors differ, the first is {differing[0]}. Copy the adapter again, whole, or name the "
             f"checkpoint that it was trained on."
         )
-    return tuned.eval()
 
 
 def merge_adapter(tuned: Any, adapter: Path) -> Any:
@@ -111,7 +117,7 @@ def merge_adapter(tuned: Any, adapter: Path) -> Any:
             merged = tuned.merge_and_unload(safe_merge=True)
     except Exception as error:  # each of PEFT's kinds raises errors of its own
         raise ModelError(
-            f"PEFT cannot merge the adapter {adapter} into its checkpoint: {_first_line(error)}. Use the "
+            f"PEFT cannot merge the adapter {adapter} into its checkpoint: {_reason(error)}. Use the "
             f"transformers backend, which runs it beside the weights."
         ) from error
     after = _probe_logits(merged)
@@ -156,6 +162,7 @@ def _probe_logits(model: Any) -> Any:
         return model(input_ids=drawn).logits.double()
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    """What PEFT says, on one line: its shape mismatches name the tensor only in the second."""
+    lines = str(error).strip().splitlines()[:2]
+    return " ".join(" ".join(lines).split()).rstrip(".") or type(error).__name__

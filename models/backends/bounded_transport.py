@@ -17,6 +17,8 @@ import httpx2
 LONGEST_BODY = 8 * 2**20
 # Of an error's body: what stands in it is for one sentence.
 LONGEST_ERROR_BODY = 2**16
+# Of the latest answer, for one that turns out to be something else than was asked for.
+KEPT_BEGINNING = 2**12
 
 
 class BodyTooLong(httpx2.TransportError):
@@ -79,16 +81,21 @@ class _AsyncBody(httpx2.AsyncByteStream):
 
 
 class _Body(httpx2.SyncByteStream):
-    def __init__(self, stream: Any, count: _Count, ends: float | None) -> None:
+    def __init__(
+        self, stream: Any, count: _Count, ends: float | None, beginning: bytearray
+    ) -> None:
         self._stream = stream
         self._count = count
         self._ends = ends
+        self._beginning = beginning
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._stream:
             if self._ends is not None and time.monotonic() > self._ends:
                 raise TooSlow("the answer went on beyond the time for the whole of it")
-            yield self._count.take(chunk)
+            taken = self._count.take(chunk)
+            self._beginning += taken[: KEPT_BEGINNING - len(self._beginning)]
+            yield taken
             if self._count.full:
                 return
 
@@ -129,6 +136,8 @@ class BoundedTransport(httpx2.BaseTransport):
         error status is cut at ``LONGEST_ERROR_BODY`` without a word.
     longest_s : float or None
         Seconds for the whole answer; one that trickles on raises :class:`TooSlow`.
+    beginning : bytearray
+        The first bytes of the latest answer.
     options
         Of ``httpx2.HTTPTransport``: ``verify``, ``limits``, ``proxy``.
     """
@@ -139,14 +148,17 @@ class BoundedTransport(httpx2.BaseTransport):
         self._inner = httpx2.HTTPTransport(trust_env=False, **options)
         self._longest_body = longest_body
         self._longest_s = longest_s
+        self.beginning = bytearray()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; the answer's body is read within the limits."""
         request.headers["accept-encoding"] = "identity"
+        self.beginning = bytearray()
         ends = None if self._longest_s is None else time.monotonic() + self._longest_s
         response = self._inner.handle_request(request)
         try:
-            body = _Body(response.stream, _Count(response, self._longest_body), ends)
+            count = _Count(response, self._longest_body)
+            body = _Body(response.stream, count, ends, self.beginning)
         except httpx2.DecodingError:
             response.close()
             raise

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST_SENTENCE = 300
+LONGEST_READ = 2**14
 
 # Where endpoints put their reason, the most telling first: OpenAI, vLLM and Azure (error.message),
 # FastAPI (detail, also as a list), Ollama and TGI (error as text), problem+json (detail, title).
@@ -29,8 +30,9 @@ def words_of_endpoint(body: bytes | str) -> str:
     body : bytes or str
         As it came; bytes that are no UTF-8 are replaced.
     """
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    text = text.lstrip("\ufeff").strip()
+    # More is never said; a search through megabytes of a broken page could take minutes.
+    text = body[:LONGEST_READ].decode("utf-8", "replace") if isinstance(body, bytes) else body
+    text = text[:LONGEST_READ].lstrip("\ufeff").strip()
     if not text:
         return "an empty answer"
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from models.shipped import FOLDER as SHIPPED_FOLDER
 from study.errors import ModelError
 from study.protocol.systems import Dialogue, System
+from study.wording import command
 
 SHIPPED_PREFIX = "shipped:"
 
@@ -50,7 +51,7 @@ def locate_pte(system: System, study_folder: Path) -> Path:
     if path.is_dir():
         raise ModelError(
             f"System {system.id!r}: {path} is a folder; the executorch backend needs a .pte file. "
-            f"Make one with 'evenhand quantize {path} -o FILE.pte', or use backend: transformers."
+            f"Make one with {command('quantize', path, '-o', 'FILE.pte')}, or use backend: transformers."
         )
     raise ModelError(
         f"System {system.id!r}: there is no .pte file at {path}. "

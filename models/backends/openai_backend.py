@@ -20,10 +20,14 @@ from study.protocol.endpoint_address import proxy_hint
 if TYPE_CHECKING:
     import openai
 
+    from models.backends.bounded_transport import BoundedTransport
+
 DEFAULT_TIMEOUT_S = 120.0
 # The longest reply that a protocol may ask for, at three tokens a second.
 DEFAULT_LONGEST_S = 2700.0
 DEFAULT_RETRIES = 2
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 8.0
 
 # Settings outside the OpenAI protocol and the value that means "off".
 _BEYOND_PROTOCOL: dict[str, float] = {"top_k": 0, "repetition_penalty": 1.0}
@@ -116,7 +120,9 @@ class OpenAIBackend:
         self._length_parameter = length_parameter
         self._leave_out = tuple(leave_out)
         self._timeout_s = timeout_s
-        self._client = _client(endpoint, api_key, timeout_s, retries, proxy, longest_s)
+        self._retries = retries
+        self._transport = _transport(proxy, longest_s)
+        self._client = _client(endpoint, api_key, timeout_s, retries, self._transport)
         self._reported: dict[str, Any] = {}
 
     def provenance(self) -> dict[str, Any]:
@@ -149,6 +155,28 @@ class OpenAIBackend:
         """Ask for one reply (see :class:`models.backends.interface.Backend`)."""
         refuse_unhonoured(settings, self._accepts)
         self._reported = {}
+        for attempt in range(self._retries + 1):
+            if attempt:
+                time.sleep(min(FIRST_WAIT_S * 2 ** (attempt - 1), LONGEST_WAIT_S))
+            reply = self._stream(messages, settings, on_text)
+            # A good status with no piece of a reply in it is no better than a 502.
+            if reply.pieces:
+                break
+        else:
+            raise GenerationError(
+                f"The endpoint answered as {self._model!r} without any piece of a reply: "
+                f"{words_of_endpoint(bytes(self._transport.beginning)).rstrip('.')}. Run the command "
+                "again; if it happens again, look at the endpoint's log."
+            )
+        self._reported = reply.reported()
+        return reply.finished(self._model)
+
+    def _stream(
+        self,
+        messages: Sequence[Message],
+        settings: DecodingSettings,
+        on_text: Callable[[str], None] | None,
+    ) -> _Reply:
         reply = _Reply(on_text=on_text)
         with self._errors_in_words():
             stream = self._client.chat.completions.create(**self._request(messages, settings))
@@ -157,8 +185,7 @@ class OpenAIBackend:
                     reply.add(chunk)
                     if reply.reached(settings.time_limit_s):
                         break
-        self._reported = reply.reported()
-        return reply.finished(self._model)
+        return reply
 
     def close(self) -> None:
         """Close the connections."""
@@ -242,6 +269,7 @@ class _Reply:
     fingerprint: str | None = None
     usage: tuple[int, int] | None = None
     timed_out: bool = False
+    pieces: int = 0
 
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
@@ -253,6 +281,7 @@ class _Reply:
         return self.timed_out
 
     def add(self, chunk: Any) -> None:
+        self.pieces += 1
         self.returned_model = chunk.model or self.returned_model
         self.fingerprint = getattr(chunk, "system_fingerprint", None) or self.fingerprint
         if chunk.usage is not None:
@@ -299,15 +328,25 @@ class _Reply:
         reason: StopReason = "length" if self.finish_reason == "length" else "stop_token"
         prompt_tokens, completion_tokens = self.usage or (0, 0)
         elapsed = self.elapsed()
+        text = _whole(self.text)
         return Generated(
-            text=self.text.strip(),
-            raw_text=self.text,
+            text=text.strip(),
+            raw_text=text,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             latency_s=elapsed,
             first_token_s=elapsed if self.first_token_s is None else self.first_token_s,
             stop_reason="time" if self.timed_out else reason,
         )
+
+
+def _whole(text: str) -> str:
+    """With surrogate pairs joined, and U+FFFD for halves and NULs, which no database holds.
+
+    A stream may bring the halves of one character in two pieces.
+    """
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _said(error: Any) -> str:
@@ -329,32 +368,30 @@ def _status_error(where: str, status: int, message: str) -> ModelError:
     return kind(f"{where} answered with HTTP status {status}: {message.rstrip('.')}. {remedy}")
 
 
-def _client(
-    endpoint: str,
-    api_key: str | None,
-    timeout_s: float,
-    retries: int,
-    proxy: str,
-    longest_s: float,
-) -> openai.OpenAI:
-    """The official client, with nothing taken from the environment and no redirects.
-
-    The client would send an OPENAI_API_KEY, an organisation or headers from the environment to
-    whatever address it is given, and follow a redirect with the prompt to another host.
-    """
+def _transport(proxy: str, longest_s: float) -> BoundedTransport:
     try:
         import httpx2
-        import openai
 
         from models.backends.bounded_transport import BoundedTransport
     except ImportError as error:
         raise ModelError(
             f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
         ) from error
+    known = httpx2.create_ssl_context()
+    return BoundedTransport(longest_s=longest_s, verify=known, proxy=proxy or None)
+
+
+def _client(
+    endpoint: str, api_key: str | None, timeout_s: float, retries: int, transport: BoundedTransport
+) -> openai.OpenAI:
+    """The official client, with nothing taken from the environment and no redirects.
+
+    The client would send an OPENAI_API_KEY, an organisation or headers from the environment to
+    whatever address it is given, and follow a redirect with the prompt to another host.
+    """
+    import openai
+
     timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
-    transport = BoundedTransport(
-        longest_s=longest_s, verify=httpx2.create_ssl_context(), proxy=proxy or None
-    )
     client = openai.OpenAI(
         api_key=api_key or "none",
         base_url=endpoint,

@@ -18,6 +18,7 @@ from models.dialogue.embeddings import Embedder
 from models.dialogue.logistic_regression import LogisticRegression
 from study.errors import ModelError
 from study.whole_files import FOR_ALL, write_whole
+from study.wording import command
 
 EMOTIONS = ("happy", "sad", "anxious", "angry", "neutral")
 CLASSIFIER_FILE = "classifier.json"
@@ -81,7 +82,7 @@ class EmotionClassifier:
                     f"The emotion classifier was trained on the checkpoint "
                     f"{self.checkpoint['name']!r}, and {name} in {embedder.checkpoint} is another "
                     f"file. Name that checkpoint in 'embeddings', or train a classifier with: "
-                    f"evenhand train-emotion {embedder.checkpoint} -o FOLDER"
+                    f"{command('train-emotion', embedder.checkpoint, '-o', 'FOLDER')}"
                 )
 
     def save(self, folder: Path) -> Path:

@@ -85,11 +85,13 @@ def _endpoint(latency_s: float) -> Iterator[str]:
 
 
 def _wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
+    # Without the environment's proxies, which know nothing of this machine's loopback.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(600):
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=1):
+            with direct.open(f"http://127.0.0.1:{port}/v1/models", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
@@ -132,7 +134,10 @@ async def _bare(
     import httpx2
 
     certificates = httpx2.create_ssl_context()
-    clients = [httpx2.AsyncClient(verify=certificates) for _ in range(math.ceil(concurrency / 8))]
+    clients = [
+        httpx2.AsyncClient(verify=certificates, trust_env=False)
+        for _ in range(math.ceil(concurrency / 8))
+    ]
 
     async def ask(worker: int, number: int) -> None:
         client = clients[worker % len(clients)]

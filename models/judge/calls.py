@@ -121,6 +121,7 @@ class EndpointAsker:
         self._judge = judge
         self._limits = limits
         self._sender = sender
+        self._has_answered = False
 
     async def ask(
         self,
@@ -149,8 +150,12 @@ class EndpointAsker:
             reply = {
                 "body": await retrying(self._attempt, request, idempotency_key, tokens, attempts)
             }
+            self._has_answered = True
         except AttemptFailed as failed:
             failure = failed.failure.plain()
+            # After an answer it is this request that was refused, and not the key or the model.
+            if failed.failure.ends_run and not self._has_answered:
+                ends_run = failed.failure.message
         except ModelError as error:
             ends_run = str(error)
             failure = {"kind": "refused", "message": ends_run}

@@ -17,7 +17,13 @@ _INVISIBLE = "\ufeff\u200b\u200e\u200f\u2060"
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis)"
 _OPENS = re.compile(rf"<{_THOUGHT}\b[^<>]*>|\[{_THOUGHT}\]|◁{_THOUGHT}▷", re.IGNORECASE)
 _CLOSES = re.compile(rf"</{_THOUGHT}\s*>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷", re.IGNORECASE)
-_FENCED = re.compile(r"\A(`{3,}|~{3,})[ \t]*[\w.+-]*\s*(.*?)\s*\1\Z", re.DOTALL)
+_FENCE = re.compile(r"(?:`{3,}|~{3,})")
+_LANGUAGE = re.compile(r"[ \t]*[\w.+-]*")
+
+# Every bound here keeps the reading of a hostile reply short: a body may hold 8 MiB of anything.
+LONGEST_VERDICT = 2**18  # characters; 8,192 tokens, the most that a protocol may ask for, are fewer
+MOST_THOUGHTS = 50
+BEGINNING = 2000  # characters in which a refusal says that it is one
 
 _REFUSALS = (
     # English
@@ -78,7 +84,7 @@ def without_thoughts(text: str) -> str:
 def declines(text: str) -> bool:
     """Whether a reply in prose declines, in English, German, Spanish or Arabic."""
     answer = without_thoughts(text)
-    return "{" not in answer and bool(_REFUSAL.search(_plain(answer)))
+    return "{" not in answer and bool(_REFUSAL.search(_plain(answer[:BEGINNING])))
 
 
 def _answers(text: str) -> Iterator[str]:
@@ -88,27 +94,34 @@ def _answers(text: str) -> Iterator[str]:
     a verdict does no harm, and of two verdicts with a thought between them the last one counts.
     """
     bare = _trimmed(text)
-    ends = [0, *(found.end() for found in _CLOSES.finditer(bare))]
-    for end in ends:
-        answer = _trimmed(bare[end:])
-        # A thought after the answer, or several.
-        while (last := _last_thought(answer)) is not None:
-            yield _unfenced(answer)
-            answer = _trimmed(answer[:last])
-        if answer and not _OPENS.match(answer):
-            yield _unfenced(answer)
+    closes = [found.end() for found in _CLOSES.finditer(bare)][-MOST_THOUGHTS:]
+    ends = _ends_before_thoughts(bare)
+    for start in (0, *closes):
+        for end in ends:
+            answer = _trimmed(bare[start:end]) if 0 < end - start <= LONGEST_VERDICT else ""
+            if answer and not _OPENS.match(answer):
+                yield _unfenced(answer)
 
 
-def _last_thought(answer: str) -> int | None:
-    """Where the thought begins with which the text ends."""
-    ends = [found.end() for found in _CLOSES.finditer(answer)]
-    begins = [found.start() for found in _OPENS.finditer(answer)]
-    return begins[-1] if ends and begins and ends[-1] == len(answer) else None
+def _ends_before_thoughts(bare: str) -> list[int]:
+    """Where the text ends, and where it would without the thoughts that stand behind the answer."""
+    opens = [found.start() for found in _OPENS.finditer(bare)][-MOST_THOUGHTS:]
+    closes = {found.end() for found in _CLOSES.finditer(bare)}
+    ends = [len(bare)]
+    while opens and ends[-1] in closes:
+        begin = opens.pop()
+        ends.append(len(bare[:begin].rstrip().rstrip(_INVISIBLE).rstrip()))
+    return ends
 
 
 def _unfenced(answer: str) -> str:
-    fenced = _FENCED.match(answer)
-    return _trimmed(fenced.group(2)) if fenced else answer
+    """What stands in a code fence, when the answer is one from its first to its last character."""
+    fence = _FENCE.match(answer)
+    if fence is None or not answer.endswith(fence.group()):
+        return answer
+    begin, end = fence.end(), len(answer) - len(fence.group())
+    language = _LANGUAGE.match(answer, begin, end)
+    return _trimmed(answer[language.end() if language else begin : end])
 
 
 def _trimmed(text: str) -> str:

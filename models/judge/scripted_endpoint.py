@@ -277,6 +277,12 @@ _REASONS: dict[str, tuple[int, bytes]] = {
     "400 text": (400, b"seed is not supported\n"),
     "500 HTML": (500, b"<html><head><title>Out of order</title></head><body>x</body></html>"),
 }
+# Headers that make clients fail in their own ways.
+_HEADERS: dict[str, tuple[int, dict[str, str]]] = {
+    "charset that is none": (500, {"Content-Type": "text/plain; charset=zlib_codec"}),
+    "date out of range": (503, {"Retry-After": "Mon, 01 Jan 0001 00:00:00 +2359"}),
+    "long Retry-After": (503, {"Retry-After": "9" * 5000}),
+}
 _STATUSES: dict[str, tuple[int, dict[str, str]]] = {
     "429 with Retry-After": (429, {"Retry-After": "1"}),
     "429 with a long Retry-After": (429, {"Retry-After": "86400"}),
@@ -287,7 +293,7 @@ _STATUSES: dict[str, tuple[int, dict[str, str]]] = {
 }
 _CONNECTIONS = ("hang", "truncated stream", "closed")
 _STREAMS = ("endless", "endless error", "packed", "packed badly", "packed oddly", "trickle")
-FAULTS = (*_BODIES, *_STATUSES, *_REASONS, *_CONNECTIONS, *_STREAMS)
+FAULTS = (*_BODIES, *_STATUSES, *_HEADERS, *_REASONS, *_CONNECTIONS, *_STREAMS)
 
 
 def scripted_app(judge: ScriptedJudge) -> Starlette:
@@ -335,6 +341,9 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         status, headers = _STATUSES[fault]
         error = {"error": {"message": f"scripted: {fault}", "type": "scripted"}}
         return JSONResponse(error, status_code=status, headers=headers)
+    if fault in _HEADERS:
+        status, headers = _HEADERS[fault]
+        return Response(b"out of order", status_code=status, headers=headers)
     if fault in _REASONS:
         status, said = _REASONS[fault]
         return Response(said, status_code=status)

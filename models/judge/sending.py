@@ -54,6 +54,8 @@ class Failure:
         Seconds that the endpoint asked to wait.
     body : str
         How the answer began that was no chat completion.
+    ends_run : bool
+        Whether no other request would fare better, unless one has before.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class Failure:
     in_doubt: bool = False
     wait_s: float | None = None
     body: str = ""
+    ends_run: bool = False
 
     def plain(self) -> dict[str, Any]:
         """As the ledger holds it."""
@@ -130,10 +133,7 @@ class LocalSender:
         except AttemptFailed:
             raise
         except Exception as error:
-            failure = failure_of(error, self._judge)
-            if failure is None:
-                raise
-            raise AttemptFailed(failure) from error
+            raise AttemptFailed(failure_of(error, self._judge)) from error
         finally:
             self._free.append(client)
 
@@ -187,15 +187,8 @@ def completion_of(content: bytes) -> str:
     )
 
 
-def failure_of(error: Exception, judge: Judge) -> Failure | None:
-    """How an attempt failed, by what the client raised; None when that is no failure of the endpoint.
-
-    Raises
-    ------
-    ModelError
-        When the endpoint refuses the key, the address or the model: no other request would
-        fare better.
-    """
+def failure_of(error: Exception, judge: Judge) -> Failure:
+    """How an attempt failed, by what the client raised."""
     import httpx2
     import openai
 
@@ -222,20 +215,24 @@ def failure_of(error: Exception, judge: Judge) -> Failure | None:
         return Failure("no connection", f"no connection: {cause}.{hint}".rstrip("."), again=True)
     if isinstance(cause, httpx2.HTTPError | OSError | openai.OpenAIError):
         return Failure("broken off", f"broken off: {cause}", again=True, in_doubt=True)
-    return None
+    # Whatever an answer makes the client raise, such as a charset that is none.
+    message = f"the answer cannot be read ({type(cause).__name__}: {cause})"
+    return Failure("unreadable", message, again=True, in_doubt=True)
 
 
 def _by_status(judge: Judge, status: int, said: str, headers: Mapping[str, str]) -> Failure:
     if status in (401, 403):
-        raise ModelError(
+        refusal = (
             f"The judge's endpoint {judge.endpoint} refused the key (status {status}: {said}). "
             f"Set {judge.api_key_variable or 'judge.api_key_variable'} to a valid key."
         )
+        return Failure("refused", refusal, status=status, ends_run=True)
     if status == 404:
-        raise ModelError(
+        refusal = (
             f"The judge's endpoint {judge.endpoint} does not know the address or the model "
             f"{judge.model!r} (status 404: {said}). Correct judge.endpoint or judge.model."
         )
+        return Failure("refused", refusal, status=status, ends_run=True)
     message = f"status {status}: {said}"
     # Behind a gateway that gave up, the model may have written its reply to the end.
     in_doubt = status >= 500 or status == 408
@@ -268,7 +265,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, OSError):
             return None
     return max(seconds, 0.0) if seconds == seconds else None
 

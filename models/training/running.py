@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.library_noise import libraries_kept_quiet, library_noise_kept_out
+from models.offline_architectures import exportable_config
 from models.offline_export import TOKENIZER_FILES, file_sha256, licence_line
 from models.offline_weights import Checkpoint, open_checkpoint
 from models.training.data_preparation import PreparedData
@@ -83,6 +84,8 @@ def train(
 
         refuse_missing_gpu(job.settings)
         source = open_checkpoint(job.checkpoint)
+        # What could never become an offline file is told before the training; its length is chosen later.
+        exportable_config(source.config, 2, str(job.checkpoint))
         encoded = _encode(job, source, load_tokenizer(source))
         _refuse_late_start(job.settings, len(encoded.training.examples))
         _set_threads_and_seed(job.settings)

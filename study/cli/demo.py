@@ -12,7 +12,9 @@ from study.cli.link_sheet import rater_links, write_link_sheet
 from study.cli.options import say
 from study.cli.responses import write_responses
 from study.cli.results import write_study_report
+from study.store.exclusive import only_writer
 from study.store.study import Study
+from study.wording import command
 
 
 @click.command()
@@ -42,7 +44,8 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
     """
     study = _make_or_reopen(folder)
     try:
-        write_responses(study)
+        with only_writer(study):
+            write_responses(study)
         lock_checked(study)
         people = _enrol_people(study)
         if simulated:
@@ -109,6 +112,6 @@ def _show_links(study: Study, codes: list[str], address: str, no_serve: bool) ->
     say(f"Coordinator: {address}/coordinator/{blinding.coordinator_token(study.key)}")
     say(f"Sheet with QR codes: {sheet}")
     if no_serve:
-        say(f"Serve it with: evenhand serve --study {study.folder}")
+        say(f"Serve it with: {command('serve', '--study', study.folder)}")
     else:
         say("Open a rater's link in a browser. Stop with Ctrl-C; saved answers stay saved.")

@@ -17,12 +17,14 @@ from study.cli.addresses import (
     settle_address,
 )
 from study.cli.chat_answers import NO_CONVERSATIONS, chat_remark
+from study.cli.link_sheet import SHEET_FILE
 from study.cli.options import (
     find_study_folder,
     json_option,
     print_json,
     print_table,
     progress_bar,
+    refuse_where_nobody_can_answer,
     say,
     study_option,
     warn,
@@ -30,7 +32,9 @@ from study.cli.options import (
 )
 from study.errors import Finding, ModelError, StoreError
 from study.installation import install_command
+from study.store.exclusive import Serving
 from study.store.study import Study
+from study.wording import listed, summed_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +154,7 @@ def lock_checked(
             "\n".join(
                 [
                     "The study was not locked: these places have to be read by a person first.",
-                    *lines,
+                    *summed_up(lines),
                     "When they are fine as they are: evenhand lock --accept ID --by NAME",
                 ]
             )
@@ -159,29 +163,97 @@ def lock_checked(
 
 
 @click.command()
-@click.option("--group", required=True, help="A group of the protocol.")
-@click.option("-n", "number", type=int, required=True, help="Number of raters.")
+@click.option("--group", help="A group of the protocol.")
+@click.option("-n", "number", type=int, help="Number of raters.")
 @address_option
+@click.option("--yes", is_flag=True, help="Do not ask when the group has raters already.")
+@click.option(
+    "--undo",
+    is_flag=True,
+    help="Remove raters who never opened their link, the last ones first: all, or -n of them.",
+)
 @json_option
 @with_study
-def enrol(study: Study, group: str, number: int, address: str | None, as_json: bool) -> None:
+def enrol(
+    study: Study,
+    group: str | None,
+    number: int | None,
+    address: str | None,
+    yes: bool,
+    undo: bool,
+    as_json: bool,
+) -> None:
     """Enrol raters: codes, personal links and a printable sheet with everybody's QR codes.
 
     A link opens one person's pages, any number of times, and goes on where that person stopped.
+
+    A second enrolment in the same group asks first, because it is mostly a mistake; where nothing can be
+    asked (a script, --json), it needs --yes. --undo takes raters back who never opened their link: they
+    count as nothing, the log tells of it, and their cards are dead until the same places are enrolled
+    again.
 
     \b
     Examples:
       evenhand enrol --group student -n 36
       evenhand enrol --group professional -n 3 --address http://192.168.1.20:8501
+      evenhand enrol --group student -n 2 --yes
+      evenhand enrol --group student -n 36 --undo
     """
     from study.store.raters import enrol as enrol_raters
 
+    if undo:
+        _undo_enrolment(study, group, number, as_json)
+        return
+    if group is None or number is None:
+        groups = ", ".join(g.id for g in study.protocol.groups)
+        raise StoreError(f"Say whom to enrol: --group GROUP -n N. The protocol's groups: {groups}.")
+    if not yes:
+        _ask_before_enrolling_more(study, group, number, as_json)
     enrolled = enrol_raters(study, group, number)
     planned = next(g.planned for g in study.protocol.groups if g.id == group)
     _show_links(study, address, as_json, only={e.rater.code for e in enrolled})
     in_group = max(e.rater.slot for e in enrolled) + 1
     if in_group > planned and not as_json:
         say(f"Note: {in_group} raters are now enrolled in {group}; the protocol planned {planned}.")
+
+
+def _ask_before_enrolling_more(study: Study, group: str, number: int, as_json: bool) -> None:
+    from study.store.raters import read_raters
+
+    there = sum(rater.group == group and not rater.simulated for rater in read_raters(study))
+    if not there:
+        return
+    planned = next(g.planned for g in study.protocol.groups if g.id == group)
+    warn(f"{there} raters are enrolled in {group} already; the protocol planned {planned}.")
+    refuse_where_nobody_can_answer(
+        as_json, f"nobody was enrolled; give --yes to enrol {number} more."
+    )
+    click.confirm(f"Enrol {number} more?", abort=True, err=True)
+
+
+def _undo_enrolment(study: Study, group: str | None, number: int | None, as_json: bool) -> None:
+    from study.store.raters import read_raters, undo_enrolment
+
+    if number is not None and number < 1:
+        raise StoreError(
+            f"Found -n {number}, expected 1 or more. Leave it out to undo all that can be."
+        )
+    gone = undo_enrolment(study, group, number)
+    left = sum(not r.simulated and group in (None, r.group) for r in read_raters(study))
+    if as_json:
+        print_json({"removed": [rater.code for rater in gone], "left": left})
+        return
+    if not gone:
+        say("Nobody was removed: everybody enrolled has opened their link, or nobody is enrolled.")
+        return
+    say(
+        f"Removed: {listed([rater.code for rater in gone])}, who had not opened their link. Destroy their "
+        f"cards. {left} raters stay."
+    )
+    if left:
+        say("Write the sheet of cards again: evenhand links")
+    else:
+        (study.folder / SHEET_FILE).unlink(missing_ok=True)
 
 
 @click.command()
@@ -317,14 +389,37 @@ def start_server(
             f"The survey app needs the package {error.name!r}. Install it with: "
             f"{install_command('survey')}"
         ) from None
-    run_server(
-        study.folder,
-        host,
-        port,
-        address=address,
-        chat_address=chat_address,
-        when_listening=when_listening,
+    serving = Serving(study)
+    first = serving.first()
+
+    def told(listening: int) -> None:
+        if first is not None:
+            warn(_second_server(study, first))
+        serving.listens(f"port {listening} of {host}")
+        when_listening(listening)
+
+    try:
+        run_server(
+            study.folder,
+            host,
+            port,
+            address=address,
+            chat_address=chat_address,
+            when_listening=told,
+        )
+    finally:
+        serving.end()
+
+
+def _second_server(study: Study, first: str) -> str:
+    talks = study.protocol.design.shows == "conversation"
+    harm = (
+        "Both cut each other's replies off: stop one of them."
+        if talks
+        else "Both save into the same study.db, so nothing is lost, but links and stops are easily mixed up: "
+        "stop the one that is not meant."
     )
+    return f"Warning: another `evenhand serve` serves this study already, on {first}. {harm}"
 
 
 @click.command()

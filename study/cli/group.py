@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 import tempfile
 import traceback
@@ -13,7 +15,7 @@ import click
 
 from study.errors import EvenhandError
 from study.installation import install_command
-from study.whole_files import OF_FILES
+from study.whole_files import NO_ROOM, OF_FILES
 
 EXIT_DEFECT = 70
 
@@ -114,8 +116,8 @@ def run(arguments: Sequence[str]) -> int:
         return _report_missing_package(error)
     except OSError as error:
         return _report_system_error(error)
-    except Exception:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
-        return _report_defect()
+    except Exception as error:  # noqa: BLE001 (the last line of defence: a user sees no traceback)
+        return _report_full_disk() if _found_no_room(error) else _report_defect()
     return result if isinstance(result, int) else 0
 
 
@@ -150,15 +152,49 @@ def _report_system_error(error: OSError) -> int:
     return EvenhandError.exit_code
 
 
+# How libraries that write files by themselves (torch, safetensors) tell of a full disk: their errors
+# carry no errno, and torch's own writer says in the end only that it is not where it should be.
+_NO_ROOM_IN_WORDS = (
+    os.strerror(errno.ENOSPC),
+    os.strerror(errno.EFBIG),
+    "PytorchStreamWriter failed writing",
+    "] . unexpected pos ",
+)
+
+
+def _found_no_room(error: BaseException | None) -> bool:
+    """Whether a full disk is what an error, or one of those before it, is about."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        if any(words in str(error) for words in _NO_ROOM_IN_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _report_full_disk() -> int:
+    click.echo(
+        "There is no room on the disk: in the folder of the output, or in the one for temporary files "
+        "(the environment variable TMPDIR names it). Make room, then run the command again.",
+        err=True,
+    )
+    return EvenhandError.exit_code
+
+
 def _report_defect() -> int:
     kind, value, _ = sys.exc_info()
+    place = None
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="evenhand-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:
+            place = Path(file.name)
             traceback.print_exc(file=file)
         told = f"Please report it with the file {Path(file.name)}."
     except OSError:
+        if place is not None:
+            place.unlink(missing_ok=True)
         told = (
             "The details could be written nowhere: make room on the disk, run the command again, and "
             "report the file that it names."

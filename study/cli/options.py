@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,19 @@ def find_study_folder(here: Path) -> Path:
         )
     click.echo(f"Study: {inside[0]}", err=True)
     return inside[0]
+
+
+def refuse_where_nobody_can_answer(as_json: bool, otherwise: str) -> None:
+    """Refuse to go on where a question could not be answered: with ``--json``, or without a terminal.
+
+    Raises
+    ------
+    StoreError
+        With ``otherwise``, which says what was not done and which option does it.
+    """
+    if as_json or not sys.stdin.isatty():
+        why = "With --json" if as_json else "Here, where the input is no terminal,"
+        raise StoreError(f"{why} nothing can be asked, so {otherwise}")
 
 
 def say(text: str) -> None:

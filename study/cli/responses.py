@@ -18,6 +18,7 @@ from study.cli.options import (
     with_study,
 )
 from study.errors import ImportFileError, StoreError
+from study.store.exclusive import only_writer
 from study.store.study import Study
 
 NOTHING_TO_WRITE = (
@@ -52,9 +53,6 @@ def generate(
       evenhand generate --workers 2
       evenhand generate --cluster tcp://192.168.1.10:8786
     """
-    from study.store.locking import read_lock
-    from study.store.responses import delete_responses, imported_systems
-
     if study.protocol.design.shows == "conversation":
         if as_json:
             print_json({"written": {}, "skipped": {}})
@@ -66,6 +64,14 @@ def generate(
             f"--workers {workers} starts processes here and --cluster {cluster} uses other machines. "
             "Give one of them."
         )
+    with only_writer(study):
+        _generate(study, again, workers, cluster or "", as_json)
+
+
+def _generate(study: Study, again: str | None, workers: int, cluster: str, as_json: bool) -> None:
+    from study.store.locking import read_lock
+    from study.store.responses import delete_responses, imported_systems
+
     if again:
         known = [system.id for system in study.protocol.systems]
         if again not in known:
@@ -76,7 +82,7 @@ def generate(
                 "others in: evenhand import FILE --replace"
             )
         delete_responses(study, again)
-    written, skipped = write_responses(study, workers=workers, cluster=cluster or "")
+    written, skipped = write_responses(study, workers=workers, cluster=cluster)
     if read_lock(study) is None:  # afterwards no output names a system
         for remark in _imported_remarks(study):
             warn(remark)
@@ -180,20 +186,17 @@ def import_file(study: Study, file: Path, replace: bool, sheet: str | None, as_j
     if not rows:
         raise ImportFileError(f"{file.name} has no rows. Expected columns: prompt, system, text.")
     provenance = {"source_file": file.name}
-    new = save_responses(
-        study,
-        [
-            NewResponse(
-                row.prompt_id,
-                row.system_id,
-                row.text,
-                {**row.provenance, **provenance, "line": row.line},
-            )
-            for row in rows
-        ],
-        imported=True,
-        replace=replace,
-    )
+    new_ones = [
+        NewResponse(
+            row.prompt_id,
+            row.system_id,
+            row.text,
+            {**row.provenance, **provenance, "line": row.line},
+        )
+        for row in rows
+    ]
+    with only_writer(study):
+        new = save_responses(study, new_ones, imported=True, replace=replace)
     if as_json:
         print_json({"imported": new, "already_there": len(rows) - new})
     else:

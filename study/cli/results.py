@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import io
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import json_option, print_json, say, warn, with_study
+from study.cli.options import (
+    json_option,
+    print_json,
+    refuse_where_nobody_can_answer,
+    say,
+    warn,
+    with_study,
+)
 from study.entities import RaterStatus
 from study.errors import Finding, ProtocolError, StoreError
 from study.protocol import Item
 from study.store.study import Study
 from study.whole_files import whole_file, write_whole
+from study.wording import summed_up
 
 if TYPE_CHECKING:
     from analysis.report import WrittenReport
@@ -39,7 +46,9 @@ if TYPE_CHECKING:
     "--section", "sections", multiple=True, help="Only this section; may be given several times."
 )
 @click.option(
-    "--with-r", is_flag=True, help="Also write an R script with its data that repeats the tables."
+    "--with-r",
+    is_flag=True,
+    help="Also write an R script with its data, and a note that says which tables it repeats.",
 )
 @json_option
 @with_study
@@ -302,12 +311,9 @@ def _ask_before_unblinding(study: Study, yes: bool, as_json: bool) -> None:
     warn(f"{state}.")
     if yes:
         return
-    if as_json or not sys.stdin.isatty():
-        why = "With --json" if as_json else "Here, where the input is no terminal,"
-        raise StoreError(
-            f"{why} nothing can be asked, and unblinding cannot be undone. The systems stay under their "
-            "codes; give --yes to unblind."
-        )
+    refuse_where_nobody_can_answer(
+        as_json, "the systems stay under their codes: unblinding cannot be undone. Give --yes."
+    )
     click.confirm("Reveal the systems now? This cannot be undone", abort=True)
 
 
@@ -345,7 +351,7 @@ def verify(study: Study, as_json: bool) -> None:
         print_json({"log_lines": lines, "last_hash": end, "locked": locked, "faults": faults})
     if faults:
         raise Finding(
-            "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in faults)])
+            "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in summed_up(faults))])
             if not as_json
             else f"{len(faults)} faults were found."
         )

@@ -13,6 +13,7 @@ from study.cli.options import json_option, print_json, print_table, say, warn, w
 from study.cli.responses import NOTHING_TO_WRITE
 from study.errors import ModelError, ProtocolError, StoreError
 from study.store.study import Study
+from study.wording import command
 
 
 @click.command("protocols")
@@ -95,7 +96,7 @@ def init(folder: Path, name: str) -> None:
     study.close()
     say(f"Made the study folder {folder} from the protocol {study.protocol.id}.")
     say("study.key in it is secret: keep a copy in a safe place and give it to nobody.")
-    say(f"Next: look at {folder / 'study.yaml'}, then: evenhand check --study {folder}")
+    say(f"Next: look at {folder / 'study.yaml'}, then: {command('check', '--study', folder)}")
 
 
 @click.command()
@@ -134,6 +135,7 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
         )
     remarks = _files_that_are_missing(study)
     facts = design_facts(study)
+    remarks += _too_much(study)
     for remark in remarks:
         warn(remark)
     if as_json:
@@ -159,9 +161,7 @@ def _files_that_are_missing(study: Study) -> list[str]:
     from study.store.locking import read_lock
     from study.store.responses import imported_systems, read_responses
 
-    imported = imported_systems(study)
-    ours = [system for system in study.protocol.systems if system.id not in imported]
-    missing = missing_files(ours, study.folder)
+    missing = missing_files(study.protocol.systems, study.folder)
     if not missing:
         return []
     live = study.protocol.design.shows == "conversation"
@@ -170,10 +170,12 @@ def _files_that_are_missing(study: Study) -> list[str]:
         need = " `evenhand serve-model --all` needs them." if live else ""
         return [f"Warning: model files of {_systems(missing)} are not on this machine.{need}"]
     there = {(response.prompt_id, response.system_id) for response in read_responses(study)}
+    imported = imported_systems(study)
     needed = {
         system: fault
         for system, fault in missing.items()
-        if any((prompt.id, system) not in there for prompt in study.protocol.prompts)
+        if system not in imported
+        and any((prompt.id, system) not in there for prompt in study.protocol.prompts)
     }
     if needed:
         otherwise = [] if live else ["Or bring in their responses: evenhand import FILE"]
@@ -186,11 +188,33 @@ def _files_that_are_missing(study: Study) -> list[str]:
                 ]
             )
         )
-    return [f"Warning, though all responses are there: {fault}" for fault in missing.values()]
+    return [
+        f"Warning, though nothing here has to write for it: {fault}" for fault in missing.values()
+    ]
 
 
 def _systems(some: Sized) -> str:
     return f"{len(some)} system{'s' * (len(some) != 1)}"
+
+
+# Ratings get careless long before; the published studies asked for less than two hours.
+LONGEST_MINUTES = 120
+# An order for each page of the cycle: above, making all of them takes minutes and gigabytes.
+MOST_PAGES_TO_ALLOCATE = 1_000
+
+
+def _too_much(study: Study) -> list[str]:
+    """A warning where no rater could do what the design asks."""
+    from study.design import workload
+
+    load = workload(study.protocol)
+    if load.minutes <= LONGEST_MINUTES:
+        return []
+    return [
+        f"Warning: one rater would need about {load.minutes:,.0f} minutes at most, for {load.pages:,} pages "
+        f"with {load.answers:,} answers. Nobody rates for longer than {LONGEST_MINUTES} minutes with care: "
+        "take fewer prompts, systems or items, or shorter responses (decoding.max_new_tokens)."
+    ]
 
 
 def design_facts(study: Study) -> dict[str, Any]:
@@ -200,7 +224,8 @@ def design_facts(study: Study) -> dict[str, Any]:
     protocol = study.protocol
     load = workload(protocol)
     raters = sum(group.planned for group in protocol.groups)
-    allocation = allocate(protocol)
+    allocation = allocate(protocol) if load.pages <= MOST_PAGES_TO_ALLOCATE else None
+    not_made = f"not made for more than {MOST_PAGES_TO_ALLOCATE:,} pages"
     return {
         "raters": ", ".join(f"{group.planned} {group.id}" for group in protocol.groups),
         "systems": len(protocol.systems),
@@ -211,6 +236,6 @@ def design_facts(study: Study) -> dict[str, Any]:
         "minutes_per_rater_at_most_about": round(load.minutes),
         "raters_per_response": raters,
         "answers_in_all": raters * load.answers,
-        "orders_in_a_full_cycle": len(allocation.rows),
-        "allocation_sha256": allocation.sha256,
+        "orders_in_a_full_cycle": len(allocation.rows) if allocation else not_made,
+        "allocation_sha256": allocation.sha256 if allocation else not_made,
     }

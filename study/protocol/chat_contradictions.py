@@ -46,6 +46,13 @@ def chat_contradictions(protocol: Protocol) -> Iterator[tuple[Location, str]]:
             "forget a sign of danger in an older message; set dialogue.generator_turns in the system "
             "instead",
         )
+    for i, system in enumerate(protocol.systems):
+        if talks and system.proxy:
+            yield (
+                ("systems", i, "proxy"),
+                "in a study of conversations the systems are asked directly, because a proxy could read "
+                "what participants write; remove it",
+            )
     if talks and protocol.judge is not None:
         yield (
             ("judge",),

@@ -49,6 +49,8 @@ def rater_faults(connection: Connection, study: Study) -> list[str]:
                 erased.add(event.actor)
             else:
                 logged[event.actor] = bool(event.payload.get("simulated", True))
+        elif event.kind == "enrolment_undone":
+            logged.pop(event.actor, None)
     rows = connection.execute(select(tables.rater)).all()
     faults: list[str] = []
     if study.stored_key is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,14 +44,84 @@ def enrol(study: Study, group: str, number: int, *, simulated: bool = False) -> 
     allocation = allocate(study.protocol)
     with study.writing() as connection:
         events.hold(connection)  # two enrolments at once would count from the same last slot
-        last = connection.execute(
-            select(func.max(tables.rater.c.slot)).where(tables.rater.c.group_id == group)
-        ).scalar_one()
-        first = 0 if last is None else last + 1
+        row = tables.rater.c
+        taken = set(connection.execute(select(row.slot).where(row.group_id == group)).scalars())
+        # Places that an undone enrolment left free come first, so that the orders stay balanced.
+        free = (slot for slot in itertools.count() if slot not in taken)
         return [
             _enrol_one(connection, study, allocation, group, slot, simulated)
-            for slot in range(first, first + number)
+            for slot in itertools.islice(free, number)
         ]
+
+
+def undo_enrolment(
+    study: Study, group: str | None = None, number: int | None = None
+) -> list[Rater]:
+    """Remove raters who never opened their link, as if they had not been enrolled; gives them.
+
+    They are no withdrawals: nothing was asked of them. Who is enrolled again in the same place gets
+    the same code and link.
+
+    Parameters
+    ----------
+    group : str or None
+        Of this group alone.
+    number : int or None
+        At most so many, the last ones enrolled first.
+
+    Raises
+    ------
+    StoreError
+        When there is no such group.
+    """
+    known = [g.id for g in study.protocol.groups]
+    if group is not None and group not in known:
+        raise StoreError(f"There is no group {group!r}. Declared: {', '.join(known)}.")
+    _ = study.key  # the log has to vouch for it
+    row = tables.rater.c
+    unused = (
+        row.last_seen_at,
+        row.language,
+        row.panel_id,
+        row.consented_at,
+        row.declined_at,
+        row.demographics_at,
+        row.practised_at,
+        row.finished_at,
+        row.screened_out_at,
+        row.withdrawn_at,
+    )
+    chosen = select(tables.rater).where(row.simulated.is_(False), *(c.is_(None) for c in unused))
+    if group is not None:
+        chosen = chosen.where(row.group_id == group)
+    with study.writing() as connection:
+        # The raters' rows first (see events.hold): one who opens the link now is waited for or stays.
+        rows = connection.execute(
+            chosen.order_by(row.enrolled_at.desc(), row.slot.desc()).limit(number).with_for_update()
+        ).all()
+        events.hold(connection)
+        for gone in rows:
+            own = select(tables.assignment.c.id).where(tables.assignment.c.rater_id == gone.id)
+            for table in (tables.shown_response, tables.conversation):
+                connection.execute(delete(table).where(table.c.assignment_id.in_(own)))
+            connection.execute(
+                delete(tables.assignment).where(tables.assignment.c.rater_id == gone.id)
+            )
+            connection.execute(delete(tables.rater).where(row.id == gone.id))
+            payload = {"group": gone.group_id, "slot": gone.slot}
+            events.append(connection, study, "enrolment_undone", gone.id, payload)
+    return [_rater(gone) for gone in rows]
+
+
+def note_opened(study: Study, rater: Rater) -> None:
+    """Note that a rater's link was opened: from then on the enrolment is not undone."""
+    row = tables.rater.c
+    with study.writing() as connection:
+        connection.execute(
+            update(tables.rater)
+            .where(row.id == rater.id, row.last_seen_at.is_(None), row.withdrawn_at.is_(None))
+            .values(last_seen_at=now())
+        )
 
 
 def _enrol_one(

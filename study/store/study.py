@@ -35,6 +35,7 @@ from study.store.database import (
     transaction,
 )
 from study.whole_files import FOR_ALL, OWNER_ONLY, write_whole
+from study.wording import command
 
 PROTOCOL_FILE = "study.yaml"
 KEY_FILE = "study.key"
@@ -118,7 +119,7 @@ def create_study(folder: Path, protocol_file: Path) -> Study:
     if (folder / PROTOCOL_FILE).exists() or (folder / KEY_FILE).exists():
         raise StoreError(
             f"{folder} already holds a study. Choose another folder, or work with this one: "
-            f"evenhand check --study {folder}"
+            f"{command('check', '--study', folder)}"
         )
     key = blinding.new_key()
     text, database = resolve_includes(protocol_file), folder / DATABASE_FILE

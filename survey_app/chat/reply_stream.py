@@ -89,7 +89,7 @@ class ReplyStream:
             "messages": [*first, *self._messages],
             "stream": True,
             "stream_options": {"include_usage": True},
-            "seed": self.provenance["seed"],
+            **({"seed": self.provenance["seed"]} if self._system.seeded else {}),
             **self._system.settings,
         }
         key = self._system.key

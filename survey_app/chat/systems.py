@@ -29,6 +29,8 @@ class ChatSystem:
     system_prompt : str
     key : str or None
         Secret for the address.
+    seeded : bool
+        Whether a seed is sent.
     """
 
     # Not in the printed form: a log line of ours must not tell systems apart.
@@ -37,6 +39,7 @@ class ChatSystem:
     settings: Mapping[str, Any] = field(repr=False)
     system_prompt: str = field(repr=False)
     key: str | None = field(repr=False)
+    seeded: bool = field(default=True, repr=False)
 
 
 def chat_systems(study: Study, chat_address: str | None) -> dict[str, ChatSystem]:
@@ -58,10 +61,12 @@ def chat_systems(study: Study, chat_address: str | None) -> dict[str, ChatSystem
 
 
 def _chat_system(study: Study, system: System, chat_address: str | None) -> ChatSystem:
+    left_out = system.leave_out if system.endpoint else ()
+    sampling = {"temperature": system.decoding.temperature, "top_p": system.decoding.top_p}
+    length = system.length_parameter if system.endpoint else "max_tokens"
     settings: dict[str, Any] = {
-        "temperature": system.decoding.temperature,
-        "top_p": system.decoding.top_p,
-        "max_tokens": system.decoding.max_new_tokens,
+        **{name: value for name, value in sampling.items() if name not in left_out},
+        length: system.decoding.max_new_tokens,
     }
     if system.decoding.stop:
         settings["stop"] = list(system.decoding.stop)
@@ -72,7 +77,10 @@ def _chat_system(study: Study, system: System, chat_address: str | None) -> Chat
     if system.endpoint:
         settings |= {name: beyond[name] for name in system.endpoint_accepts}
         key = _secret(system.api_key_variable) if system.api_key_variable else None
-        return ChatSystem(system.endpoint, system.model, settings, system.system_prompt, key)
+        seeded = "seed" not in left_out
+        return ChatSystem(
+            system.endpoint, system.model, settings, system.system_prompt, key, seeded
+        )
     settings |= beyond
     if system.decoding.time_limit_s is not None:
         settings["time_limit_s"] = system.decoding.time_limit_s
