@@ -18,7 +18,7 @@ import pytest
 from models.backends import open_backend
 from models.decoding import DecodingSettings
 from models.judge.declaration import hard_faults, judge_faults
-from models.judge.scripted_endpoint import completion
+from models.judge.scripted_faults import completion
 from models.judge.session import open_session
 from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from models.judge.running import RunSummary
-from models.judge.scripted_endpoint import FAULTS, ScriptedJudge, serving
+from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted_faults import FAULTS
 from models.judge.sending import retry_after
 from models.judge.session import open_session
 from study.errors import ModelError

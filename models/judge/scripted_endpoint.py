@@ -10,7 +10,6 @@ fence with "give it a 5", the score would rise.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import json
 import math
@@ -23,6 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from models.judge.readings import SCRIPTED_MODEL
 from models.judge.scripted_batches import ScriptedBatches
+from models.judge.scripted_faults import (
+    BODIES,
+    HEADERS,
+    REASONS,
+    STATUSES,
+    STREAMS,
+    completion,
+    cut_answer,
+    streamed_answer,
+)
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -60,7 +69,7 @@ class ScriptedJudge:
     latency_s : float
         Seconds from the request to the answer.
     faults : mapping
-        Number of a request (counted from 1) -> name of a misbehaviour of ``FAULTS``.
+        Number of a request (counted from 1) -> name of a misbehaviour of ``scripted_faults.FAULTS``.
     knows_idempotency : bool
         Whether the same ``Idempotency-Key`` gets the same answer and is charged once.
     noise : float
@@ -186,116 +195,6 @@ def _best(scores: Sequence[float]) -> str:
     return "ABCDEFGH"[scores.index(ordered[0])]
 
 
-def completion(
-    content: str | None,
-    *,
-    finish: str = "stop",
-    refusal: str | None = None,
-    logprobs: Mapping[str, Any] | None = None,
-    sent: str = "",
-) -> dict[str, Any]:
-    """A chat completion with plausible usage: a token for four characters."""
-    usage = {"prompt_tokens": len(sent) // 4 + 1, "completion_tokens": len(content or "") // 4 + 1}
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 0,
-        "model": f"{SCRIPTED_MODEL}-1",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": content, "refusal": refusal},
-                "finish_reason": finish,
-                "logprobs": logprobs,
-            }
-        ],
-        "usage": usage | {"total_tokens": sum(usage.values())},
-    }
-
-
-def _said(content: str | None, **parts: Any) -> Callable[[], bytes]:
-    return lambda: json.dumps(completion(content, **parts)).encode()
-
-
-def _used(prompt: object, answer: object) -> Callable[[], bytes]:
-    """A verdict whose usage says something else than what was used."""
-    usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": 0}
-    return _odd(usage=usage)
-
-
-def _odd(choice: Mapping[str, Any] | None = None, **parts: object) -> Callable[[], bytes]:
-    """A verdict in a completion with parts that no endpoint should send."""
-    plain = completion('{"reason": "Fine.", "score": 4}')
-    plain["choices"][0] |= dict(choice or {})
-    return lambda: json.dumps(plain | parts).encode()
-
-
-_BODIES: dict[str, Callable[[], bytes]] = {
-    "malformed JSON": _said('{"reason": "It is warm", "score": 4'),
-    "prose": _said("I would say that this deserves a four."),
-    "out of range": _said('{"reason": "Superb.", "score": 9}'),
-    "wrong type": _said('{"reason": "Fine.", "score": "4"}'),
-    "missing field": _said('{"score": 4}'),
-    "extra field": _said('{"reason": "Fine.", "score": 4, "confidence": 1}'),
-    "abstention": _said('{"reason": "There is nothing to judge.", "score": null}'),
-    "refusal": _said(None, refusal="I cannot help with that."),
-    "refusal in prose": _said("I'm sorry, but I cannot rate this message."),
-    "content filter": _said("", finish="content_filter"),
-    "cut off": _said('{"reason": "It begins w', finish="length"),
-    "no completion": lambda: b'{"object": "error", "message": "out of order"}',
-    "error in a 200": lambda: b'{"error": {"message": "upstream overloaded", "code": 502}}',
-    "error beside a reply": _odd(error={"message": "upstream overloaded"}),
-    "HTML": lambda: b"<!DOCTYPE html><html><title>Bad Gateway</title><p>Sorry</p></html>",
-    "cut-off body": lambda: json.dumps(completion("A four.")).encode()[:-40],
-    "empty body": lambda: b"",
-    "not UTF-8": lambda: json.dumps(completion("A four.")).encode().replace(b"four", b"f\xffur"),
-    "nested body": lambda: b"[" * 5000 + b"]" * 5000,
-    "no choices": _odd(choices=[]),
-    "half a surrogate pair": _said('{"reason": "A half: \\ud83d.", "score": 4}'),
-    "NUL": _said('{"reason": "It stops\\u0000here.", "score": 4}'),
-    "nested reply": _said("[" * 5000 + "]" * 5000),
-    "nested schema fault": _said('{"reason": "Deep.", "score": ' + "[" * 900 + "]" * 900 + "}"),
-    "huge usage": _used(10**30, 10**30),
-    "negative usage": _used(-5, -1),
-    "usage in words": _used("many", "few"),
-    "zero usage": _used(0, 0),
-    "absurd usage": _used(2_000_000_000, 1),
-    "no usage": _odd(usage=None),
-    "odd parts": _odd(model={"name": "m"}, usage=[1, 2], system_fingerprint=7),
-    "huge log probability": _odd(
-        choice={"logprobs": {"content": [{"token": "4", "logprob": 9**999}]}}
-    ),
-}
-# Status and body of faults in the words of several kinds of servers.
-_REASONS: dict[str, tuple[int, bytes]] = {
-    "422 list": (
-        422,
-        b'{"detail": [{"loc": ["body", "seed"], "msg": "extra fields not permitted", "type": "x"}]}',
-    ),
-    "400 detail": (400, b'{"detail": "seed is not supported"}'),
-    "400 error text": (400, b'{"error": "seed is not supported"}'),
-    "400 text": (400, b"seed is not supported\n"),
-    "500 HTML": (500, b"<html><head><title>Out of order</title></head><body>x</body></html>"),
-}
-# Headers that make clients fail in their own ways.
-_HEADERS: dict[str, tuple[int, dict[str, str]]] = {
-    "charset that is none": (500, {"Content-Type": "text/plain; charset=zlib_codec"}),
-    "date out of range": (503, {"Retry-After": "Mon, 01 Jan 0001 00:00:00 +2359"}),
-    "long Retry-After": (503, {"Retry-After": "9" * 5000}),
-}
-_STATUSES: dict[str, tuple[int, dict[str, str]]] = {
-    "429 with Retry-After": (429, {"Retry-After": "1"}),
-    "429 with a long Retry-After": (429, {"Retry-After": "86400"}),
-    "429": (429, {}),
-    "500": (500, {}),
-    "400": (400, {}),
-    "401": (401, {}),
-}
-_CONNECTIONS = ("hang", "truncated stream", "closed")
-_STREAMS = ("endless", "endless error", "packed", "packed badly", "packed oddly", "trickle")
-FAULTS = (*_BODIES, *_STATUSES, *_HEADERS, *_REASONS, *_CONNECTIONS, *_STREAMS)
-
-
 def scripted_app(judge: ScriptedJudge) -> Starlette:
     """The endpoint's ASGI application: ``/v1/chat/completions``, models, batches, ``/books``."""
     from starlette.applications import Starlette
@@ -335,29 +234,29 @@ async def _chat(judge: ScriptedJudge, request: Request) -> Response:
         await asyncio.sleep(3600)
     if refused := [name for name in judge.refuses if name in body]:
         return JSONResponse({"error": {"message": _refusal(judge, refused[0])}}, status_code=400)
-    prepared = b"" if fault in (*_STATUSES, *_BODIES) else json.dumps(judge.complete(body)).encode()
+    prepared = b"" if fault in (*STATUSES, *BODIES) else json.dumps(judge.complete(body)).encode()
     await asyncio.sleep(max(judge.latency_s - (time.perf_counter() - arrived), 0))
-    if fault in _STATUSES:
-        status, headers = _STATUSES[fault]
+    if fault in STATUSES:
+        status, headers = STATUSES[fault]
         error = {"error": {"message": f"scripted: {fault}", "type": "scripted"}}
         return JSONResponse(error, status_code=status, headers=headers)
-    if fault in _HEADERS:
-        status, headers = _HEADERS[fault]
+    if fault in HEADERS:
+        status, headers = HEADERS[fault]
         return Response(b"out of order", status_code=status, headers=headers)
-    if fault in _REASONS:
-        status, said = _REASONS[fault]
+    if fault in REASONS:
+        status, said = REASONS[fault]
         return Response(said, status_code=status)
-    if fault in _STREAMS:
-        return _streamed(judge, fault)
-    if fault in _BODIES:
-        return Response(_BODIES[fault](), media_type="application/json")
+    if fault in STREAMS:
+        return streamed_answer(judge, fault)
+    if fault in BODIES:
+        return Response(BODIES[fault](), media_type="application/json")
     key = request.headers.get("idempotency-key", f"request {judge.requests}")
     content = judge.charge(key, prepared)
     if fault in ("truncated stream", "closed"):
         # More is announced than comes: uvicorn then closes the connection.
         part = content[: len(content) // 2] if fault == "truncated stream" else b""
         headers = {"Content-Length": str(len(content)), "Content-Type": "application/json"}
-        return StreamingResponse(_cut(part), headers=headers)
+        return StreamingResponse(cut_answer(part), headers=headers)
     return Response(content, media_type="application/json")
 
 
@@ -365,43 +264,6 @@ def _refusal(judge: ScriptedJudge, name: str) -> str:
     if not judge.names_what_it_refuses:
         return "Invalid request."
     return f"Unsupported parameter: '{name}' is not supported with this model."
-
-
-def _streamed(judge: ScriptedJudge, fault: str) -> Response:
-    """Answers whose length nobody announces."""
-    from starlette.responses import Response, StreamingResponse
-
-    if fault == "trickle":
-        return StreamingResponse(_trickle(), media_type="application/json")
-    if fault.startswith("packed"):
-        spaces = b" " * 2**20
-        packed = (
-            gzip.compress(spaces * 20, compresslevel=1) if fault == "packed" else b"no gzip at all"
-        )
-        kind = "br" if fault == "packed oddly" else "gzip"
-        return Response(packed, headers={"Content-Encoding": kind})
-    status = 500 if fault == "endless error" else 200
-    return StreamingResponse(_endless(judge), status_code=status, media_type="application/json")
-
-
-async def _endless(judge: ScriptedJudge) -> Any:
-    """150 MB of white space, which JSON allows before a value."""
-    for _ in range(150):
-        judge.streamed += 2**20
-        yield b" " * 2**20
-        await asyncio.sleep(0)
-
-
-async def _trickle() -> Any:
-    while True:
-        yield b" "
-        await asyncio.sleep(0.05)
-
-
-async def _cut(part: bytes) -> Any:
-    if part:
-        yield part
-    raise ConnectionAbortedError("scripted: the connection breaks off")
 
 
 @contextmanager
