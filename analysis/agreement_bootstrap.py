@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +14,13 @@ from numpy.typing import ArrayLike
 from analysis.agreement import agreement_weights, point_indices
 from analysis.agreement_krippendorff import METRICS, alphas, krippendorff_alpha
 from analysis.agreement_pairwise import light_kappa
+from analysis.resampling import (
+    FEWEST_CLUSTERS,
+    blocks,
+    bootstrap_interval,
+    drawn_counts,
+    enough_replicates,
+)
 from analysis.results import Estimate
 from analysis.validation import (
     FloatArray,
@@ -30,10 +36,8 @@ RESAMPLED = ("items", "raters", "both")
 
 # Drawn again, two raters are the same two or one alone: nothing could vary. Of four, a third of all
 # draws have two raters or fewer.
-FEWEST_RATERS_DRAWN = 5
+FEWEST_RATERS_DRAWN = FEWEST_CLUSTERS
 
-# Replicates held in memory at once when raters are drawn: bounds the (block, units, points) array.
-_BLOCK_CELLS = 4_000_000
 _TINY = 1e-12
 
 
@@ -92,7 +96,7 @@ def bootstrap_alpha(
     confidence_level(level)
     one_of(metric, METRICS, "metric")
     one_of(resample, RESAMPLED, "resample")
-    _enough(replicates)
+    enough_replicates(replicates)
     point = krippendorff_alpha(ratings, points, metric=metric, level=level)
     if point.estimate is None:
         return point
@@ -102,13 +106,14 @@ def bootstrap_alpha(
         return refused
     rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
     values = []
-    for block in _blocks(replicates, table.shape[0] * scale.size, resample):
+    cells = table.shape[0] * (1 if resample == "items" else scale.size)
+    for block in blocks(replicates, cells):
         coincidences = _drawn_coincidences(table, scale, resample, of, block, rng)
         values.append(alphas(coincidences, scale, metric))
     drawn = resample
     if clusters is not None:
         drawn = {"items": f"{cluster}s", "both": f"{cluster}s and raters"}.get(resample, resample)
-    return _with_percentiles(point, np.concatenate(values), drawn, level, seed)
+    return _with_interval(point, np.concatenate(values), table, of, resample, drawn, level, seed)
 
 
 def cluster_indices(clusters: ArrayLike | None, units: int) -> IntArray:
@@ -138,29 +143,9 @@ def _too_few_raters(point: Estimate, table: FloatArray, resample: str) -> Estima
     return replace(point, ci_low=None, ci_high=None, ci_method=why, p_value=None)
 
 
-def _enough(replicates: int) -> None:
-    if replicates < 2:
-        raise AnalysisError(
-            f"replicates: {replicates}; expected at least 2, and 1,000 or more to publish"
-        )
-
-
-def _blocks(replicates: int, cells: int, resample: str) -> list[int]:
-    size = replicates if resample == "items" else max(1, _BLOCK_CELLS // max(cells, 1))
-    return [min(size, replicates - start) for start in range(0, replicates, size)]
-
-
-def _drawn(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
-    """How often each of n clusters is drawn, shape (replicates, n)."""
-    chosen = rng.integers(0, n, size=(replicates, n))
-    chosen += np.arange(replicates)[:, None] * n
-    drawn = np.bincount(chosen.ravel(), minlength=replicates * n).reshape(replicates, n)
-    return drawn.astype(np.float64)
-
-
 def _drawn_units(of: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
     """How often each unit is drawn with its cluster, shape (replicates, units)."""
-    return _drawn(int(of.max()) + 1, replicates, rng)[:, of]
+    return drawn_counts(int(of.max()) + 1, replicates, rng)[:, of]
 
 
 def _drawn_coincidences(
@@ -180,7 +165,7 @@ def _drawn_coincidences(
         counts = indicators.sum(axis=0).reshape(units, q)
         by_unit = _pairs_of_raters(counts[None], counts[None])[0].reshape(units, q * q)
         return np.asarray((_drawn_units(of, replicates, rng) @ by_unit).reshape(replicates, q, q))
-    weight = _drawn(raters, replicates, rng)
+    weight = drawn_counts(raters, replicates, rng)
     counts = (weight @ indicators).reshape(replicates, units, q)
     squares = (weight**2 @ indicators).reshape(replicates, units, q)
     of_unit = np.ones((replicates, units))
@@ -239,7 +224,7 @@ def bootstrap_light_kappa(
         of its mean.
     """
     confidence_level(level)
-    _enough(replicates)
+    enough_replicates(replicates)
     point = light_kappa(ratings, points, weights=weights)
     if point.estimate is None:
         return point
@@ -248,11 +233,12 @@ def bootstrap_light_kappa(
     rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
     cells = table.shape[1] ** 2 * scale.size
     values = []
-    for block in _blocks(replicates, max(cells, table.shape[0]), "both"):
+    for block in blocks(replicates, max(cells, table.shape[0])):
         drawn = _drawn_units(of, block, rng)
         values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
     drawn_what = "items" if clusters is None else f"{cluster}s"
-    return _with_percentiles(point, np.concatenate(values), drawn_what, level, seed)
+    drawn_values = np.concatenate(values)
+    return _with_interval(point, drawn_values, table, of, "items", drawn_what, level, seed)
 
 
 def _light_of(
@@ -311,7 +297,7 @@ def bootstrap_agreement(
     """
     confidence_level(level)
     one_of(resample, RESAMPLED, "resample")
-    _enough(replicates)
+    enough_replicates(replicates)
     table = ratings_matrix(ratings)
     point = statistic(table)
     if point.estimate is None:
@@ -329,37 +315,30 @@ def bootstrap_agreement(
             drawn = drawn[:, np.unique(rng.integers(0, raters, raters))]
         value = statistic(drawn).estimate
         values[b] = np.nan if value is None else value
-    return _with_percentiles(point, values, resample, level, seed)
+    of = np.arange(units)
+    return _with_interval(point, values, table, of, resample, resample, level, seed)
 
 
-def _with_percentiles(
-    point: Estimate, values: FloatArray, resample: str, level: float, seed: int
+def _with_interval(
+    point: Estimate,
+    values: FloatArray,
+    table: FloatArray,
+    of: IntArray,
+    resample: str,
+    drawn: str,
+    level: float,
+    seed: int,
 ) -> Estimate:
-    usable = values[~np.isnan(values)]
-    undefined_count = int(values.size - usable.size)
-    details = {
-        **point.details,
-        "replicates": int(values.size),
-        "replicates_undefined": undefined_count,
-        "seed": seed,
-    }
-    if usable.size < 2:
-        return replace(
-            point,
-            ci_low=None,
-            ci_high=None,
-            ci_method="none: the statistic is undefined in nearly all replicates",
-            p_value=None,
-            details=MappingProxyType(details),
-        )
-    low, high = np.quantile(usable, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    details["standard_error"] = float(usable.std(ddof=1))
-    return replace(
+    """Limits by the rule of `bootstrap_interval`, whose clusters are units or raters with ratings."""
+    given = ~np.isnan(table)
+    units, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
+    clusters = {"items": units, "raters": raters, "both": min(units, raters)}[resample]
+    return bootstrap_interval(
         point,
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=level,
-        ci_method=f"percentile cluster bootstrap of {resample}, {usable.size} replicates",
-        p_value=None,
-        details=MappingProxyType(details),
+        values,
+        level=level,
+        drawn="items and raters" if drawn == "both" else drawn,
+        clusters=clusters,
+        kind="percentile cluster bootstrap",
+        seed=seed,
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from analysis.agreement import value_counts
 from analysis.agreement_pairwise import Confusion
-from analysis.percentile_interval import with_percentiles
+from analysis.resampling import bootstrap_interval, enough_replicates, resampled
 from analysis.results import Estimate, undefined
 from analysis.validation import confidence_level, ratings_matrix, scale_points
 
@@ -105,9 +105,10 @@ def specific_agreement(
     same, beside = counts * (counts - 1), counts * np.maximum(per_unit - 1, 0)
     units = int((per_unit >= 2).sum())
     n_missing = int(table.shape[0]) - units
-    rng = np.random.default_rng(seed)
-    size = table.shape[0]
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=replicates) if size else None
+    enough_replicates(replicates)
+    size, q = table.shape[0], scale.size
+    sums = np.hstack([same, beside])
+    drawn = resampled(size, replicates, seed, lambda w: w @ sums) if size else None
     results = []
     for k, point in enumerate(scale):
         whole = float(beside[:, k].sum())
@@ -118,8 +119,8 @@ def specific_agreement(
                 undefined("specific_agreement", why, n=units, n_missing=n_missing, unit="item")
             )
             continue
-        below = drawn @ beside[:, k]
-        shares = (drawn @ same[:, k])[below > 0] / below[below > 0]
+        above, below = drawn[:, k], drawn[:, q + k]
+        shares = np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)
         found = Estimate(
             "specific_agreement",
             float(same[:, k].sum()) / whole,
@@ -128,5 +129,7 @@ def specific_agreement(
             unit="item",
             details=MappingProxyType({"point": float(point), "given": given}),
         )
-        results.append(with_percentiles(found, shares, level, "items"))
+        results.append(
+            bootstrap_interval(found, shares, level=level, drawn="items", clusters=units, seed=seed)
+        )
     return tuple(results)

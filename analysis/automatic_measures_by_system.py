@@ -7,7 +7,7 @@ hold for; so whole prompts are drawn again, the same ones for both systems of a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,12 +15,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.automatic_measures import FAMILIES, Family, Measure, measure_responses
+from analysis.resampling import bootstrap_interval, enough_replicates, resampled
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray, columns_present, confidence_level
 from study.errors import AnalysisError
-
-# Draws held in memory at once.
-_BLOCK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def measures_of_systems(
     .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
     """
     confidence_level(level)
-    if replicates < 2:
-        raise AnalysisError(f"replicates: {replicates}; expected at least 2, and 1,000 to publish")
+    enough_replicates(replicates)
     columns_present(list(responses.columns), ["prompt", "system", "text"], "the responses")
     prompts, rows = np.unique(responses["prompt"].astype(str).to_numpy(), return_inverse=True)
     names = responses["system"].astype(str).to_numpy()
@@ -171,9 +168,9 @@ class _Drawing:
         if measure.pooled == "highest":
             return self._without_interval(measure, float(np.nanmax(sums.highest)), known, [sums])
         above, below = sums.numerator[known], sums.denominator[known]
-        replicated = [(drawn @ above) / (drawn @ below) for drawn in self._blocks(int(known.sum()))]
+        values = self._resampled([(above, below)])[:, 0]
         estimate = float(above.sum() / below.sum())
-        return self._with_percentiles(measure, estimate, replicated, known, [sums])
+        return self._with_interval(measure, estimate, values, known, [sums])
 
     def of_difference(self, measure: Measure, first: _Sums, second: _Sums) -> Estimate:
         """First minus second, over the prompts that both have."""
@@ -186,57 +183,42 @@ class _Drawing:
             apart = float(np.nanmax(first.highest) - np.nanmax(second.highest))
             return self._without_interval(measure, apart, both, [first, second])
         parts = [(s.numerator[both], s.denominator[both]) for s in (first, second)]
-        replicated = []
-        for drawn in self._blocks(int(both.sum())):
-            ours, theirs = ((drawn @ above) / (drawn @ below) for above, below in parts)
-            replicated.append(ours - theirs)
+        ours, theirs = self._resampled(parts).T
         one, other = (float(above.sum() / below.sum()) for above, below in parts)
-        return self._with_percentiles(measure, one - other, replicated, both, [first, second])
+        return self._with_interval(measure, one - other, ours - theirs, both, [first, second])
 
-    def _blocks(self, n: int) -> Iterator[FloatArray]:
-        """How often each of n prompts is drawn, shape (replicates, n), in blocks.
+    def _resampled(self, parts: Sequence[tuple[FloatArray, FloatArray]]) -> FloatArray:
+        """Ratios of sums of prompts drawn again, shape (replicates, parts).
 
-        The same for every system with the same prompts, because the seed is the same.
+        The same prompts for every system that has them all, because the seed is the same.
         """
-        rng = np.random.default_rng(self.seed)
-        size = max(1, min(self.replicates, _BLOCK_CELLS // n))
-        for start in range(0, self.replicates, size):
-            number = min(size, self.replicates - start)
-            chosen = rng.integers(0, n, size=(number, n)) + np.arange(number)[:, None] * n
-            counts = np.bincount(chosen.ravel(), minlength=number * n)
-            yield counts.reshape(number, n).astype(np.float64)
+        above, below = (np.column_stack(sums) for sums in zip(*parts, strict=True))
+        return resampled(
+            len(above), self.replicates, self.seed, lambda drawn: (drawn @ above) / (drawn @ below)
+        )
 
-    def _with_percentiles(
+    def _with_interval(
         self,
         measure: Measure,
         estimate: float,
-        replicated: Sequence[FloatArray],
+        values: FloatArray,
         known: np.ndarray,
         sums: Sequence[_Sums],
     ) -> Estimate:
         n = int(known.sum())
         if n < 2:
             return self._without_interval(measure, estimate, known, sums)
-        values = np.concatenate(replicated)
-        tail = (1 - self.level) / 2
-        low, high = (float(q) for q in np.quantile(values, (tail, 1 - tail)))
-        details = {
-            "replicates": self.replicates,
-            "seed": self.seed,
-            "standard_error": float(values.std(ddof=1)),
-            "missing": _why_missing(sums),
-        }
-        return Estimate(
+        point = Estimate(
             measure.name,
             estimate,
-            low,
-            high,
-            self.level,
-            f"percentile bootstrap over prompts, {self.replicates} draws, seed {self.seed}",
+            ci_level=self.level,
             n=n,
             n_missing=int(known.size) - n,
             unit="prompt",
-            details=MappingProxyType(details),
+            details=MappingProxyType({"missing": _why_missing(sums)}),
+        )
+        return bootstrap_interval(
+            point, values, level=self.level, drawn="prompts", clusters=n, seed=self.seed
         )
 
     def _without_interval(

@@ -96,7 +96,7 @@ def _rejects(estimate: Estimate) -> bool | None:
     return None if estimate.p_value is None else estimate.p_value < 0.05
 
 
-def _covers(estimate: Estimate, truth: float) -> bool | None:
+def covers(estimate: Estimate, truth: float) -> bool | None:
     if estimate.ci_low is None or estimate.ci_high is None:
         return None
     return estimate.ci_low <= truth <= estimate.ci_high
@@ -112,14 +112,14 @@ def _two_groups(generator: Generator) -> Outcome:
     superiority = 0.5 * (1 + math.erf(shift / 2))
     return {
         "Student t test|false positives": _rejects(null.student),
-        "Student t interval|coverage": _covers(other.student, shift),
+        "Student t interval|coverage": covers(other.student, shift),
         "Welch t test|false positives": _rejects(null.welch),
         "Mann-Whitney test|false positives": _rejects(null.mann_whitney),
         "Brunner-Munzel test|false positives": _rejects(null.brunner_munzel),
-        "Brunner-Munzel interval|coverage": _covers(other.brunner_munzel, superiority),
-        "Cliff's delta interval|coverage": _covers(other.cliffs_delta, 2 * superiority - 1),
-        "Hedges g, exact interval|coverage": _covers(other.hedges_g, shift),
-        "Cohen d, exact interval|coverage": _covers(other.cohens_d, shift),
+        "Brunner-Munzel interval|coverage": covers(other.brunner_munzel, superiority),
+        "Cliff's delta interval|coverage": covers(other.cliffs_delta, 2 * superiority - 1),
+        "Hedges g, exact interval|coverage": covers(other.hedges_g, shift),
+        "Cohen d, exact interval|coverage": covers(other.cohens_d, shift),
     }
 
 
@@ -131,7 +131,7 @@ def _two_groups_unequal(generator: Generator) -> Outcome:
     result = compare_groups(first, second)
     return {
         "Welch t test, unequal variances|false positives": _rejects(result.welch),
-        "Welch t interval, unequal variances|coverage": _covers(result.welch, 0.0),
+        "Welch t interval, unequal variances|coverage": covers(result.welch, 0.0),
     }
 
 
@@ -157,9 +157,9 @@ def _paired(generator: Generator) -> Outcome:
     at_bound = equivalence(first, first + noise + 0.6, (-0.6, 0.6))
     return {
         "Paired t test|false positives": _rejects(null.t_test),
-        "Paired t interval|coverage": _covers(other.t_test, 0.5),
+        "Paired t interval|coverage": covers(other.t_test, 0.5),
         "Wilcoxon signed-rank test|false positives": _rejects(null.wilcoxon),
-        "d_z, exact interval|coverage": _covers(other.d_z, 0.5),
+        "d_z, exact interval|coverage": covers(other.d_z, 0.5),
         "TOST equivalence at the bound|false positives": _rejects(at_bound),
     }
 
@@ -206,7 +206,7 @@ def _linear_mixed(generator: Generator) -> Outcome:
     slope = fit_lmm(_prepared(rating_shape(generator, slope_sd=0.4)), random_slopes=True)
     return {
         "Linear mixed model, Satterthwaite|false positives": _effect(model, _rejects),
-        "Linear mixed model, Satterthwaite|coverage": _effect(model, lambda e: _covers(e, 0.0)),
+        "Linear mixed model, Satterthwaite|coverage": _effect(model, lambda e: covers(e, 0.0)),
         "Linear mixed model with rater slopes|false positives": _effect(slope, _rejects),
     }
 
@@ -230,7 +230,7 @@ def _linear_mixed_responses(generator: Generator) -> Outcome:
     name = "Linear mixed model with rater slopes and random responses, responses differ"
     return {
         f"{name}|false positives": _effect(model, _rejects),
-        f"{name}|coverage": _effect(model, lambda e: _covers(e, 0.0)),
+        f"{name}|coverage": _effect(model, lambda e: covers(e, 0.0)),
     }
 
 
@@ -290,7 +290,7 @@ def _ordinal_mixed(generator: Generator) -> Outcome:
         )
         model = fit_clmm(_prepared(frame, [1, 2, 3, 4, 5]))
         if effect:
-            held = _effect(model, lambda e: _covers(e, truth))
+            held = _effect(model, lambda e: covers(e, truth))
             outcome["Cumulative-link mixed model|coverage"] = held
         else:
             outcome["Cumulative-link mixed model|false positives"] = _effect(model, _rejects)
@@ -301,7 +301,7 @@ def _proportion(generator: Generator) -> Outcome:
     from analysis.proportions import wilson_share
 
     hits = int(generator.binomial(360, 0.7))
-    return {"Wilson interval of a share, n = 360|coverage": _covers(wilson_share(hits, 360), 0.7)}
+    return {"Wilson interval of a share, n = 360|coverage": covers(wilson_share(hits, 360), 0.7)}
 
 
 def _scale(generator: Generator) -> Outcome:
@@ -313,7 +313,7 @@ def _scale(generator: Generator) -> Outcome:
     table = math.sqrt(r) * generator.normal(size=(RATERS, 1))
     table = table + math.sqrt(1 - r) * generator.normal(size=(RATERS, ITEMS))
     return {
-        "Cronbach alpha, Feldt interval|coverage": _covers(scale_reliability(table).alpha, truth)
+        "Cronbach alpha, Feldt interval|coverage": covers(scale_reliability(table).alpha, truth)
     }
 
 
@@ -324,8 +324,8 @@ def _intraclass(generator: Generator) -> Outcome:
     table = table + generator.normal(size=(60, 6))
     forms = icc(table)
     return {
-        "ICC(2,1)|coverage": _covers(forms.icc2, 1 / 2.25),
-        "ICC(3,1)|coverage": _covers(forms.icc3, 0.5),
+        "ICC(2,1)|coverage": covers(forms.icc2, 1 / 2.25),
+        "ICC(3,1)|coverage": covers(forms.icc3, 0.5),
     }
 
 
@@ -338,17 +338,17 @@ def _intraclass_missing(generator: Generator) -> Outcome:
     table[generator.random(table.shape) < 0.5] = np.nan
     forms = icc(table, missing="mixed_model_profile")
     return {
-        "ICC(2,1), missing ratings|coverage": _covers(forms.icc2, 0.3),
-        "ICC(3,1), missing ratings|coverage": _covers(forms.icc3, 0.375),
+        "ICC(2,1), missing ratings|coverage": covers(forms.icc2, 0.3),
+        "ICC(3,1), missing ratings|coverage": covers(forms.icc3, 0.375),
     }
 
 
-def _rated(generator: Generator, units: int, raters: int) -> Any:
+def rated(generator: Generator, units: int, raters: int) -> Any:
     latent = generator.normal(size=(units, 1)) + generator.normal(size=(units, raters))
     return np.digitize(latent, [-1.5, -0.5, 0.5, 1.5]) + 1.0
 
 
-_POINTS = [1.0, 2.0, 3.0, 4.0, 5.0]
+POINTS = [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def agreement_statistics(table: Any) -> dict[str, Estimate]:
@@ -359,11 +359,11 @@ def agreement_statistics(table: Any) -> dict[str, Estimate]:
 
     return {
         "Cohen kappa, quadratic": cohen_kappa(
-            table[:, 0], table[:, 1], _POINTS, weights="quadratic"
+            table[:, 0], table[:, 1], POINTS, weights="quadratic"
         ),
-        "Fleiss kappa": agreement.fleiss_kappa(table, _POINTS),
-        "Gwet AC2, quadratic": agreement.gwet_ac(table, _POINTS, weights="quadratic"),
-        "Krippendorff alpha, ordinal": krippendorff_alpha(table, _POINTS),
+        "Fleiss kappa": agreement.fleiss_kappa(table, POINTS),
+        "Gwet AC2, quadratic": agreement.gwet_ac(table, POINTS, weights="quadratic"),
+        "Krippendorff alpha, ordinal": krippendorff_alpha(table, POINTS),
     }
 
 
@@ -371,15 +371,15 @@ class _Agreement:
     """Draws agreement tables; the true values come from one very large table."""
 
     def __init__(self) -> None:
-        large = _rated(np.random.default_rng(99), 400_000, 6)
+        large = rated(np.random.default_rng(99), 400_000, 6)
         self.truth = {
             name: estimate.estimate or 0.0 for name, estimate in agreement_statistics(large).items()
         }
 
     def __call__(self, generator: Generator) -> Outcome:
-        found = agreement_statistics(_rated(generator, 60, 6))
+        found = agreement_statistics(rated(generator, 60, 6))
         return {
-            f"{name}, analytic interval|coverage": _covers(estimate, self.truth[name])
+            f"{name}, analytic interval|coverage": covers(estimate, self.truth[name])
             for name, estimate in found.items()
         }
 
@@ -399,8 +399,12 @@ def _pooled(generator: Generator) -> Outcome:
 
 def simulations() -> list[Simulation]:
     """Everything that is simulated."""
+    # That module draws its tables with this one's functions.
+    from analysis.calibration_resampling import FewClusters, plain_percentiles
+
     totals = "normal totals of 26 and 10 raters"
     crossed = "36 raters x 10 prompts x 2 systems, crossed random effects"
+    few = "few pairs, prompts or units, 999 draws"
     broken = {"assumptions_hold": False}
     return [
         Simulation("two groups", totals, _two_groups),
@@ -425,6 +429,10 @@ def simulations() -> list[Simulation]:
         ),
         Simulation("GEE", crossed, _marginal),
         Simulation("ordinal mixed", f"{crossed}, 5 points", _ordinal_mixed, share=0.25),
+        Simulation("few clusters", few, FewClusters(), share=0.25),
+        Simulation(
+            "few clusters, plain", few, plain_percentiles, share=0.25, assumptions_hold=False
+        ),
         Simulation("Student, unequal", f"{totals}, SD 1 and 2", _student_unequal, **broken),
         Simulation("pooled", crossed, _pooled, **broken),
         Simulation(

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from analysis.agreement_pairwise import cohen_kappa
-from analysis.percentile_interval import with_percentiles
 from analysis.proportions import wilson_share
+from analysis.resampling import bootstrap_interval, enough_replicates
 from analysis.results import Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
@@ -172,8 +172,7 @@ def _codes(
 
 def _drawn(table: IntArray, replicates: int, seed: int) -> IntArray:
     """Cross-tables of units drawn again, shape (replicates, classes, classes)."""
-    if replicates < 2:
-        raise AnalysisError(f"replicates: {replicates}; expected at least 2")
+    enough_replicates(replicates)
     n, q = int(table.sum()), table.shape[0]
     if n == 0:
         return np.zeros((replicates, q, q), dtype=np.int64)
@@ -243,7 +242,7 @@ def _class(
             unit="item",
             details=details,
         )
-        f1 = with_percentiles(f1, draws[:, k], level, "items")
+        f1 = bootstrap_interval(f1, draws[:, k], level=level, drawn="items", clusters=f1.n)
     return ClassScores(name, precision, recall, f1, had)
 
 
@@ -268,7 +267,7 @@ def _means(
         "macro_recall": sum(c.recall.estimate is None for c in occur),
     }
     made = [
-        with_percentiles(
+        bootstrap_interval(
             Estimate(
                 name, float(found[name][0, 0]), ci_method="none", n=n, n_missing=n_missing,
                 unit="item", details=MappingProxyType(
@@ -276,8 +275,9 @@ def _means(
                 ),
             ),
             draws[name][:, 0],
-            level,
-            "items",
+            level=level,
+            drawn="items",
+            clusters=n,
         )
         for name in _MEANS
     ]  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis.agreement import point_indices, value_counts
 from analysis.agreement_krippendorff import alphas
+from analysis.resampling import bootstrap_interval, drawn_counts
 from analysis.results import Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray
 
@@ -117,12 +118,18 @@ def draw_together(units: JudgedUnits, replicates: int, level: float, seed: int) 
 
 
 def _drawn(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
-    drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=replicates) if n else np.zeros((0, 0))
-    return np.vstack([np.ones((1, n)), drawn.reshape(-1, n)]).astype(np.float64)
+    if not n:
+        return np.ones((1, 0))
+    return np.vstack([np.ones((1, n)), drawn_counts(n, replicates, rng)])
 
 
 def drawn_estimate(
-    statistic: str, values: FloatArray, units: JudgedUnits, draws: Draws, because: str
+    statistic: str,
+    values: FloatArray,
+    units: JudgedUnits,
+    draws: Draws,
+    because: str,
+    clusters: int | None = None,
 ) -> Estimate:
     """Estimate from the first value and a percentile interval from the others.
 
@@ -132,36 +139,27 @@ def drawn_estimate(
         nan where undefined.
     because : str
         Why the first value can be undefined.
+    clusters : int, optional
+        How many prompts were drawn, where only they were; by default raters and prompts were drawn
+        together, and the fewer of them count.
     """
     if np.isnan(values[0]):
         return undefined(statistic, because, n=units.n, unit="response")
-    replicates = values[1:][~np.isnan(values[1:])]
-    details: dict[str, float] = {
-        "raters": units.n_raters,
-        "prompts": units.n_prompts,
-        "replicates": int(values.size - 1),
-        "replicates_undefined": int(values.size - 1 - replicates.size),
-        "seed": draws.seed,
-    }
-    low = high = None
-    method = "none: raters and prompts cannot both be drawn again from fewer than two"
-    if min(units.n_raters, units.n_prompts) >= 2:
-        method = "none: undefined in nearly all replicates"
-        if replicates.size >= max(2, (values.size - 1) // 2):
-            tails = [(1 - draws.level) / 2, (1 + draws.level) / 2]
-            low, high = (float(q) for q in np.quantile(replicates, tails))
-            details["standard_error"] = float(replicates.std(ddof=1))
-            method = f"raters and prompts drawn together, percentiles, {replicates.size} replicates"
-    return Estimate(
+    point = Estimate(
         statistic,
         float(values[0]),
-        low,
-        high,
-        draws.level,
-        method,
+        ci_level=draws.level,
         n=units.n,
         unit="response",
-        details=MappingProxyType(details),
+        details=MappingProxyType({"raters": units.n_raters, "prompts": units.n_prompts}),
+    )
+    return bootstrap_interval(
+        point,
+        values[1:],
+        level=draws.level,
+        drawn="raters and prompts drawn together" if clusters is None else "prompts drawn again",
+        clusters=min(units.n_raters, units.n_prompts) if clusters is None else clusters,
+        seed=draws.seed,
     )
 
 

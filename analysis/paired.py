@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 from analysis.assumption_checks import normality
 from analysis.compare_ranks import fisher_z_interval
 from analysis.effect_sizes import EXACT, Summary, standardised, summarised, t_estimate
+from analysis.resampling import bootstrap_interval, enough_replicates, resampled_means
 from analysis.results import Assumption, Estimate, undefined
 from analysis.rounding import differences
 from analysis.signed_rank import signed_rank_test, signed_ranks
@@ -318,37 +320,58 @@ def bootstrap_difference(
     ----------
     .. [1] Efron, B. (1987). Better bootstrap confidence intervals.
     """
-    from scipy import stats
+    return bootstrap_differences(
+        first, second, (method,), replicates=replicates, level=level, seed=seed, unit=unit
+    )[0]
 
+
+def bootstrap_differences(
+    first: ArrayLike,
+    second: ArrayLike,
+    methods: Sequence[str] = INTERVALS,
+    *,
+    replicates: int = 9999,
+    level: float = 0.95,
+    seed: int = 0,
+    unit: str = "rater",
+) -> tuple[Estimate, ...]:
+    """The same by several methods, from the same draws; see `bootstrap_difference`."""
     confidence_level(level)
-    one_of(method, INTERVALS, "method")
-    if replicates < 2:
-        raise AnalysisError(f"replicates: {replicates}; expected at least 2, better 9,999")
+    for method in methods:
+        one_of(method, INTERVALS, "method")
+    enough_replicates(replicates)
     a, b, n_missing = complete_pairs(first, second)
     difference, n = differences(a, b), int(a.size)
     because, name = _refusal(difference), "bootstrap_mean_difference"
     if because:
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=replicates) @ difference / n
-    mean, tails = float(difference.mean()), np.array([(1 - level) / 2, (1 + level) / 2])
-    if method == "bca":
-        below = float(np.clip((drawn < mean).mean(), 1 / replicates, 1 - 1 / replicates))
-        bias, z = stats.norm.ppf(below), stats.norm.ppf(tails)
-        without = mean - (difference - mean) / (n - 1)
-        gap = without.mean() - without
-        skew = float((gap**3).sum() / (6 * (gap**2).sum() ** 1.5))
-        tails = stats.norm.cdf(bias + (bias + z) / (1 - skew * (bias + z)))
-    low, high = np.quantile(drawn, tails)
-    return Estimate(
-        name,
-        mean,
-        float(low),
-        float(high),
-        level,
-        f"{method} bootstrap of {unit}s, {replicates} replicates",
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType({"replicates": replicates, "seed": seed}),
+        gone = undefined(name, because, n=n, n_missing=n_missing, unit=unit)
+        return (gone,) * len(methods)
+    drawn = resampled_means(difference, replicates, seed)
+    point = Estimate(name, float(difference.mean()), n=n, n_missing=n_missing, unit=unit)
+    return tuple(
+        bootstrap_interval(
+            point,
+            drawn,
+            level=level,
+            drawn=f"{unit}s",
+            clusters=n,
+            kind=f"{method} bootstrap",
+            seed=seed,
+            corrected=_bias_corrected(difference, drawn) if method == "bca" else None,
+        )
+        for method in methods
     )
+
+
+def _bias_corrected(difference: FloatArray, drawn: FloatArray) -> Callable[[float], float]:
+    """Efron's change of a normal quantile for bias and skewness of the draws of a mean."""
+    from scipy import stats
+
+    mean, n, share = difference.mean(), difference.size, 1 / drawn.size
+    # Draws equal to the mean, of which scales of few points have many, count half on either side.
+    below = float(((drawn < mean).mean() + (drawn <= mean).mean()) / 2)
+    bias = float(stats.norm.ppf(np.clip(below, share, 1 - share)))
+    without = mean - (difference - mean) / (n - 1)
+    gap = without.mean() - without
+    skew = float((gap**3).sum() / (6 * (gap**2).sum() ** 1.5))
+    return lambda z: bias + (bias + z) / (1 - skew * (bias + z))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.reliability_omega import IMPROPER, is_share, omega_minres
+from analysis.resampling import bootstrap_interval, enough_replicates, resampled
 from analysis.results import Estimate
 from analysis.validation import FloatArray, confidence_level, ratings_matrix
-from study.errors import AnalysisError
 
 _SWEEPS = 2000
 _SETTLED = 1e-9
@@ -19,9 +18,6 @@ _TINY = 1e-12
 # Simulated, 240 samples each (five and eight items of five points, omega .82): the 95 % interval
 # covers 72 % of the time with 5 people, 87 % with 8, 90 % with 10 and 93 % with 12.
 FEWEST_PERSONS = 10
-# Draws are undefined at the ends (no spread, or a Heywood case), so without many of them the limits
-# of the others are too narrow.
-MOST_UNDEFINED = 0.10
 
 
 def bootstrap_omega(
@@ -51,8 +47,7 @@ def bootstrap_omega(
        coefficients.
     """
     confidence_level(level)
-    if replicates < 2:
-        raise AnalysisError(f"replicates: {replicates}; expected at least 2, and 1,000 to publish")
+    enough_replicates(replicates)
     point = omega_minres(items)
     if point.estimate is None:
         return point
@@ -61,29 +56,14 @@ def bootstrap_omega(
         method = f"none: {point.n} people are too few to draw again, {FEWEST_PERSONS} are needed"
         return replace(point, ci_method=method + caution)
     table = ratings_matrix(items)
-    n = table.shape[0]
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
-    values = omegas(_correlations(table, drawn.astype(np.float64)))
-    usable = values[~np.isnan(values)]
-    details = {
-        **point.details,
-        "replicates": replicates,
-        "replicates_undefined": int(values.size - usable.size),
-        "seed": seed,
-    }
-    if usable.size < 2 or values.size - usable.size > MOST_UNDEFINED * values.size:
-        method = f"none: omega is undefined in {values.size - usable.size} of {values.size} draws"
-        return replace(point, ci_method=method + caution, details=MappingProxyType(details))
-    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
-    details["standard_error"] = float(usable.std(ddof=1))
-    return replace(
-        point,
-        ci_low=float(low),
-        ci_high=float(high),
-        ci_level=level,
-        ci_method=f"percentile bootstrap of people, {usable.size} replicates" + caution,
-        details=MappingProxyType(details),
+    n, k = table.shape
+    values = resampled(
+        n, replicates, seed, lambda drawn: omegas(_correlations(table, drawn)), cells=6 * k * k
     )
+    found = bootstrap_interval(
+        point, values, level=level, drawn="people", clusters=point.n, seed=seed
+    )
+    return replace(found, ci_method=found.ci_method + caution)
 
 
 def _correlations(table: FloatArray, drawn: FloatArray) -> FloatArray:

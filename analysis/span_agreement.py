@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from analysis.percentile_interval import with_percentiles
+from analysis.resampling import bootstrap_interval, enough_replicates, resampled
 from analysis.results import Estimate, undefined
 from analysis.validation import confidence_level
 
@@ -66,6 +66,7 @@ def character_agreement(
     0.5
     """
     confidence_level(level)
+    enough_replicates(replicates)
     several = [r for r in responses if len(r.by_rater) >= 2]
     n, n_missing = len(several), len(responses) - len(several)
     name, unit = "character_agreement", "response"
@@ -87,9 +88,9 @@ def character_agreement(
     if beside.sum() == 0:
         because = "nobody marked a character with this label"
         return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
-    below = drawn @ beside
-    shares = (drawn @ same)[below > 0] / below[below > 0]
+    sums = np.column_stack([same, beside])
+    above, below = resampled(n, replicates, seed, lambda drawn: drawn @ sums).T
+    shares = np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)
     details = {"marked": marked, "responses_marked": int((beside > 0).sum())}
     found = Estimate(
         name,
@@ -99,4 +100,4 @@ def character_agreement(
         unit=unit,
         details=MappingProxyType(details),
     )
-    return with_percentiles(found, shares, level, "responses")
+    return bootstrap_interval(found, shares, level=level, drawn="responses", clusters=n, seed=seed)

@@ -197,7 +197,7 @@ def paired_of(
     unit: str = "row",
 ) -> list[ResultBlock]:
     """Two columns of the same raters; the first column minus the second."""
-    from analysis.paired import bootstrap_difference, paired_contrast
+    from analysis.paired import INTERVALS, bootstrap_differences, paired_contrast
 
     numbers = numeric_columns(frame, columns)
     minuend, subtrahend = (numbers[column].to_numpy() for column in columns)
@@ -205,12 +205,10 @@ def paired_of(
     result = paired_contrast(
         subtrahend, minuend, names=names, bounds=bounds, level=level, unit=unit
     )
+    drawn = bootstrap_differences(subtrahend, minuend, level=level, seed=seed, unit="row")
     intervals = tuple(
-        _renamed(
-            bootstrap_difference(subtrahend, minuend, method=method, level=level, seed=seed),
-            f"mean_difference_bootstrap_{method}",
-        )
-        for method in ("percentile", "bca")
+        _renamed(found, f"mean_difference_bootstrap_{method}")
+        for found, method in zip(drawn, INTERVALS, strict=True)
     )
     facts = {"minuend": columns[0], "subtrahend": columns[1], **_summaries(result)}
     title = f"{columns[0]} minus {columns[1]}"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis import (
     agreement,
@@ -480,8 +481,11 @@ def _dependent() -> Iterator[Oracle]:
     ]
     # Random replicates on both sides: three standard errors of a 2.5 % quantile of 9,999.
     error = 3 * result.t_test.details["standard_error"] * np.sqrt(2 * 0.025 * 0.975 / 9999) / 0.0584
+    # R's percentiles are not expanded: the level at which ours are at 2.5 and 97.5 %.
+    n = result.t_test.n
+    level = float(1 - 2 * stats.t.sf(stats.norm.ppf(0.975) * np.sqrt((n - 1) / n), n - 1))
     for method, (low, high) in (("percentile", limits[:2]), ("bca", limits[2:])):
-        own = pairs.bootstrap_difference(table["phi4"], table["eai"], method=method)
+        own = pairs.bootstrap_difference(table["phi4"], table["eai"], method=method, level=level)
         for part, value in (("ci_low", low), ("ci_high", high)):
             yield Oracle(
                 f"bootstrap_mean_difference {method} {part}",

@@ -87,7 +87,7 @@ def test_each_coefficient_names_the_method_of_its_interval(document: Document) -
     table = _table(document, "agreement-student")
     assert [c.label for c in table.columns][4:6] == ["Fleiss’ κ", "Conger’s κ"]
     note = table.notes[0]
-    assert "(Light): percentile cluster bootstrap of items, 1000 replicates" in note
+    assert "(Light): percentile cluster bootstrap of items, expanded, 1000 replicates" in note
     light = table.data[table.data["statistic"] == "light_kappa"]
     assert light["ci_low"].notna().all()
 

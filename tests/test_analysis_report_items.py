@@ -166,7 +166,7 @@ def test_specific_agreement_of_three_raters_by_hand() -> None:
 
 def test_specific_agreement_without_one_agreement_has_no_interval() -> None:
     """Whatever is drawn of units on which nobody agrees, the share is 0: that is no certainty."""
-    found = specific_agreement([[1, 2], [2, 1], [1, 2], [2, 1]], [1, 2])
+    found = specific_agreement([[1, 2], [2, 1]] * 4, [1, 2])
     assert [(e.estimate, e.ci_low, e.ci_high) for e in found] == [(0.0, None, None)] * 2
     assert found[0].ci_method.startswith("none by bootstrap")
 

@@ -64,8 +64,8 @@ def test_light_and_omega_have_bootstrap_intervals(capsys: pytest.CaptureFixture[
     light = analysed(capsys, "agreement", str(STATS / "A_missing.csv"), "--points", "1-5")
     omega = analysed(capsys, "reliability", str(STATS / "scale.csv"), "--points", "1-5")
     for result, method in (
-        (light["light_kappa"], "percentile cluster bootstrap of items, 1000 replicates"),
-        (omega["omega_minres"], "percentile bootstrap of people, 1000 replicates"),
+        (light["light_kappa"], "percentile cluster bootstrap of items, expanded, 1000 replicates"),
+        (omega["omega_minres"], "percentile bootstrap of people, expanded, 1000 replicates"),
     ):
         assert result["ci_low"] < result["estimate"] < result["ci_high"]
         assert result["ci_method"] == method

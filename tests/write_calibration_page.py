@@ -24,7 +24,7 @@ BROKEN = """
 These rows show what happens when a method is used on data that it is not made for. They are the reason
 why the report takes one total per rater, shows Welch beside Student, gives raters slopes of their own
 and responses an effect of their own where it speaks of other prompts, and corrects the standard errors of
-few clusters.
+few clusters; and why bootstrap percentiles are expanded.
 """
 
 

@@ -24,6 +24,7 @@ from analysis.report.context import ReportContext
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.numbers import interval_text, level_text, number
 from analysis.report.sections.contrast import primary_pair
+from analysis.resampling import cautions
 
 _TITLES: dict[Family, str] = {
     "rouge": "Overlap of the responses with the reference replies (ROUGE, F1)",
@@ -101,8 +102,8 @@ def _how(context: ReportContext) -> str:
     return (
         f"ROUGE-1, -2 and -L are F1 values from 0 to 1 ({stemmed}; ROUGE-L over the whole text). Words "
         "are parted by white space, tokens are those of each system’s own tokenizer. Intervals "
-        f"({level_text(context.level)}) are percentiles of 2000 bootstrap draws of whole prompts; in a "
-        "difference the same prompts are drawn for both systems."
+        f"({level_text(context.level)}) are expanded percentiles of 2000 bootstrap draws of whole prompts; "
+        "in a difference the same prompts are drawn for both systems."
     )
 
 
@@ -142,7 +143,7 @@ def _table(context: ReportContext, family: Family, found: list[SystemMeasure]) -
         (Column("System", False), Column("n"), Column("Value"), Column("Interval")),
         tuple(groups),
         flat,
-        (*_family_notes(family), *notes.notes()),
+        (*_family_notes(family), *cautions(m.result for m in found), *notes.notes()),
     )
 
 

@@ -13,7 +13,6 @@ from analysis.agreement_confusion import pooled_confusion, specific_agreement
 from analysis.agreement_krippendorff import krippendorff_alpha
 from analysis.agreement_pairwise import Confusion, cohen_kappa, confusion
 from analysis.classification import AnnotationScores, annotation_scores
-from analysis.percentile_interval import WITHOUT_WIDTH
 from analysis.proportions import wilson_share
 from analysis.report.blocks import (
     Block,
@@ -32,13 +31,10 @@ from analysis.report.figures import draw_confusion
 from analysis.report.numbers import count, level_text, number, percent
 from analysis.report.shaping import BoolArray, FloatArray
 from analysis.report_data import ReportItem
+from analysis.resampling import cautions
 from analysis.results import Estimate
 
 SEED = 20250301
-_NO_WIDTH = (
-    "No interval where (nearly) all draws gave the same value, "
-    "which does not make the figure certain."
-)
 _HOW = (
     "These items offer options without an order. Their answers are annotations: each option's share "
     "is shown by system, and where two or more raters annotated the same responses, how well they "
@@ -240,8 +236,7 @@ def _classes(
     two = len(names) == 2
     heads = [Column(f"Given by {n}") for n in names] if two else [Column("Given")]
     more = [Column("Precision"), Column("Recall"), Column("F1")] if scores is not None else []
-    still = any(e.ci_method == WITHOUT_WIDTH for _, e in flat)
-    narrow = (_NO_WIDTH,) if still else ()
+    narrow = cautions(e for _, e in flat)
     reference = (f"Reference: {names[0]}. Precision and recall: Wilson.",) if two else ()
     drawn = "specific agreement and F1" if two else "specific agreement"
     return Table(

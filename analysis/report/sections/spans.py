@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.cluster_robust import clustered_share
-from analysis.percentile_interval import WITHOUT_WIDTH
 from analysis.report.blocks import (
     Column,
     Footnotes,
@@ -19,6 +18,7 @@ from analysis.report.blocks import (
 from analysis.report.context import ReportContext
 from analysis.report.numbers import count, level_text, number
 from analysis.report_data import ReportItem
+from analysis.resampling import cautions
 from analysis.results import Estimate
 from analysis.span_agreement import MarkedResponse, character_agreement
 
@@ -126,11 +126,6 @@ def _agreement_table(context: ReportContext, items: list[ReportItem]) -> Table:
             rows.append(Row((label.label, str(found.n), count(marked), notes.with_interval(found))))
             flat.append(({"item": item.id, "label": label.id}, found))
         groups.append(RowGroup(item.label, tuple(rows)))
-    still = (
-        ("No interval where (nearly) all draws gave the same value.",)
-        if any(e.ci_method == WITHOUT_WIDTH for _, e in flat)
-        else ()
-    )
     return Table(
         "spans-agreement",
         f"Agreement on the marked characters, bootstrap of responses, intervals at "
@@ -145,5 +140,5 @@ def _agreement_table(context: ReportContext, items: list[ReportItem]) -> Table:
         ),
         tuple(groups),
         tidy(flat),
-        (*still, *notes.notes()),
+        (*cautions(e for _, e in flat), *notes.notes()),
     )

@@ -1,0 +1,248 @@
+"""Bootstrap: how clusters are drawn again, and the one rule by which draws become an interval.
+
+Every interval by resampling in this room is made here, so that they all keep the same rules: draws are
+made in blocks that fit into memory; limits that are equal are no interval; nor is there one where the
+statistic is undefined in many draws, or where so few clusters were drawn that no percentile holds.
+
+Percentiles of a bootstrap are too short for few clusters, like a normal interval with the variance over
+n in place of n - 1. They are expanded here [1]_: the tails are those of a normal distribution at
+-sqrt(n / (n - 1)) times Student's t with n - 1 degrees of freedom. What the result covers was measured
+(docs/calibration.md).
+
+References
+----------
+1. Hesterberg TC. What teachers should know about the bootstrap: resampling in the undergraduate
+   statistics curriculum. Am Stat 2015;69:371-386 (expanded percentile interval).
+2. Davison AC, Hinkley DV. Bootstrap methods and their application. 1997.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from analysis.results import Estimate
+from analysis.validation import FloatArray
+from study.errors import AnalysisError
+
+# With fewer, the draws cannot reach beyond the values seen, however far one goes into their tails: with
+# three clusters a 95 % interval held the truth in 53 to 83 of 100 simulated studies.
+FEWEST_CLUSTERS = 5
+# From here on simulated coverage was 93 to 96 %.
+FEW_CLUSTERS = 30
+# Lowest and highest coverage of 95 % intervals that was measured (docs/calibration.md, "few clusters": a
+# mean of normal and of skewed differences, a ratio of sums, ordinal alpha, macro F1), by clusters.
+MEASURED_COVERAGE = {5: (84, 99), 8: (90, 98), 10: (91, 97), 20: (92, 95)}
+# Draws are undefined at the ends, so without many of them the limits of the others are too narrow.
+MOST_UNDEFINED = 0.10
+WITHOUT_WIDTH = "none by bootstrap: (nearly) all draws gave the same value, which is no certainty"
+# Cells of the largest array held in memory at once: 16 MB of floats.
+_BLOCK_CELLS = 2_000_000
+
+
+def enough_replicates(replicates: int) -> None:
+    """Refuse a number of draws that makes no interval.
+
+    Raises
+    ------
+    AnalysisError
+        Below 2.
+    """
+    if replicates < 2:
+        raise AnalysisError(
+            f"replicates: {replicates}; expected at least 2, and 1,000 or more to publish"
+        )
+
+
+def blocks(replicates: int, cells_of_a_draw: int) -> Iterator[int]:
+    """Sizes of the blocks that so many draws are made in, each to fit into memory."""
+    size = max(1, _BLOCK_CELLS // max(cells_of_a_draw, 1))
+    for start in range(0, replicates, size):
+        yield min(size, replicates - start)
+
+
+def drawn_counts(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
+    """How often each of n clusters is drawn with replacement, shape (replicates, n)."""
+    chosen = rng.integers(0, n, size=(replicates, n))
+    chosen += np.arange(replicates)[:, None] * n
+    drawn = np.bincount(chosen.ravel(), minlength=replicates * n).reshape(replicates, n)
+    return drawn.astype(np.float64)
+
+
+def resampled(
+    n: int,
+    replicates: int,
+    seed: int,
+    statistic: Callable[[FloatArray], FloatArray],
+    *,
+    cells: int = 0,
+) -> FloatArray:
+    """A statistic of n clusters that are drawn again and again.
+
+    Parameters
+    ----------
+    statistic : callable
+        From counts (draws, n) to values (draws, ...).
+    cells : int
+        What the statistic itself holds in memory for a draw, where that is more than n.
+
+    Returns
+    -------
+    ndarray, shape (replicates, ...)
+    """
+    rng = np.random.default_rng(seed)
+    return np.concatenate(
+        [
+            np.asarray(statistic(drawn_counts(n, size, rng)))
+            for size in blocks(replicates, max(n, cells))
+        ]
+    )
+
+
+def resampled_means(x: FloatArray, replicates: int, seed: int) -> FloatArray:
+    """Means of values that are drawn again and again, shape (replicates,); the draws of `resampled`.
+
+    Without counting how often each is drawn, which takes three times as long.
+    """
+    n, rng = x.size, np.random.default_rng(seed)
+    parts = [x[rng.integers(0, n, size=(size, n))].mean(axis=1) for size in blocks(replicates, n)]
+    return np.concatenate(parts)
+
+
+def expanded_z(clusters: int, level: float) -> float:
+    """How many standard deviations the expanded tails lie out; `clusters` is 2 or more.
+
+    Examples
+    --------
+    >>> round(expanded_z(10, 0.95), 3), round(expanded_z(10_000, 0.95), 3)
+    (2.385, 1.96)
+    """
+    from scipy import stats
+
+    t = float(stats.t.ppf((1.0 + level) / 2.0, clusters - 1))
+    return t * float(np.sqrt(clusters / (clusters - 1)))
+
+
+def bootstrap_interval(
+    point: Estimate,
+    draws: FloatArray,
+    *,
+    level: float,
+    drawn: str,
+    clusters: int,
+    kind: str = "percentile bootstrap",
+    seed: int | None = None,
+    corrected: Callable[[float], float] | None = None,
+) -> Estimate:
+    """The estimate with limits from its draws, or the reason why they give none.
+
+    Parameters
+    ----------
+    point : Estimate
+    draws : ndarray, shape (replicates,)
+        nan where a draw has no value.
+    level : float
+    drawn : str
+        What was drawn, in the plural, such as ``"items"``.
+    clusters : int
+        How many there are of it; of two kinds drawn together the fewer.
+    kind : str
+        How they were drawn, in words, to begin ``ci_method`` with.
+    seed : int, optional
+        For ``details``.
+    corrected : callable, optional
+        From a normal quantile to the one to take instead (BCa).
+
+    Returns
+    -------
+    Estimate
+        No p-value. ``details``: ``replicates``, ``replicates_undefined``, ``clusters_drawn``,
+        ``standard_error`` (standard deviation of the draws; where there is an interval), ``seed``.
+        No limits, and the reason in ``ci_method``, with fewer than five clusters, with more than one
+        draw in ten undefined, or without width.
+    """
+    from scipy import stats
+
+    if point.estimate is None:
+        return point
+    known = draws[~np.isnan(draws)]
+    gone = int(draws.size - known.size)
+    details: dict[str, Any] = {
+        **point.details,
+        "replicates": int(draws.size),
+        "replicates_undefined": gone,
+        "clusters_drawn": clusters,
+        **({} if seed is None else {"seed": seed}),
+    }
+
+    def without(why: str) -> Estimate:
+        return replace(
+            point,
+            ci_low=None,
+            ci_high=None,
+            ci_level=level,
+            ci_method=why,
+            p_value=None,
+            details=MappingProxyType(details),
+        )
+
+    if clusters < FEWEST_CLUSTERS:
+        return without(too_few(clusters, drawn))
+    if known.size < 2 or gone > MOST_UNDEFINED * draws.size:
+        return without(f"none: the statistic is undefined in {gone} of {draws.size} draws")
+    z = expanded_z(clusters, level) * np.array([-1.0, 1.0])
+    if corrected is not None:
+        z = np.array([corrected(float(end)) for end in z])
+    low, high = np.quantile(known, stats.norm.cdf(z))
+    if np.isclose(low, high, rtol=1e-12, atol=1e-12):
+        return without(WITHOUT_WIDTH)
+    details["standard_error"] = float(known.std(ddof=1))
+    return replace(
+        point,
+        ci_low=float(low),
+        ci_high=float(high),
+        ci_level=level,
+        ci_method=f"{kind} of {drawn}, expanded, {known.size} replicates"
+        + few_clusters(clusters, drawn),
+        p_value=None,
+        details=MappingProxyType(details),
+    )
+
+
+def cautions(estimates: Iterable[Estimate]) -> tuple[str, ...]:
+    """What to say below a table of such intervals: why some have none, and what few clusters cover."""
+    reasons: dict[str, None] = {}
+    few: set[tuple[int, str]] = set()
+    for e in estimates:
+        clusters = int(e.details.get("clusters_drawn", FEW_CLUSTERS))
+        if e.estimate is None or "clusters_drawn" not in e.details:
+            continue
+        if e.ci_low is None:
+            reasons[e.ci_method.removesuffix(".")] = None
+        elif clusters < FEW_CLUSTERS:
+            few.add((clusters, e.ci_method.partition(" (")[2].removesuffix(")")))
+    said = [f"No interval, {why.removeprefix('none').lstrip(': ')}." for why in reasons]
+    if few:
+        said.append(f"Intervals: {min(few)[1]}.")
+    return tuple(said)
+
+
+def too_few(clusters: int, drawn: str) -> str:
+    """Why so few clusters give no interval."""
+    return f"none: {clusters} {drawn} are too few to be drawn again, at least {FEWEST_CLUSTERS} are needed"
+
+
+def few_clusters(clusters: int, drawn: str) -> str:
+    """What intervals of few clusters were measured to cover; empty from 30 on."""
+    if clusters >= FEW_CLUSTERS:
+        return ""
+    at = max(size for size in MEASURED_COVERAGE if size <= clusters)
+    low, high = MEASURED_COVERAGE[at]
+    return (
+        f" ({clusters} {drawn} are few: with {at}, 95 % intervals held the true value in {low} to "
+        f"{high} % of simulated studies)"
+    )
