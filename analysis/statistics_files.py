@@ -1,15 +1,14 @@
 """Data files for SPSS and Stata, with variable and value labels.
 
-One row per rater and response, one column per item: the form in which both programs expect
-questionnaires. A missing answer is system-missing in the item's column; its reason is in a text column
-beside it.
+Ratings have one row per rater and response and one column per item: the form in which both programs
+expect questionnaires. A missing answer is system-missing in the item's column; its reason is in a text
+column beside it. What raters said of themselves stands in every row of theirs.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Any
 import pandas as pd
 
 from study.errors import AnalysisError
+from study.variable_names import VariableNames, variable_names
 
 _KEYS = ["rater", "group", "simulated", "position", "prompt", "topic", "system", "seconds"]
-# Stata allows 32 characters, SPSS 64; the smaller bound serves both.
-_LONGEST_NAME = 32
+_SIMULATED = {0: "a person", 1: "SIMULATED"}
 
 
 @dataclass(frozen=True)
@@ -33,29 +32,46 @@ class ItemLabels:
     points: Mapping[int, str]
 
 
-def variable_names(ids: Sequence[str], suffix: str = "") -> dict[str, str]:
-    """A name for each id that SPSS and Stata both take: letters, digits and underscores, unique.
+@dataclass(frozen=True)
+class QuestionLabel:
+    """A question about the rater.
 
-    Examples
-    --------
-    >>> variable_names(["long-term", "1st"])
-    {'long-term': 'long_term', '1st': 'v_1st'}
+    Parameters
+    ----------
+    id, text : str
+    is_number : bool
+        Whether its answers are whole numbers; else they are the ids of options, as in the CSV.
     """
-    names: dict[str, str] = {}
-    for identity in ids:
-        name = re.sub(r"\W", "_", identity, flags=re.ASCII)
-        name = name if name[:1].isalpha() else f"v_{name}"
-        room = _LONGEST_NAME - len(suffix)
-        candidate, number = name[:room] + suffix, 2
-        while candidate in names.values():
-            tail = f"_{number}"
-            candidate = name[: room - len(tail)] + tail + suffix
-            number += 1
-        names[identity] = candidate
-    return names
+
+    id: str
+    text: str
+    is_number: bool = False
 
 
-def wide_ratings(ratings: pd.DataFrame, items: Sequence[ItemLabels]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class LabelledTable:
+    """A table as it is written, with what its columns and their values mean.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : mapping
+        Column -> its label; columns without one are called as they are.
+    values : mapping
+        Column -> value -> its label.
+    """
+
+    frame: pd.DataFrame
+    columns: Mapping[str, str]
+    values: Mapping[str, Mapping[int, str]]
+
+
+def ratings_table(
+    ratings: pd.DataFrame,
+    items: Sequence[ItemLabels],
+    raters: pd.DataFrame | None = None,
+    questions: Sequence[QuestionLabel] = (),
+) -> LabelledTable:
     """One row per rater and response; a column for each item and one for why it is missing.
 
     Parameters
@@ -63,9 +79,12 @@ def wide_ratings(ratings: pd.DataFrame, items: Sequence[ItemLabels]) -> pd.DataF
     ratings : DataFrame
         One row per planned answer: rater, group, simulated, position, prompt, topic, system, item,
         value, missing_reason, seconds.
+    items : sequence of ItemLabels
+    raters : DataFrame, optional
+        One row per rater, with a column ``rater`` and one for each question, called by its id.
+    questions : sequence of QuestionLabel
     """
-    ids = [item.id for item in items]
-    values, reasons = variable_names(ids), variable_names(ids, "_missing")
+    names = variable_names([i.id for i in items], [q.id for q in questions])
     place = ["rater", "position"]
     # Where a page shows several responses, the systems by place.
     keys = [*_KEYS, "shown"] if "shown" in ratings else _KEYS
@@ -73,19 +92,59 @@ def wide_ratings(ratings: pd.DataFrame, items: Sequence[ItemLabels]) -> pd.DataF
     numbers = ratings.assign(value=pd.to_numeric(ratings["value"]).astype("float64"))
     answered = numbers.pivot(index=place, columns="item", values="value")
     absent = numbers.pivot(index=place, columns="item", values="missing_reason")
-    for identity in ids:
-        frame[values[identity]] = answered[identity]
-        frame[reasons[identity]] = absent[identity].fillna("")
-    wide = frame.reset_index()
+    made = {}
+    for item in items:
+        made[names.items[item.id]] = answered[item.id]
+        made[names.reasons[item.id]] = absent[item.id].fillna("")
+    wide = pd.concat([frame, pd.DataFrame(made, index=frame.index)], axis=1).reset_index()
     wide["simulated"] = wide["simulated"].astype(int)
     wide["seconds"] = pd.to_numeric(wide["seconds"]).astype("float64")
-    return wide
+    if raters is not None and questions:
+        about = _answers(raters, questions, names).set_axis(raters["rater"].to_numpy())
+        wide = pd.concat([wide, about.reindex(wide["rater"]).set_axis(wide.index)], axis=1)
+    labels = {names.items[item.id]: item.text for item in items}
+    labels |= {names.reasons[i.id]: f"Why {names.items[i.id]} is missing" for i in items}
+    labels |= {names.questions[q.id]: q.text for q in questions}
+    values = {names.items[item.id]: dict(item.points) for item in items}
+    return LabelledTable(wide, labels, values | {"simulated": _SIMULATED})
 
 
-def write_statistics_file(
-    ratings: pd.DataFrame, items: Sequence[ItemLabels], path: Path, *, title: str
+def raters_table(
+    raters: pd.DataFrame, questions: Sequence[QuestionLabel], items: Sequence[str] = ()
+) -> LabelledTable:
+    """One row per rater: the columns of the CSV, with the questions under the names of the ratings.
+
+    Parameters
+    ----------
+    raters : DataFrame
+        As ``study.export.rater_rows`` gives it.
+    questions : sequence of QuestionLabel
+    items : sequence of str
+        Ids of the variables in the ratings file, so that a question is called alike in both.
+    """
+    names = variable_names(items, [q.id for q in questions])
+    asked = [q.id for q in questions]
+    plain = raters.drop(columns=asked).assign(simulated=raters["simulated"].astype(int))
+    frame = pd.concat([plain, _answers(raters, questions, names)], axis=1)
+    labels = {names.questions[q.id]: q.text for q in questions}
+    return LabelledTable(frame, labels, {"simulated": _SIMULATED})
+
+
+def _answers(
+    raters: pd.DataFrame, questions: Sequence[QuestionLabel], names: VariableNames
 ) -> pd.DataFrame:
-    """Write ratings for SPSS (``.sav``) or Stata (``.dta``); gives the table that was written.
+    made = {}
+    for question in questions:
+        given = raters[question.id]
+        if question.is_number:
+            made[names.questions[question.id]] = pd.to_numeric(given).astype("float64")
+        else:
+            made[names.questions[question.id]] = given.map(lambda v: "" if pd.isna(v) else str(v))
+    return pd.DataFrame(made, index=raters.index)
+
+
+def write_statistics_file(table: LabelledTable, path: Path, *, title: str) -> None:
+    """Write a table for SPSS (``.sav``) or Stata (``.dta``).
 
     Raises
     ------
@@ -96,16 +155,8 @@ def write_statistics_file(
     """
     import pyreadstat
 
-    wide = wide_ratings(ratings, items)
-    ids = [item.id for item in items]
-    names, reasons = variable_names(ids), variable_names(ids, "_missing")
-    labels = {names[item.id]: item.text for item in items}
-    labels |= {reasons[item.id]: f"Why {names[item.id]} is missing" for item in items}
-    values: dict[str, dict[int | float, str]] = {
-        names[item.id]: dict(item.points.items()) for item in items
-    }
-    values["simulated"] = {0: "a person", 1: "SIMULATED"}
-    columns: list[str | None] = [labels.get(column, column) for column in wide.columns]
+    frame = table.frame
+    columns: list[str | None] = [table.columns.get(column, column) for column in frame.columns]
     if path.suffix == ".sav":
         write: Any = pyreadstat.write_sav
         read: Any = pyreadstat.read_sav
@@ -118,12 +169,14 @@ def write_statistics_file(
         raise AnalysisError(
             f"Found the file {path.name!r}, expected a name ending in .sav or .dta."
         )
+    values: dict[str, dict[int | float, str]] = {
+        name: dict(said.items()) for name, said in table.values.items() if said
+    }
     try:
-        write(wide, str(path), title, column_labels=columns, variable_value_labels=values)
+        write(frame, str(path), title, column_labels=columns, variable_value_labels=values)
         # On a full disk the library may end without a word and leave a file that is cut off.
-        whole = len(read(str(path))[0]) == len(wide)
+        whole = len(read(str(path))[0]) == len(frame)
     except pyreadstat.ReadstatError:
         whole = False
     if not whole:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return wide

@@ -85,34 +85,33 @@ def span_rows(study: Study) -> list[dict[str, Any]]:
 def numeric_rows(study: Study) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """``study.export.rating_rows`` in which every answer is a number, and variable -> question.
 
-    Free text is left out. A ranking becomes one variable per system, its mid-rank; marked parts
-    become one variable per label, the number of parts.
+    The variables are those of ``study.export.numeric_variables``; free text is left out.
     """
     items = {item.id: item for item in study.protocol.items}
-    systems = [name.id for name in export.system_names(study).values()]
-    rows, questions = [], {}
-    for row in export.rating_rows(study):
-        for variable, question, value in _numbers(items[row["item"]], row, systems):
-            rows.append({**row, "item": variable, "value": value})
-            questions[variable] = question
-    return rows, questions
+    variables = {name: export.numeric_variables(study, item) for name, item in items.items()}
+    rows = [
+        {**row, "item": variable, "value": value}
+        for row in export.rating_rows(study)
+        for variable, value in _numbers(items[row["item"]], row, list(variables[row["item"]]))
+    ]
+    return rows, {name: text for asked in variables.values() for name, text in asked.items()}
 
 
 def _numbers(
-    item: Item, row: Mapping[str, Any], systems: Sequence[str]
-) -> Iterator[tuple[str, str, float | None]]:
-    """The variables of one answer, with what each asks and its value."""
+    item: Item, row: Mapping[str, Any], variables: Sequence[str]
+) -> Iterator[tuple[str, float | None]]:
+    """The variables of one answer, each with its value."""
+    if item.kind not in ("ranking", "spans"):
+        yield from ((variable, row["value"]) for variable in variables)
+        return
+    of = [variable.removeprefix(f"{item.id}.") for variable in variables]
     if item.kind == "ranking":
         ranks = mid_ranks(row["chosen"]) if row["chosen"] else {}
-        for system in systems:
-            yield f"{item.id}.{system}", f"Rank of {system}: {item.text}", ranks.get(system)
-    elif item.kind == "spans":
-        marked = [span.label for span in read_spans(row["text"])] if row["text"] else None
-        for label in item.labels:
-            count = None if marked is None else marked.count(label.id)
-            yield f"{item.id}.{label.id}", f"Parts marked {label.label}: {item.text}", count
-    elif item.kind != "text":
-        yield item.id, item.text, row["value"]
+        yield from ((v, ranks.get(system)) for v, system in zip(variables, of, strict=True))
+        return
+    marked = [span.label for span in read_spans(row["text"])] if row["text"] else None
+    for variable, label in zip(variables, of, strict=True):
+        yield variable, None if marked is None else marked.count(label)
 
 
 def _answers_of_kind(

@@ -18,6 +18,7 @@ from study.protocol.item_kinds import anchors, chosen_system
 from study.protocol.rankings import ranking_of_systems
 from study.store import check_answers, events, locking, panels, raters, ratings, responses
 from study.store.study import Study
+from study.variable_names import VariableNames, variable_names
 
 
 @dataclass(frozen=True)
@@ -222,34 +223,81 @@ def response_rows(study: Study) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["prompt"], row["system"]))
 
 
+# Columns of the exports that hold what people or models wrote; a panel's ids come from outside, too.
+FREE_TEXT = frozenset({"text", "reason", "problem", "detail", "raw_reply", "participant"})
+
+
+def numeric_variables(study: Study, item: Item) -> dict[str, str]:
+    """Variables that hold an item's answers as numbers -> what each asks; none for free text.
+
+    A ranking becomes one variable per system, its mid-rank; marked parts become one variable per
+    label, the number of parts.
+    """
+    if item.kind == "text":
+        return {}
+    if item.kind == "ranking":
+        codes = [name.id for name in system_names(study).values()]
+        return {f"{item.id}.{code}": f"Rank of {code}: {item.text}" for code in codes}
+    if item.kind == "spans":
+        return {
+            f"{item.id}.{label.id}": f"Parts marked {label.label}: {item.text}"
+            for label in item.labels
+        }
+    return {item.id: item.text}
+
+
+def statistics_file_names(study: Study) -> VariableNames:
+    """What the columns of items and questions are called in the files for SPSS and Stata."""
+    items = [name for item in study.protocol.items for name in numeric_variables(study, item)]
+    return variable_names(items, [question.id for question in study.protocol.demographics])
+
+
 def codebook_rows(study: Study) -> list[dict[str, Any]]:
-    """One row per value that an item or a demographic question can take."""
-    rows: list[dict[str, Any]] = []
+    """One row per value that an item or a demographic question can take.
+
+    ``column_in_sav_dta`` is the name of the column in the files for SPSS and Stata, where one cannot
+    be called like the id: those programs reserve words, and no item takes a key column's place.
+    """
+    names, rows = statistics_file_names(study), []
     for instrument in study.protocol.instruments:
         for item in instrument.asked:
+            column = names.items.get(item.id, "")
             values: list[tuple[int | str, str]] = list(anchors(item, instrument.scale).items())
             values += [("", said) for said in _codebook_remarks(item)]
-            rows += [
-                {"variable": item.id, "text": item.text, "value": value, "label": label}
-                for value, label in values
-            ]
-    for question in study.protocol.demographics:
-        rows += [
-            {"variable": question.id, "text": question.question, "value": o.value, "label": o.label}
-            for o in question.options
-        ] or [
-            {"variable": question.id, "text": question.question, "value": "", "label": "a number"}
-        ]
-    rows += [
-        {
-            "variable": "missing_reason",
-            "text": "Why an answer has no value",
-            "value": r.value,
-            "label": "",
-        }
-        for r in MissingReason
-    ]
+            rows += [_entry(item.id, item.text, value, label, column) for value, label in values]
+            for variable, question in numeric_variables(study, item).items():
+                if variable != item.id:
+                    said = "a number, in the files for SPSS and Stata alone"
+                    rows.append(_entry(variable, question, "", said, names.items[variable]))
+                why = f"Why {variable} is missing, in the files for SPSS and Stata"
+                rows.append(
+                    _entry(names.reasons[variable], why, "", "a reason", names.reasons[variable])
+                )
+    for asked in study.protocol.demographics:
+        column = names.questions[asked.id]
+        options = [(o.value, o.label) for o in asked.options] or [("", "a number")]
+        rows += [_entry(asked.id, asked.question, value, said, column) for value, said in options]
+    why = "Why an answer has no value"
+    rows += [_entry("missing_reason", why, reason.value, "") for reason in MissingReason]
+    how = (
+        "in CSV, a cell that begins with =, +, -, @, a tab or a line break has an apostrophe in front, so "
+        "that no spreadsheet takes it for a formula (and one more if it began with apostrophes before "
+        "such a character): take one away to read what was written; JSON Lines hold it unchanged"
+    )
+    rows += [_entry(name, "Free text", "", how) for name in sorted(FREE_TEXT)]
     return rows
+
+
+def _entry(
+    variable: str, text: str, value: int | str, label: str, column: str = ""
+) -> dict[str, Any]:
+    return {
+        "variable": variable,
+        "text": text,
+        "value": value,
+        "label": label,
+        "column_in_sav_dta": column,
+    }
 
 
 def _codebook_remarks(item: Item) -> Iterator[str]:

@@ -185,7 +185,7 @@ MISTAKES = {
     "no file for labels": (["export", "--format", "sav"], "needs a file whose name ends in .sav"),
     "labels of a codebook": (
         ["export", "--what", "codebook", "--format", "sav", "-o", "c.sav"],
-        "The format sav is for the ratings; found --what codebook",
+        "The format sav is for the ratings and the raters; found --what codebook",
     ),
     "no such format": (["export", "--format", "xls"], "is not one of"),
     "one person": (["unblind", "--yes", "--person", "Ann"], "the names of two people; found 1"),

@@ -37,7 +37,7 @@ COMMANDS = {
     "judge": "study.cli.judge:judge",
     "review": "study.cli.review:review",
     "report": "study.cli.results:report",
-    "export": "study.cli.results:export",
+    "export": "study.cli.export_data:export",
     "unblind": "study.cli.results:unblind",
     "verify": "study.cli.results:verify",
     "analyse": "study.cli.analyse:analyse",

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
-import json
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,10 +17,8 @@ from study.cli.options import (
     with_study,
 )
 from study.entities import RaterStatus
-from study.errors import Finding, ProtocolError, StoreError
-from study.protocol import Item
+from study.errors import Finding, ProtocolError
 from study.store.study import Study
-from study.whole_files import whole_file, write_whole
 from study.wording import summed_up
 
 if TYPE_CHECKING:
@@ -105,159 +98,6 @@ def write_study_report(
         sections=sections or None,
         with_r=with_r,
     )
-
-
-@click.command()
-@click.option(
-    "--what",
-    type=click.Choice(
-        [
-            "ratings",
-            "raters",
-            "responses",
-            "conversations",
-            "turns",
-            "checks",
-            "verdicts",
-            "panel",
-            "codebook",
-            "protocol",
-            "log",
-        ]
-    ),
-    default="ratings",
-    show_default=True,
-    help="Which data.",
-)
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["csv", "jsonl", "sav", "dta"]),
-    default="csv",
-    show_default=True,
-    help="CSV, one JSON object per line, or a file for SPSS (sav) or Stata (dta) with labels.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file.")
-@with_study
-def export(study: Study, what: str, kind: str, output: Path | None) -> None:
-    """Export the data; systems under their blind codes until unblinded.
-
-    \b
-    Examples:
-      evenhand export -o ratings.csv
-      evenhand export --what codebook -o codebook.csv
-      evenhand export --what responses --format jsonl
-      evenhand export --what turns -o transcripts.csv
-      evenhand export --what verdicts -o verdicts.csv
-      evenhand export --format sav -o ratings.sav
-    """
-    if kind in ("sav", "dta"):
-        _export_statistics_file(study, what, kind, output)
-        return
-    text = _export_text(study, what, kind)
-    if not text:
-        warn(_why_empty(study, what))
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    write_whole(output, text)
-    say(f"Wrote {output}.")
-
-
-def _why_empty(study: Study, what: str) -> str:
-    from study.store.raters import read_raters
-
-    if what in ("conversations", "turns") and study.protocol.design.shows != "conversation":
-        return f"There is nothing to export: this study has no conversations, so no {what}."
-    if what == "verdicts":
-        declared = study.protocol.judge is not None
-        return (
-            "There are no verdicts yet. Let the judge score the responses: evenhand judge"
-            if declared
-            else "There is nothing to export as verdicts: the protocol declares no judge."
-        )
-    if what == "responses":
-        return (
-            "There are no responses yet. Bring them in: evenhand generate or evenhand import FILE"
-        )
-    if not read_raters(study):
-        return f"There is nothing to export as {what} yet: nobody is enrolled."
-    return f"There is nothing to export as {what} yet."
-
-
-def _export_statistics_file(study: Study, what: str, kind: str, output: Path | None) -> None:
-    import pandas as pd
-
-    from analysis.statistics_files import ItemLabels, write_statistics_file
-    from study.comparisons import numeric_rows
-
-    if what != "ratings":
-        raise StoreError(
-            f"The format {kind} is for the ratings; found --what {what}. Export this one as csv or jsonl."
-        )
-    if output is None or output.suffix != f".{kind}":
-        found = "no file" if output is None else str(output)
-        raise StoreError(
-            f"The format {kind} needs a file whose name ends in .{kind}; found {found}. Give one: evenhand "
-            f"export --format {kind} -o ratings.{kind}"
-        )
-    if all(item.kind == "text" for item in study.protocol.items):
-        raise StoreError(
-            f"The format {kind} holds numbers, and this study asks for free text only. Export its "
-            "answers as csv or jsonl."
-        )
-    rows, questions = numeric_rows(study)
-    if not rows:
-        raise StoreError("Nobody is enrolled yet, so there are no ratings to export.")
-    labels = {item.id: _value_labels(study, item) for item in study.protocol.items}
-    items = [
-        ItemLabels(name, text, {v: said for v, said in labels.get(name, {}).items() if said})
-        for name, text in questions.items()
-    ]
-    with whole_file(output) as part:
-        write_statistics_file(pd.DataFrame(rows), items, part, title=study.protocol.title)
-    say(f"Wrote {output}.")
-    texts = [item.id for item in study.protocol.items if item.kind == "text"]
-    if texts:
-        say(f"Free text is not in it ({', '.join(texts)}): export that as csv or jsonl.")
-
-
-def _value_labels(study: Study, item: Item) -> dict[int, str]:
-    from study.protocol.item_kinds import anchors
-
-    return anchors(item, study.protocol.scale_of(item.id))
-
-
-def _export_text(study: Study, what: str, kind: str) -> str:
-    from study import conversation_export as talks
-    from study import export as rows_of
-    from study.verdict_export import verdict_rows
-
-    if what == "protocol":
-        return rows_of.protocol_text(study)
-    makers: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
-        "ratings": rows_of.rating_rows,
-        "raters": rows_of.rater_rows,
-        "responses": rows_of.response_rows,
-        "checks": rows_of.check_rows,
-        "verdicts": verdict_rows,
-        "panel": rows_of.panel_rows,
-        "codebook": rows_of.codebook_rows,
-        "log": rows_of.log_rows,
-        "conversations": talks.conversation_rows,
-        "turns": talks.turn_rows,
-    }
-    rows = makers[what](study)
-    if kind == "jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    buffer = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()} for row in rows
-        )
-    return buffer.getvalue()
 
 
 @click.command()
