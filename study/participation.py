@@ -19,7 +19,7 @@ from study.protocol import Answer, DemographicField
 from study.protocol.session import AttentionCheck
 from study.store import check_answers, conversations, passages, raters, ratings
 from study.store.check_answers import CheckAnswer
-from study.store.study import Study
+from study.store.study import Study, Transaction
 
 
 class Step(StrEnum):
@@ -83,14 +83,23 @@ def find_place(study: Study, token: str) -> Place:
     """
     # One transaction: every run of a page asks for this.
     with study.reading() as connection:
-        rater = raters.rater_with_token(connection, token)
-        rating = rater.status is RaterStatus.RATING
-        assignment = ratings.next_assignment_in(connection, study, rater) if rating else None
-        passed: Mapping[str, str] = {}
-        given: Sequence[CheckAnswer] = ()
-        if _has_stops(study) and rater.status in _UNDER_WAY:
-            passed = passages.passed_in(connection, rater.id)
-            given = check_answers.answers_in(connection, rater.id)
+        place = place_in(connection, study, raters.rater_with_token(connection, token))
+    if place.step is Step.FINISHED and place.rater.status is RaterStatus.RATING:
+        # The server stopped between the last answer and the mark of the end.
+        finish(study, place.rater)
+        return Place(replace(place.rater, status=RaterStatus.FINISHED), Step.FINISHED)
+    return place
+
+
+def place_in(connection: Transaction, study: Study, rater: Rater) -> Place:
+    """``find_place`` within the caller's transaction; the mark of the end may be missing."""
+    rating = rater.status is RaterStatus.RATING
+    assignment = ratings.next_assignment_in(connection, study, rater) if rating else None
+    passed: Mapping[str, str] = {}
+    given: Sequence[CheckAnswer] = ()
+    if _has_stops(study) and rater.status in _UNDER_WAY:
+        passed = passages.passed_in(connection, rater.id)
+        given = check_answers.answers_in(connection, rater.id)
     stop = (
         _stop_before_rating(study, rater, passed, given)
         if assignment is None
@@ -114,11 +123,9 @@ def find_place(study: Study, token: str) -> Place:
     if step is not Step.RATING:
         return Place(rater, step)
     if assignment is None:
-        # The server stopped between the last answer and the mark of the end.
-        finish(study, rater)
-        return Place(replace(rater, status=RaterStatus.FINISHED), Step.FINISHED)
+        return Place(rater, Step.FINISHED)
     if study.protocol.design.shows == "conversation":
-        talk = conversations.read(study, assignment.id)
+        talk = conversations.read_in(connection, assignment.id)
         return Place(
             rater,
             Step.CONVERSATION if talk.ended_at is None else step,

@@ -28,7 +28,7 @@ from study.errors import EvenhandError, LinkError, StoreError
 from study.store.locking import read_lock
 from study.store.panels import take_place
 from study.store.raters import choose_language, find_by_token, note_opened
-from survey_app import documents, static_files
+from survey_app import documents, draft_address, static_files
 from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
 from survey_app.first_message import UntoldServer
 from survey_app.identity import COORDINATOR_VIEW, VIEW
@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> App:
     routes = [
         Route("/", _shell),
         *ChatAddresses(conversations_in_force()).routes(),
+        Route(draft_address.ADDRESS, draft_address.keep_draft, methods=["POST"]),
         Route("/healthz", _health),
         Route("/j/{token}", _join),
         Route("/panel", _join_from_panel),
@@ -210,6 +211,8 @@ def _notice(title: str, text: str, status: int) -> Response:
 
 
 _BROWSER_FILES = {
+    "answers.js": "text/javascript",
+    "drafts.js": "text/javascript",
     "quiet.js": "text/javascript",
     "survey.css": "text/css",
     "survey.js": "text/javascript",
@@ -234,7 +237,7 @@ def _browser_file(request: Request) -> Response:
 
 
 _ALLOWED_PATH = re.compile(
-    r"/|/chat(/(events|turn|again|stop|end))?|/healthz|/panel|/leave|/language/[a-z]{2}|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/favicon\.png|/manifest\.json"
+    r"/|/draft|/chat(/(events|turn|again|stop|end))?|/healthz|/panel|/leave|/language/[a-z]{2}|/j/[^/]+|/coordinator/[^/]+|/evenhand/[^/]+|/favicon\.png|/manifest\.json"
     r"|/_stcore/(health|host-config|stream)"
 )
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
@@ -301,7 +304,7 @@ _QUERY = re.compile(r"\?[^\s\"]*")
 
 
 class _Masked(logging.Filter):
-    """Takes links' secrets and drafts of answers out of the lines of the server's log."""
+    """Takes links' secrets and all queries out of the lines of the server's log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

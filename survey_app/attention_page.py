@@ -7,6 +7,7 @@ import streamlit as st
 from study import session_checks
 from study.errors import RatingError
 from study.protocol.session import AttentionCheck
+from survey_app import opening
 from survey_app.check_form import CheckForm, check_item
 from survey_app.rating_page import notice_late_tap, show_already_answered, show_progress
 from survey_app.visit import Visit, pressed
@@ -21,7 +22,7 @@ def _check(visit: Visit) -> AttentionCheck:
 def _form(visit: Visit) -> CheckForm:
     check, protocol = _check(visit), visit.study.protocol
     checks = protocol.checks.attention if protocol.checks else ()
-    # The number and not the id: a key is seen in the page's address.
+    # The number and not the id: a key is seen by the browser.
     name = f"c{visit.place.rater.id[:8]}{checks.index(check) + 1}"
     return CheckForm(name, [check_item(check)], protocol.scale_of_check(check), visit.words)
 
@@ -46,7 +47,7 @@ def draw(visit: Visit) -> None:
     """Draw the page."""
     words, form = visit.words, _form(visit)
     with st.container(key="progress"):
-        show_progress(visit, words("attention.title"), form.name)
+        show_progress(visit, words("attention.title"), opening.open_here(visit))
     show_already_answered(visit)
     with st.container(key="questions"):
         answers = form.ask(words("rating.submit"))

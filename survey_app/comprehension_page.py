@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from study import session_checks
-from survey_app import elements
+from survey_app import elements, opening
 from survey_app.check_form import CheckForm, question_item
 from survey_app.visit import Visit, pressed
 
@@ -37,7 +37,7 @@ def draw(visit: Visit) -> None:
     words, attempt = visit.words, visit.place.attempt
     instructions = visit.study.protocol.instructions
     with st.container(key="reading"):
-        elements.heading(words("comprehension.title"), f"comprehension-{attempt}")
+        elements.heading(words("comprehension.title"), opening.open_here(visit))
         if attempt > 1:
             left = session_checks.attempts_allowed(visit.study) - attempt + 1
             elements.note(words("comprehension.again", number=left), "warning")

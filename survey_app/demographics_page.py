@@ -9,7 +9,7 @@ import streamlit as st
 
 from study import participation
 from study.protocol import DemographicField
-from survey_app import elements
+from survey_app import elements, opening
 from survey_app.safe_text import to_label
 from survey_app.visit import Visit, pressed
 
@@ -53,6 +53,7 @@ def _typed(visit: Visit, question: DemographicField) -> str:
 
 # Of what cannot be taken, on the page; a limit of the field itself would drop a long paste in silence.
 _LONGEST_QUOTE = 40
+_LONGEST_DRAFT = 1000
 
 # Digits of any script; int() would also take 1_000.
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d{1,18}\s*")
@@ -75,7 +76,7 @@ def draw(visit: Visit) -> None:
     words, places = visit.words, {}
     answers: dict[str, str | int | None] = {}
     with st.container(key="reading"):
-        elements.heading(words("demographics.title"), "about")
+        elements.heading(words("demographics.title"), opening.open_here(visit))
         elements.text(words("demographics.text"))
         with st.form(key=f"form-{_button(visit)}", border=False, enter_to_submit=False):
             for question in visit.study.protocol.demographics:
@@ -112,14 +113,14 @@ def _ask(visit: Visit, question: DemographicField) -> str | int | None:
             label,
             list(labels),
             format_func=labels.__getitem__,
-            index=None,
+            index=opening.place_of(key, list(labels)),
             key=key,
             width="stretch",
         )
         return None if chosen is None else str(chosen)
     # A field of text: a field of numbers drops what it does not know, in silence and in English.
     with st.container(key=f"number-{key}"):
-        raw = st.text_input(label, key=key, autocomplete="off")
+        raw = st.text_input(label, opening.text(key, _LONGEST_DRAFT), key=key, autocomplete="off")
         elements.number_hint(
             _expected(visit, question), question.minimum, question.maximum, visit.words
         )

@@ -15,7 +15,16 @@ BROWSER_FILES = Path(__file__).parent / "browser"
 
 
 # In this order, and before Streamlit's own.
-_SCRIPTS = ("quiet.js", "reading.js", "survey.js", "fields.js", "marking.js", "waiting.js")
+_SCRIPTS = (
+    "quiet.js",
+    "drafts.js",
+    "answers.js",
+    "reading.js",
+    "survey.js",
+    "fields.js",
+    "marking.js",
+    "waiting.js",
+)
 
 
 def _versioned(name: str) -> str:

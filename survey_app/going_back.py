@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
-from study.entities import MissingReason
-from study.protocol import Answer
 from survey_app.visit import Visit
 
 AGAIN = "again"
@@ -34,20 +30,3 @@ def go_to(visit: Visit, position: int) -> None:
         st.query_params[AGAIN] = str(position)
     elif AGAIN in st.query_params:
         del st.query_params[AGAIN]
-
-
-def keep_draft(assignment_id: str, answers: Mapping[str, Answer]) -> None:
-    """Keep answers that are not saved yet while the rater looks at another response."""
-    st.session_state[_draft(assignment_id)] = {
-        item: answer for item, answer in answers.items() if answer != MissingReason.SKIPPED
-    }
-
-
-def kept_draft(assignment_id: str) -> Mapping[str, Answer]:
-    """The answers that were kept, once."""
-    found: Mapping[str, Answer] = st.session_state.pop(_draft(assignment_id), {})
-    return found
-
-
-def _draft(assignment_id: str) -> str:
-    return f"draft of {assignment_id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from study import participation, session_checks
-from survey_app import elements
+from survey_app import elements, opening
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
 
@@ -33,7 +33,7 @@ def draw(visit: Visit) -> None:
     number, total = visit.place.practice, len(instructions.practice)
     example = instructions.practice[number - 1]
     with st.container(key="reading"):
-        elements.heading(instructions.title, f"instructions-{number}")
+        elements.heading(instructions.title, opening.open_here(visit))
         elements.text(instructions.text)
     with st.container(key=card.layout):
         with st.container(key="texts"):

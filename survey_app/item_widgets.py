@@ -1,12 +1,12 @@
 """One widget for each kind of item, and the answer that it holds.
 
-Plain widgets only: they keep the answers over a lost connection and put a draft into the address.
+Plain widgets only: they keep the answers over a lost connection, and the browser's script can read
+them for the draft.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from study.entities import MissingReason
 from study.protocol import Answer, Item, Scale
 from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import FIRST_BETTER, SECOND_BETTER, TIE, anchors, longest_text
-from survey_app import elements, ranking_widget, safe_text, span_widget
+from survey_app import elements, opening, ranking_widget, safe_text, span_widget
 from survey_app.messages import Messages
 
 # An option like any other on the page; no value of a scale comes near it.
@@ -66,39 +66,36 @@ def known(question: Question, key: str) -> Answer | None:
         return ranking_widget.known(item, len(question.responses), key)
     if item.kind == "spans":
         return span_widget.known(item, question.responses[0], key)
-    raw = st.session_state.get(key)
+    held = st.session_state.get(key)
     if item.kind == "text":
-        return _plain_text(raw) if isinstance(raw, str) else None
+        return _plain_text(held) if isinstance(held, str) else None
     if item.kind == "slider":
         if st.session_state.get(_box(key)):
             return MissingReason.NOT_APPLICABLE
-        return None if raw is None or int(raw) < scale.values[0] else int(raw)
-    if raw is None:
+        return None if held is None or int(held) < scale.values[0] else int(held)
+    if held is None:
         return None
-    return MissingReason.NOT_APPLICABLE if int(raw) == _NOT_APPLICABLE else int(raw)
+    return MissingReason.NOT_APPLICABLE if int(held) == _NOT_APPLICABLE else int(held)
 
 
-def put(question: Question, key: str, answer: Answer) -> None:
-    """Have an item's widget, drawn afterwards, show an answer, unless it holds something already."""
+def raw(question: Question, key: str, answer: Answer) -> dict[str, object]:
+    """What an item's widgets hold for an answer, by their keys."""
     item = question.item
     if isinstance(answer, MissingReason):
         if answer is not MissingReason.NOT_APPLICABLE:
-            return
-        key, raw = (_box(key), True) if item.kind == "slider" else (key, _NOT_APPLICABLE)
-        put_raw({key: raw})
-    elif item.kind == "ranking":
-        put_raw(ranking_widget.raw(str(answer), key))
-    elif item.kind == "spans":
-        put_raw(span_widget.raw(item, question.responses[0], str(answer), key))
-    else:
-        put_raw({key: answer})
+            return {}
+        return {_box(key): True} if item.kind == "slider" else {key: _NOT_APPLICABLE}
+    if item.kind == "ranking":
+        return ranking_widget.raw(str(answer), key)
+    if item.kind == "spans":
+        return span_widget.raw(item, question.responses[0], str(answer), key)
+    return {key: answer}
 
 
-def put_raw(raw: Mapping[str, object]) -> None:
-    """Give widgets their values where neither this session nor a draft in the address has one."""
-    for key, value in raw.items():
-        if key not in st.session_state and key not in st.query_params:
-            st.session_state[key] = value
+def is_drawn(question: Question, key: str) -> bool:
+    """Whether this session knows an item's widgets; what it does not know may hold something."""
+    parts = {"ranking": f"{key}.1", "spans": f"{key}.m"}
+    return parts.get(question.item.kind, key) in st.session_state
 
 
 def begun(question: Question, key: str) -> bool:
@@ -121,10 +118,9 @@ def missing(question: Question, key: str) -> str:
     return found or ("card.open_text" if item.kind == "text" else "card.open_one")
 
 
-def _plain_text(raw: str) -> str | None:
-    """What was typed without control characters, which a database may refuse; None when blank."""
-    kept = "".join(c for c in raw if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return kept.strip() or None
+def _plain_text(typed: str) -> str | None:
+    """What was typed; None when blank."""
+    return safe_text.printable(typed).strip() or None
 
 
 def _labels(item: Item, scale: Scale, words: Messages) -> dict[int, str]:
@@ -165,7 +161,7 @@ def _row(item: Item, scale: Scale, label: str, key: str, words: Messages) -> Non
         "width": "stretch",
         # A tap on the chosen point must not take the answer away, unless it may be left open.
         "required": not item.optional,
-        "bind": "query-params",
+        "default": opening.option(key, list(labels)),
     }
     if not item.may_be_not_applicable:
         st.segmented_control(label, list(labels), **arguments)
@@ -180,11 +176,10 @@ def _list(item: Item, scale: Scale, label: str, key: str, words: Messages) -> No
     st.radio(
         label,
         list(labels),
-        index=None,
+        index=opening.place_of(key, list(labels)),
         format_func=labels.__getitem__,
         key=key,
         width="stretch",
-        bind="query-params",
     )
 
 
@@ -197,7 +192,7 @@ def _text(item: Item, label: str, key: str, words: Messages) -> None:
             max_chars=longest_text(item),
             height=80 if isinstance(item, ReasonItem) else 120,
             placeholder=" ",
-            bind="query-params",
+            value=opening.text(key, longest_text(item)),
         )
         elements.text_limit(longest_text(item), words)
 
@@ -207,13 +202,14 @@ def _slider(item: Item, scale: Scale, label: str, key: str, words: Messages) -> 
     # One step below the scale means "not touched"; the style hides the thumb there, and the script
     # of the browser moves a thumb that was put there to the scale's own lowest value.
     with st.container(key=f"slider-{key.replace('.', '-')}"):
-        st.slider(label, low - 1, high, None, 1, key=key, bind="query-params")
+        at = opening.number(key, low - 1, high)
+        st.slider(label, low - 1, high, at, 1, key=key)
         elements.ends(*anchors(item, scale).values())
         if item.may_be_not_applicable:
             st.checkbox(
                 safe_text.to_label(words("card.not_applicable")),
                 key=_box(key),
-                bind="query-params",
+                value=opening.ticked(_box(key)),
             )
 
 

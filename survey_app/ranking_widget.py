@@ -6,7 +6,7 @@ import streamlit as st
 
 from study.protocol import Item
 from study.protocol.rankings import place_letter, read_ranking, write_ranking
-from survey_app import elements, safe_text
+from survey_app import elements, opening, safe_text
 from survey_app.messages import Messages
 
 
@@ -27,7 +27,7 @@ def draw(item: Item, number: int, title: str, key: str, words: Messages) -> None
                 key=f"{key}.{row}",
                 width="stretch",
                 required=not item.optional,
-                bind="query-params",
+                default=opening.option(f"{key}.{row}", places),
             )
 
 

@@ -43,7 +43,7 @@ class Card:
         return f"save-{self.name}"
 
     def key(self, item: Item) -> str:
-        """Key of an item's widget. It is seen in the address, where drafts are kept."""
+        """Key of an item's widget. It is seen by the browser."""
         return f"{self.name[:10]}.{self.protocol.items.index(item) + 1}"
 
     @property
@@ -102,8 +102,10 @@ class Card:
         found: dict[str, Answer] = {}
         for item in self.order:
             answer = answers[item.id]
-            begun = item_widgets.begun(self._question(item), self.key(item))
-            if answer is None and item.optional and not begun:
+            asked, key = self._question(item), self.key(item)
+            # Skipped is what the rater left open, not what this session has not heard of.
+            left = item_widgets.is_drawn(asked, key) and not item_widgets.begun(asked, key)
+            if answer is None and item.optional and left:
                 answer = MissingReason.SKIPPED
             if answer is not None:
                 found[item.id] = answer
@@ -112,11 +114,14 @@ class Card:
     def _question(self, item: Item) -> item_widgets.Question:
         return item_widgets.Question(item, self.protocol.scale_of(item.id), self.responses)
 
-    def open_saved(self, answers: Mapping[str, Answer]) -> None:
-        """Put known answers into widgets that hold nothing yet; a draft in the address stays."""
+    def held_for(self, answers: Mapping[str, Answer]) -> dict[str, object]:
+        """What the widgets hold for answers, by their keys."""
+        held: dict[str, object] = {}
         for item in self.order:
             if item.id in answers:
-                item_widgets.put(self._question(item), self.key(item), answers[item.id])
+                asked, key = self._question(item), self.key(item)
+                held |= item_widgets.raw(asked, key, answers[item.id])
+        return held
 
     def ask(self, button: str, steps: Mapping[int, str] | None = None) -> Submission:
         """Draw the items and the button; gives what they hold.

@@ -17,7 +17,7 @@ from study.entities import BlindedAssignment
 from study.errors import RatingError, StoreError
 from study.protocol import Answer
 from study.store.ratings import items_in_order, mark_shown
-from survey_app import elements, going_back, transcript
+from survey_app import elements, going_back, opening, transcript
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
 
@@ -84,6 +84,7 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
     assignment = _assignment(visit)
     card = _present_card(visit)
     st.session_state[_DRAWN] = assignment.id
+    opening.open_page(visit, assignment.id)
     with st.container(key="progress"):
         place = {"position": assignment.position, "total": assignment.total}
         kind = "rating.comparison" if card.compares else "rating.progress"
@@ -98,7 +99,6 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
                 title = visit.words("rating.response", label=assignment.label)
                 card.show_texts(assignment.prompt_text, title)
         with st.container(key="questions"):
-            card.open_saved(going_back.kept_draft(assignment.id))
             steps = {-1: visit.words("rating.back")} if going_back.may_go_back(visit) else {}
             submission = card.ask(visit.words("rating.submit"), steps)
     _note_time(visit, assignment)
@@ -106,7 +106,6 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
         with submission.summary:
             elements.note(visit.words("failure.not_saved"), "warning")
     elif submission.step is not None:
-        going_back.keep_draft(assignment.id, submission.answers)
         going_back.go_to(visit, assignment.position - 1)
         st.rerun()
     elif submission.clicked:

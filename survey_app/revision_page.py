@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from study import participation
+from study import drafts, participation
 from study.entities import BlindedAssignment
 from study.errors import StoreError
 from study.protocol import Answer
 from study.store.ratings import items_in_order
 from study.store.revisions import RatedAssignment, rated_assignment
-from survey_app import elements, going_back, rating_page, transcript
+from survey_app import elements, going_back, opening, rating_page, transcript
 from survey_app.rating_card import Card
 from survey_app.visit import Visit, pressed
 
@@ -69,12 +69,13 @@ def draw(visit: Visit, *, not_saved: bool = False) -> None:
 def _draw_rated(visit: Visit, rated: RatedAssignment, not_saved: bool) -> None:
     assignment, words = rated.assignment, visit.words
     card = _card(visit, assignment)
-    card.open_saved(rated.answers)
+    page = drafts.page_of_revision(assignment.id, rated.revision)
+    opening.open_page(visit, page, card.held_for(rated.answers))
     with st.container(key="progress"):
         place = {"position": assignment.position, "total": assignment.total}
         kind = "rating.comparison" if card.compares else "rating.progress"
         kind = kind if rated.conversation is None else "chat.progress"
-        rating_page.show_progress(visit, words(kind, **place), card.name)
+        rating_page.show_progress(visit, words(kind, **place), page)
     elements.note(words("rating.again"))
     with st.container(key=card.layout):
         with st.container(key="texts"):

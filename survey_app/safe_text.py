@@ -110,6 +110,11 @@ def to_label(text: str) -> str:
     return _MARKS.sub(r"\\\g<0>", _JOINED.sub("\\1\u2060", one_line))
 
 
+def printable(text: str) -> str:
+    """Text without control characters and halves of characters, which a database may refuse."""
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
+
+
 def _visible(text: str) -> str:
     """Line ends made equal; control, bidi-override and other invisible characters taken out."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")

@@ -14,7 +14,7 @@ import streamlit as st
 
 from study.protocol import Item
 from study.protocol.spans import Span, read_spans, sentences, write_spans
-from survey_app import elements, safe_text
+from survey_app import elements, opening, safe_text
 from survey_app.messages import Messages
 
 
@@ -51,18 +51,21 @@ def draw(item: Item, text: str, title: str, key: str, words: Messages) -> None:
     with st.container(key=f"several-{key.replace('.', '-')}"):
         elements.question(title)
         elements.remark(words("card.mark_hint"))
+        options = range(len(sentences(text)) * len(item.labels))
         with st.container(key=_marks(key)):
             st.pills(
                 safe_text.to_label(item.text),
-                range(len(sentences(text)) * len(item.labels)),
+                options,
                 selection_mode="multi",
                 format_func=str,
                 key=_held(key),
                 label_visibility="collapsed",
-                bind="query-params",
+                default=opening.chosen(_held(key), options),
             )
         st.checkbox(
-            safe_text.to_label(words("card.nothing")), key=_nothing(key), bind="query-params"
+            safe_text.to_label(words("card.nothing")),
+            key=_nothing(key),
+            value=opening.ticked(_nothing(key)),
         )
 
 

@@ -81,6 +81,8 @@ class Traffic:
             if urlsplit(response.url).path.startswith("/static/"):
                 self.bundles.add(response.url)
             # An event stream has no end; its events are recorded as they come.
+            elif urlsplit(response.url).path == "/draft":
+                continue  # it says "kept" or not, perhaps to a page that is gone
             elif response.status not in (303, 304) and "event-stream" not in headers:
                 self.parts.append((f"body of {response.url}", response.body()))
 

@@ -125,6 +125,7 @@ def tap_row(page: Page, question: str, letter: str, place: int) -> None:
 
 def double_tap(page: Page) -> None:
     """Two taps on the button; the second must not answer the next page."""
+    wait_until_settled(page)
     button = page.get_by_role("button", name="Save and continue")
     button.scroll_into_view_if_needed()
     box = button.bounding_box()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from study.entities import Rater
 from study.errors import RatingError
-from study.store import events, tables
+from study.store import drafts, events, tables
 from study.store.study import Study, now
 
 
@@ -118,6 +118,7 @@ def save_check_answers(
                     for check, (value, right) in answers.items()
                 ],
             )
+            drafts.erase(connection, rater.id)
             steps: dict[str, str] = {}
             if screened_out_because is not None:
                 steps = {"screened_out_at": at, "screened_out_because": screened_out_because}

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Integer, Row, delete, func, insert, select, u
 from study.design import Condition
 from study.entities import Conversation, ConversationEnd, Rater, Turn, TurnOutcome
 from study.errors import RatingError
-from study.store import events, tables
+from study.store import drafts, events, tables
 from study.store.ratings import own_assignment, still_rating
 from study.store.study import Study, now
 
@@ -140,6 +140,7 @@ def say(study: Study, rater: Rater, assignment_id: str, number: int, text: str) 
                 provenance="{}",
             )
         )
+        drafts.erase(connection, rater.id)
         connection.execute(
             update(tables.conversation)
             .where(_talk.assignment_id == assignment_id, _talk.started_at.is_(None))
@@ -244,6 +245,7 @@ def end(study: Study, rater: Rater, assignment_id: str, why: ConversationEnd) ->
             .values(ended_at=at, ended_by=why.value)
         ).rowcount
         if changed:
+            drafts.erase(connection, rater.id)
             payload = {"assignment": assignment_id, "ended_by": why.value}
             events.append(connection, study, "conversation_ended", rater.id, payload)
     return bool(changed)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study.entities import Rater
-from study.store import tables
+from study.store import drafts, tables
 from study.store.study import Study, now
 
 
@@ -48,6 +48,7 @@ def note_passage(study: Study, rater: Rater, step: str) -> bool:
             if not taking_part or step in passed_in(connection, rater.id):
                 return False
             connection.execute(insert(tables.passage).values(rater_id=rater.id, step=step, at=at))
+            drafts.erase(connection, rater.id)
     except IntegrityError:
         return False  # a second tab was quicker
     return True

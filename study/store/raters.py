@@ -15,7 +15,7 @@ from study import blinding
 from study.design import Allocation, allocate
 from study.entities import Enrolment, Rater, RaterStatus
 from study.errors import LinkError, LockError, StoreError
-from study.store import conversations, events, tables
+from study.store import conversations, drafts, events, tables
 from study.store.database import empty_write_ahead_log
 from study.store.locking import read_lock
 from study.store.study import Study, now
@@ -347,8 +347,22 @@ def record_step(
             update(tables.rater).where(*condition).values(**{column: at}, last_seen_at=at, **values)
         ).rowcount
         if changed:
+            drafts.erase(connection, rater.id)
             events.append(connection, study, kind, rater.id, payload)
     return bool(changed)
+
+
+def hold_by_token(connection: Connection, token: str, at: str) -> Rater:
+    """The rater whose link this is, seen now; nothing else of this rater is saved meanwhile.
+
+    Raises
+    ------
+    LinkError
+        When the link is unknown, or its rater withdrew.
+    """
+    mine = tables.rater.c.token_sha256 == blinding.token_fingerprint(token)
+    connection.execute(update(tables.rater).where(mine).values(last_seen_at=at))
+    return rater_with_token(connection, token)
 
 
 def withdraw(study: Study, code: str) -> Rater:
@@ -387,6 +401,7 @@ def withdraw(study: Study, code: str) -> Rater:
         if changed:
             connection.execute(delete(tables.rating).where(tables.rating.c.assignment_id.in_(own)))
             conversations.erase(connection, rater.id)
+            drafts.erase(connection, rater.id)
             for table in (tables.passage, tables.check_answer):
                 connection.execute(delete(table).where(table.c.rater_id == rater.id))
             connection.execute(

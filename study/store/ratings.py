@@ -20,7 +20,7 @@ from study.errors import RatingError
 from study.protocol import Item
 from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import Answer, answer_fault
-from study.store import events, tables
+from study.store import drafts, events, tables
 from study.store.study import Study, now
 
 
@@ -180,6 +180,7 @@ def save_ratings(
                 for item, answer in answers.items()
             ],
         )
+        drafts.erase(connection, rater.id)
         payload = {"assignment": assignment_id, "answers": _plain(answers), "seconds": seconds}
         events.append(connection, study, "ratings_saved", rater.id, payload)
     return True
@@ -221,6 +222,7 @@ def revise_ratings(
                 .values(revision=rating.revision + 1, saved_at=at, **values)
             )
             changed[item] = answer
+        drafts.erase(connection, rater.id, page=assignment_id)
         if changed:
             payload = {"assignment": assignment_id, "answers": _plain(changed)}
             events.append(connection, study, "ratings_revised", rater.id, payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from study.entities import BlindedAssignment, Conversation, MissingReason, Rater
 from study.protocol import Answer
@@ -17,11 +17,13 @@ from study.store.study import Study
 class RatedAssignment:
     """A rated response as its rater may see it again, and item -> saved answer.
 
-    ``conversation`` is what was said, in a study of conversations.
+    ``conversation`` is what was said, in a study of conversations; ``revision`` grows with every answer
+    that is changed.
     """
 
     assignment: BlindedAssignment
     answers: Mapping[str, Answer]
+    revision: int
     conversation: Conversation | None = None
 
 
@@ -33,9 +35,9 @@ def rated_assignment(study: Study, rater: Rater, position: int) -> RatedAssignme
         if found is None:
             return None
         rows = connection.execute(
-            select(rating.item_id, rating.value, rating.text, rating.missing_reason).where(
-                rating.assignment_id == found.id
-            )
+            select(
+                rating.item_id, rating.value, rating.text, rating.missing_reason, rating.revision
+            ).where(rating.assignment_id == found.id)
         ).all()
         talks = study.protocol.design.shows == "conversation"
         talk = conversations.read_in(connection, found.id) if talks else None
@@ -45,4 +47,15 @@ def rated_assignment(study: Study, rater: Rater, position: int) -> RatedAssignme
             answers[row.item_id] = MissingReason(row.missing_reason)
         else:
             answers[row.item_id] = row.text if row.value is None else row.value
-    return RatedAssignment(found, answers, talk)
+    return RatedAssignment(found, answers, sum(row.revision for row in rows), talk)
+
+
+def revision_in(connection: Connection, rater: Rater, assignment_id: str) -> int | None:
+    """``RatedAssignment.revision`` of a rater's own assignment; None when nothing is rated there."""
+    rating, assignment = tables.rating.c, tables.assignment.c
+    found: int | None = connection.execute(
+        select(func.sum(rating.revision))
+        .join_from(tables.rating, tables.assignment)
+        .where(assignment.id == assignment_id, assignment.rater_id == rater.id)
+    ).scalar()
+    return found

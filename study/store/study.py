@@ -40,6 +40,9 @@ from study.wording import command
 PROTOCOL_FILE = "study.yaml"
 KEY_FILE = "study.key"
 
+# One transaction, as ``reading`` and ``writing`` give it: for rooms that do not know the database.
+Transaction = Connection
+
 
 def now() -> str:
     """The present time, UTC, as the database holds it."""

@@ -275,6 +275,16 @@ passage = Table(
     Column("at", String(32), nullable=False),
 )
 
+# What stands on a rater's page and is not saved yet; a page is an assignment or a step before them.
+draft = Table(
+    "draft",
+    metadata,
+    Column("rater_id", String(24), ForeignKey("rater.id"), primary_key=True),
+    Column("page", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("saved_at", String(32), nullable=False),
+)
+
 # Answers to checks of comprehension and attention; they are no ratings.
 check_answer = Table(
     "check_answer",

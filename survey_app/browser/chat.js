@@ -1,12 +1,11 @@
-// The chat page. The server says what stands on it; here are only the draft, what was sent and not yet
-// acknowledged, and the connection. Nothing is reckoned from the speed of a reply.
+// The chat page. The server says what stands on it; here are only what is written, what was sent and not
+// yet acknowledged, and the connection. Nothing is reckoned from the speed of a reply.
 (() => {
   "use strict";
   const settings = JSON.parse(document.getElementById("chat-settings").textContent);
   const part = (name) => document.getElementById(`chat-${name}`);
   const say = (key, values = {}) =>
     settings.words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const draftKey = `evenhand-draft-${settings.page}`;
   const text = part("text");
   let state = null;
   let sending = null;
@@ -15,11 +14,14 @@
   let shownNumbers = new Set();
   let first = true;
 
-  // What is being written survives a reload; it goes when the tab is closed or the message is kept.
-  text.value = sessionStorage.getItem(draftKey) || "";
+  // What is being written is kept on the server until the message is: a reload finds it, and so does
+  // another device. How many messages there were says which one it is.
+  const pageOf = (turns) => `${settings.page}-t${turns.filter((turn) => turn.who === "rater").length}`;
+  const unsent = window.evenhandDrafts.unsent;
+  const ours = unsent !== null && unsent.page.startsWith(`${settings.page}-t`);
+  text.value = ours ? unsent.values.text : settings.draft;
   function keepDraft() {
-    if (text.value) sessionStorage.setItem(draftKey, text.value);
-    else sessionStorage.removeItem(draftKey);
+    if (state !== null) window.evenhandDrafts.keep(pageOf(state.turns), { text: text.value });
   }
   function grow() {
     text.style.height = "auto";
@@ -191,18 +193,31 @@
     buttonsSeen = names;
   }
 
+  // What stands in the box was sent just before the page was left, or from another device; or else
+  // another window was quicker, and it is a draft of the next message.
+  function settleDraft(isFirst) {
+    const said = state.turns.filter((turn) => turn.who === "rater").map((turn) => turn.text);
+    if (said.at(-1) === text.value.trim()) {
+      text.value = "";
+      window.evenhandDrafts.forget();
+      grow();
+    } else if (!isFirst) keepDraft();
+  }
+
   function take(next) {
+    const before = state === null ? null : pageOf(state.turns);
     state = next;
     clock = next.seconds_left === null ? null : performance.now() / 1000 + next.seconds_left;
     if (sending !== null) {
       const there = next.turns.find((turn) => turn.number === sending.number);
       if (there && there.text === sending.text) kept();
     }
+    if (before !== pageOf(state.turns) && text.value) settleDraft(before === null);
     draw();
   }
 
   function kept() {
-    if (text.value.trim() === sending.text) { text.value = ""; keepDraft(); grow(); }
+    if (text.value.trim() === sending.text) { text.value = ""; window.evenhandDrafts.forget(); grow(); }
     sending = null;
     busy = false;
     part("send").disabled = false;
@@ -272,7 +287,7 @@
     if (leaving) return;
     leaving = true;
     if (events) events.close();
-    sessionStorage.removeItem(draftKey);
+    window.evenhandDrafts.forget();
     location.replace("/");
   }
 

@@ -25,7 +25,7 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from study import conversation, participation
+from study import conversation, drafts, participation
 from study.entities import Conversation
 from study.errors import EvenhandError, LinkError, RatingError, StoreError
 from study.participation import Place, Step
@@ -34,6 +34,8 @@ from study.store.ratings import mark_shown
 from survey_app.chat import document
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.states import page_state, reply_state
+from survey_app.request_body import json_object
+from survey_app.safe_text import printable
 from survey_app.settings import RATER_COOKIE
 from survey_app.study_in_force import study_in_force
 
@@ -41,7 +43,6 @@ _log = logging.getLogger("survey_app")
 
 PAGE = "/chat"
 _BEAT_S = 5.0
-_MAX_BODY_BYTES = 64_000
 
 
 class _Elsewhere(Exception):  # noqa: N818 (no failure: the rater is at another place by now)
@@ -71,12 +72,13 @@ class ChatAddresses:
             place = await _place(request)
             talk = _talk_of(place)
             await run_in_threadpool(mark_shown, study_in_force(), talk.assignment_id)
+            draft = await run_in_threadpool(_draft, place)
         except (_Elsewhere, EvenhandError):
             return RedirectResponse("/", status_code=303)
         study = study_in_force()
         simulated = place.rater.simulated
         body = document.chat_page(
-            study.in_language(place.rater.language), place, talk, simulated=simulated
+            study.in_language(place.rater.language), place, talk, draft=draft, simulated=simulated
         )
         return HTMLResponse(body, headers={"Cache-Control": "no-store"})
 
@@ -155,7 +157,7 @@ class ChatAddresses:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                body = await _body(request)
+                body = await json_object(request)
                 place = await _place(request)
                 talk = _talk_of(place)
                 if talk.assignment_id != body.get("page"):
@@ -242,25 +244,18 @@ async def _place(request: Request) -> Place:
     return await run_in_threadpool(participation.find_place, study_in_force(), token)
 
 
+def _draft(place: Place) -> str:
+    """What was being written when the page was left, on whatever device."""
+    study = study_in_force()
+    page = drafts.page_of(study, place)
+    text = drafts.open_page(study, place.rater, page).get("text") if page else None
+    return printable(text) if isinstance(text, str) else ""
+
+
 def _talk_of(place: Place) -> Conversation:
     if place.step is not Step.CONVERSATION or place.conversation is None:
         raise _Elsewhere
     return place.conversation
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    # A page of another origin can post text/plain without asking; JSON it cannot.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise ValueError("expected JSON")
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > _MAX_BODY_BYTES:
-            raise ValueError("too long")
-    body = json.loads(content)
-    if not isinstance(body, dict):
-        raise ValueError("expected an object")
-    return body
 
 
 def _stream(events: AsyncIterator[str]) -> Response:

@@ -21,8 +21,10 @@ _SCRIPT_SENTENCES = (
 )  # fmt: skip
 
 
-def chat_page(study: Study, place: Place, talk: Conversation, *, simulated: bool) -> str:
-    """The document for one conversation."""
+def chat_page(
+    study: Study, place: Place, talk: Conversation, *, draft: str, simulated: bool
+) -> str:
+    """The document for one conversation; ``draft`` is what was being written."""
     words, chat = load_messages(study.protocol.language), declared_chat(study)
     if place.assignment is None:
         raise KeyError("a conversation without an assignment")
@@ -32,6 +34,7 @@ def chat_page(study: Study, place: Place, talk: Conversation, *, simulated: bool
     settings = {
         "page": talk.assignment_id,
         "partner": partner,
+        "draft": draft,
         "slow_s": chat.pace.typing_to_s + 8,
         "longest": chat.longest_message,
         "words": {key.partition(".")[2]: words.sentences[key] for key in _SCRIPT_SENTENCES},
@@ -54,6 +57,7 @@ def chat_page(study: Study, place: Place, talk: Conversation, *, simulated: bool
         '<link rel="stylesheet" href="/evenhand/chat.css">'
         # What acts is quiet for a moment; the conversation can be scrolled and written all the while.
         '<script defer src="/evenhand/quiet.js" data-quiet="button, summary, a"></script>'
+        '<script defer src="/evenhand/drafts.js"></script>'
         '<script defer src="/evenhand/chat.js"></script></head><body class="evenhand-chat">'
         f"{mark}{_head(words, title)}"
         f'<div class="chat-frame">{_aside(words, topic, chat.support)}'
