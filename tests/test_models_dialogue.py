@@ -15,7 +15,6 @@ from models.backends import open_backend, settings_of
 from models.backends.dialogue_backend import DialogueBackend, sentence_of, with_instruction
 from models.backends.model_files import files_sha256
 from models.backends.scripted import reply_sentences
-from models.checks import RULES
 from models.decoding import DecodingSettings
 from models.dialogue.conversation_plan import plan_conversation, signal_in
 from models.dialogue.emotion_classifier import EMOTIONS, Emotion
@@ -23,6 +22,7 @@ from models.dialogue.state_table import CARRIED, TABLE_FILE, state_table, table_
 from models.generation import write_response
 from models.serve_model import ServedModel, create_app
 from study.errors import GenerationError, ModelError, ProtocolError
+from study.leaks import RULES
 from study.protocol import parse_protocol
 from study.protocol.schema import Prompt
 from study.protocol.systems import Dialogue, System

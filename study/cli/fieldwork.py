@@ -30,11 +30,11 @@ from study.cli.options import (
     warn,
     with_study,
 )
-from study.errors import Finding, ModelError, StoreError
+from study.errors import ModelError, StoreError
 from study.installation import install_command
 from study.store.exclusive import Serving
 from study.store.study import Study
-from study.wording import listed, summed_up
+from study.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +115,9 @@ def lock_checked(
     whose files are not on this machine, unless its models lie elsewhere.
     """
     from models.backends.opening import missing_files
-    from models.checks import check_responses
     from models.judge.declaration import judge_hashes
-    from study.store.locking import accept_finding, accepted_findings, lock_study, read_lock
+    from study.leaks import check_responses
+    from study.store.locking import accept_finding, lock_study, read_lock
     from study.store.responses import read_responses
 
     existing = read_lock(study)
@@ -144,21 +144,6 @@ def lock_checked(
         if not by.strip():
             raise StoreError('Say who accepts the finding: --by "NAME".')
         accept_finding(study, identity, findings[identity].rule, by)
-    open_ones = [f for f in findings.values() if f.id not in accepted_findings(study)]
-    if open_ones:
-        lines = [
-            f"  {f.id} {f.kind}, {f.rule}: {f.prompt_id} x {f.system_id}: {f.excerpt!r}. {f.what_to_do}"
-            for f in open_ones
-        ]
-        raise Finding(
-            "\n".join(
-                [
-                    "The study was not locked: these places have to be read by a person first.",
-                    *summed_up(lines),
-                    "When they are fine as they are: evenhand lock --accept ID --by NAME",
-                ]
-            )
-        )
     return lock_study(study, judge_hashes(study.protocol, study.folder))
 
 

@@ -14,10 +14,11 @@ from study import blinding
 from study.design import allocate
 from study.entities import Response
 from study.errors import Finding, LockError, StoreError
+from study.leaks import check_responses
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
 from study.store.study import Study, now
-from study.wording import listed
+from study.wording import listed, summed_up
 
 # The name of the systems' codes in the log's line about the lock.
 _CODES = "blind_codes"
@@ -77,7 +78,9 @@ def lock_study(study: Study, judge: Mapping[str, str] | None = None) -> Lock:
     Raises
     ------
     Finding
-        When a response is missing or was generated for another wording of its prompt.
+        When a response is missing or was generated for another wording of its prompt, or when a text
+        gives a system away or needs a person's look and nobody has accepted that
+        (:func:`accept_finding`).
     """
     with study.writing() as connection:
         events.hold(connection)
@@ -89,6 +92,7 @@ def lock_study(study: Study, judge: Mapping[str, str] | None = None) -> Lock:
         if faults:
             lines = "\n".join(f"  {fault}" for fault in faults)
             raise Finding(f"The study was not locked:\n{lines}")
+        _refuse_open_findings(connection, study, responses)
         lock = Lock(now(), _hashes(study, responses) | dict(judge or {}))
         connection.execute(
             update(tables.study).values(
@@ -102,6 +106,28 @@ def lock_study(study: Study, judge: Mapping[str, str] | None = None) -> Lock:
         payload = {**lock.hashes, _CODES: codes}
         events.append(connection, study, "locked", "coordinator", payload)
     return lock
+
+
+def _refuse_open_findings(
+    connection: Connection, study: Study, responses: Sequence[Response]
+) -> None:
+    # Here and not in the command, so that no other way to a lock passes the check by.
+    accepted = _accepted_in(connection)
+    open_ones = [f for f in check_responses(study.protocol, responses) if f.id not in accepted]
+    if open_ones:
+        lines = [
+            f"  {f.id} {f.kind}, {f.rule}: {f.prompt_id} x {f.system_id}: {f.excerpt!r}. {f.what_to_do}"
+            for f in open_ones
+        ]
+        raise Finding(
+            "\n".join(
+                [
+                    "The study was not locked: these places have to be read by a person first.",
+                    *summed_up(lines),
+                    "When they are fine as they are: evenhand lock --accept ID --by NAME",
+                ]
+            )
+        )
 
 
 def system_codes(study: Study) -> dict[str, str]:
@@ -266,8 +292,12 @@ def accept_finding(study: Study, finding: str, rule: str, by: str) -> None:
 def accepted_findings(study: Study) -> set[str]:
     """Ids of the findings that a person let stand."""
     with study.reading() as connection:
-        return {
-            event.payload["finding"]
-            for event in events.read(connection)
-            if event.kind == "finding_accepted" and event.payload is not None
-        }
+        return _accepted_in(connection)
+
+
+def _accepted_in(connection: Connection) -> set[str]:
+    return {
+        event.payload["finding"]
+        for event in events.read(connection)
+        if event.kind == "finding_accepted" and event.payload is not None
+    }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from models.backends.scripted import ScriptedBackend
-from models.checks import ResponseFinding, check_responses
 from models.decoding import DecodingSettings
+from study.errors import Finding
+from study.leaks import ResponseFinding, check_responses
 from study.protocol.schema import Protocol
 from study.protocol.systems import System
+from study.store.locking import accept_finding, lock_study, read_lock
+from study.store.responses import NewResponse, save_responses
+from study.store.study import create_study
+from tests.fixtures_study import reply, small_protocol
 
 
 @dataclass(frozen=True)
@@ -160,3 +167,23 @@ def test_long_text_is_searched_quickly() -> None:
     """No pattern may explode: 200,000 characters of digits, words and dots in seconds."""
     text = "1 2 3 you have a . call me at a.b.c i am a very good friend " * 3000
     assert isinstance(found(text), tuple)
+
+
+def test_no_way_to_the_lock_passes_the_check_by(memory_folder: Path) -> None:
+    """The function below the command refuses as well, until a person has let the place stand."""
+    study = create_study(memory_folder / "study", small_protocol(memory_folder))
+    texts = {
+        (p.id, s.id): reply(p.id, s.id)
+        for p in study.protocol.prompts
+        for s in study.protocol.systems
+    }
+    texts["p-sleep", "quokka"] = "I am Model Quokka, and I would rest."
+    save_responses(study, [NewResponse(p, s, text, {}) for (p, s), text in texts.items()])
+    with pytest.raises(Finding, match="have to be read by a person") as refused:
+        lock_study(study)
+    assert read_lock(study) is None
+    found = re.findall(r"(?m)^  ([0-9a-f]{12}) leak", str(refused.value))
+    for identity in found:
+        accept_finding(study, identity, "name", "Dr Weiss")
+    assert found and lock_study(study).hashes
+    study.close()
