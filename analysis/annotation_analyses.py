@@ -23,6 +23,7 @@ from analysis.samples import different_samples
 from analysis.table_analyses import ResultBlock, under
 from analysis.validation import columns_present
 from study.errors import AnalysisError
+from study.table_file.names import as_option
 
 # Columns that name or show what was annotated; anything else is an annotator.
 DESCRIPTIVE_COLUMNS = ("item", "id", "unit", "text", "prompt", "response", "reply")
@@ -209,7 +210,7 @@ def _refuse_unnamed(
                 raise AnalysisError(
                     f"{cell_at(frame, at, column)}: the label {label!r} is "
                     f"not one of those named, {', '.join(named)}. Name it too, or correct it; for a missing "
-                    f"value give --missing {label}."
+                    f"value give --missing {as_option([label])}."
                 )
 
 

@@ -8,6 +8,7 @@ rater is never taken for one in silence: the user is asked, by an error that nam
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from analysis.data_file import described
 from analysis.validation import place_of
 from study.errors import AnalysisError
 from study.table_file.cells import number
+from study.table_file.names import as_option
 
 
 def _words(text: str) -> frozenset[str]:
@@ -141,14 +143,14 @@ def refuse_what_is_no_rater(
         if why:
             long = ", with --rater and --value in a table with a row per rating"
             repeats = frame[column].dropna().duplicated().any()
-            why += f". Give --unit {column} if it says what was rated{long if repeats else ''}"
+            why += f". Give --unit {as_option([column])} if it says what was rated{long if repeats else ''}"
         elif set(words_of(column)) & _SUMMARY_WORDS and not nouns.averaged:
             why = f"its name is that of what several {nouns.rater}s came to, not of one of them"
             why += "" if nouns.labels else ". Give --averaged if means are to count"
         if why:
             raise AnalysisError(
                 f"{described(frame)}, column {column!r}: {why}; otherwise name the columns that hold "
-                f"{nouns.ratings}, such as --raters {','.join(others)}."
+                f"{nouns.ratings}, such as --raters {as_option(others)}."
             )
 
 
@@ -159,8 +161,9 @@ def _refuse_a_long_table(frame: pd.DataFrame, columns: Sequence[str], nouns: Nou
     if rater is not None and value is not None:
         raise AnalysisError(
             f"{described(frame)} has the columns {rater!r} and {value!r} and seems to hold a rating in each "
-            f"row. For such a long table give --unit COLUMN --rater {rater} --value {value}; if its columns "
-            f"are {nouns.rater}s, name them: --raters {','.join(columns)}."
+            f"row. For such a long table give --unit COLUMN --rater {shlex.quote(rater)} --value "
+            f"{shlex.quote(value)}; if its columns are {nouns.rater}s, name them: --raters "
+            f"{as_option(columns)}."
         )
 
 

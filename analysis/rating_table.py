@@ -18,6 +18,7 @@ from analysis.data_file import cell_at, described
 from analysis.rating_columns import Nouns, refuse_what_is_no_rater
 from analysis.validation import columns_present, place_of
 from study.errors import AnalysisError
+from study.table_file.names import listed_names
 
 _SHOWN = 3
 
@@ -116,7 +117,7 @@ def named_columns(frame: pd.DataFrame, told: str) -> list[str]:
     """The columns that an option names: one, or several with commas between."""
     if told in frame.columns:
         return [told]
-    names = [name.strip() for name in told.split(",") if name.strip()]
+    names = listed_names(told)
     columns_present([*frame.columns], names or [told], described(frame))
     return names
 
@@ -218,14 +219,14 @@ def _wide(frame: pd.DataFrame, roles: Roles, nouns: Nouns, settled: Sequence[str
 
 
 def several(text: str | None) -> tuple[str, ...]:
-    """The names of an option such as ``--raters anna,ben``.
+    """The names of an option such as ``--raters anna,ben`` (`study.table_file.names`).
 
     Raises
     ------
     AnalysisError
         When one is there twice.
     """
-    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    names = tuple(listed_names(text or ""))
     twice: Sequence[str] = [name for name in names if names.count(name) > 1]
     if twice:
         raise AnalysisError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,8 +89,8 @@ def _names_people(header: str) -> bool:
 def _told(frame: pd.DataFrame, column: str, why: str) -> str:
     return (
         f"{described(frame)}, column {column!r} {why}, so rows of one {column} may hang together and no test "
-        f"or interval may take them for independent. Give --rater {column} to compute by {column}, or "
-        "--rows-independent when every row is a unit of its own."
+        f"or interval may take them for independent. Give --rater {shlex.quote(column)} to compute by "
+        f"{column}, or --rows-independent when every row is a unit of its own."
     )
 
 

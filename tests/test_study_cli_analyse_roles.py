@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def test_a_column_that_is_no_rater_is_refused_and_either_option_settles_it(
     file = table(tmp_path / "a.csv", header, ids, place)
     message = refused(capsys, "agreement", file, "--points", "1-5")
     assert f"column {column!r}" in message
-    assert f"--unit {column}" in message and "--raters r1,r2,r3" in message
+    assert f"--unit {shlex.quote(column)}" in message and "--raters r1,r2,r3" in message
     options = [["--raters", "r1,r2,r3"]]
     if len(set(ids)) == len(ids):
         options.append(["--unit", column])

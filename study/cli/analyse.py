@@ -16,6 +16,7 @@ from study.cli.rating_roles import (
 )
 from study.cli.shown_results import show
 from study.errors import AnalysisError
+from study.table_file.names import listed_names
 
 if TYPE_CHECKING:
     from analysis.rating_table import Roles
@@ -212,9 +213,12 @@ def paired(
     """
     from analysis.group_analyses import paired_by
 
-    names = [name.strip() for name in columns.split(",")]
+    names = listed_names(columns)
     if len(names) != 2:
-        raise AnalysisError(f"Found the columns {columns!r}, expected two names such as eai,phi4.")
+        raise AnalysisError(
+            f"Found the columns {columns!r}, expected two names such as eai,phi4; a name that holds a comma "
+            "stands in double quotes: '\"Smith, Anna\",phi4'."
+        )
     blocks = paired_by(
         table.frame(),
         (names[0], names[1]),
@@ -490,7 +494,7 @@ def emotion(
     """
     from analysis.annotation_analyses import emotion_by
 
-    named = [label.strip() for label in labels.split(",") if label.strip()] if labels else []
+    named = listed_names(labels or "")
     blocks = emotion_by(
         table.frame(), roles, reference=reference, labels=named, level=level, seed=seed
     )

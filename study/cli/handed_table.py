@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.table_file.names import listed_names
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -61,8 +63,8 @@ def with_table(command: Callable[..., Any]) -> Callable[..., Any]:
         sheet: str | None,
         **kwargs: Any,
     ) -> Any:
-        words = (word.strip() for given in missing for word in given.split(","))
-        table = HandedTable(file, tuple(word for word in words if word), decimal, sheet)
+        words = tuple(word for given in missing for word in listed_names(given))
+        table = HandedTable(file, words, decimal, sheet)
         return command(*args, table=table, **kwargs)
 
     return wrapped

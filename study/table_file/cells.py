@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from study.table_file.names import as_option
+
 # ASCII digits only. float() would also take "nan", "inf", "1_000" and other scripts' digits: a word for
 # something missing must not become a number, and what R and SPSS refuse must not pass here.
 _NUMBER = {
@@ -44,7 +46,7 @@ def why_no_number(cell: str, decimal: str) -> str:
     if decimal == "," and _WITH_POINT.fullmatch(cell):
         return "With --decimal , a number has a comma before its decimals, as in 3,5."
     if re.fullmatch(r"[^\s,0-9]{1,20}", cell):
-        return f"Correct it; if it stands for a missing value, give --missing {cell}."
+        return f"Correct it; if it stands for a missing value, give --missing {as_option([cell])}."
     return "Correct it in the file."
 
 
