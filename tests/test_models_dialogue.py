@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.backends.scripted import reply_sentences
 from models.decoding import DecodingSettings
 from models.dialogue.conversation_plan import plan_conversation, signal_in
 from models.dialogue.emotion_classifier import EMOTIONS, Emotion
-from models.dialogue.state_table import CARRIED, TABLE_FILE, state_table, table_of
+from models.dialogue.state_table import ANSWERS, CARRIED, TABLE_FILE, state_table, table_of
 from models.generation import write_response
 from models.serve_model import ServedModel, create_app
 from study.errors import GenerationError, ModelError, ProtocolError
@@ -61,17 +61,33 @@ def walks(length: int) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
 
 def test_every_state_says_what_follows_whatever_a_message_carries() -> None:
     assert set(TABLE.moves) == set(TABLE.states)
-    for row in TABLE.moves.values():
-        assert set(row) == {*EMOTIONS, "danger", "farewell"}
+    for state, row in TABLE.moves.items():
+        asked = {"safe", "unsafe"} if state in ("asking", "waiting") else set()
+        assert set(row) == {*EMOTIONS, "danger", "farewell"} | asked
     named = {name for row in TABLE.moves.values() for move in row.values() for name in move.choose}
     assert named == set(TABLE.techniques)
 
 
-def test_every_walk_of_four_turns() -> None:
-    # 7 ** 4 walks. Properties: the next state is the table's, no technique twice running unless
-    # declared, danger is never left, and nothing but danger leads there.
+SAFETY = ("safety", "steadying", "asking", "waiting")
+
+
+def within_safety(carried: Sequence[str]) -> list[bool]:
+    """The rule by hand: left after four messages without danger and without a goodbye."""
+    since, found = None, []
+    for turn in carried:
+        if turn == "danger" or (since is not None and turn == "farewell"):
+            since = 0
+        elif since is not None:
+            since = since + 1 if since < 3 else None
+        found.append(since is not None)
+    return found
+
+
+def test_every_walk_of_five_turns() -> None:
+    # 7 ** 5 walks. Properties: the next state is the table's, no technique twice running unless
+    # declared, nothing but danger leads to safety, and it is left by the rule and not before.
     reached, used = set(), set()
-    for carried, planned in walks(4):
+    for carried, planned in walks(5):
         state = "opening"
         for turn, step in zip(carried, planned, strict=True):
             assert step.state_before == state
@@ -80,12 +96,35 @@ def test_every_walk_of_four_turns() -> None:
             state = step.state
         for before, after in itertools.pairwise(planned):
             assert before.technique != after.technique or after.technique.may_repeat
-        ends = [step.state == "safety" for step in planned]
-        assert ends == ["danger" in carried[: number + 1] for number in range(4)]
+        assert [step.state in SAFETY for step in planned] == within_safety(carried)
+        assert [step.technique.fixed for step in planned] == within_safety(carried)
         reached |= {step.state_before for step in planned}
         used |= {step.technique.id for step in planned}
     assert reached == set(TABLE.states)
     assert used == set(TABLE.techniques)
+
+
+@pytest.mark.parametrize(
+    ("turns", "states"),
+    [
+        # Asked after two messages without a sign; a yes leaves at once.
+        (["danger", "sad", "neutral", "Yes, I am safe."], ["safety", *SAFETY[1:3], "listening"]),
+        (["danger", "sad", "neutral", "sad", "yes"], [*SAFETY, "listening"]),
+        # Not before the question, though.
+        (["danger", "Yes, I am safe.", "yes"], ["safety", "steadying", "asking"]),
+        # A no, not knowing, a goodbye or another sign: the count starts anew.
+        (["danger", "sad", "neutral", "No."], ["safety", *SAFETY[1:3], "safety"]),
+        (["danger", "sad", "neutral", "I don't know."], ["safety", *SAFETY[1:3], "safety"]),
+        (["danger", "sad", "farewell", "sad"], ["safety", "steadying", "safety", "steadying"]),
+        (["danger", "sad", "neutral", "danger"], ["safety", *SAFETY[1:3], "safety"]),
+        # Nothing said about it: four messages.
+        (["danger", "sad", "happy", "sad", "angry"], [*SAFETY, "listening"]),
+    ],
+)
+def test_safety_is_left_by_the_stated_rule(turns: list[str], states: list[str]) -> None:
+    planned = plan_conversation([TURNS.get(t, t) for t in turns], by_name, TABLE)
+    assert [step.state for step in planned] == states
+    assert set(ANSWERS) == {"safe", "unsafe"}
 
 
 def test_the_walk_depends_on_the_turns_alone() -> None:
@@ -119,6 +158,7 @@ def broken(change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     [
         (lambda c: c["moves"]["acting"].pop("sad"), "moves of 'acting' are for"),
         (lambda c: c["moves"].pop("acting"), "differ"),
+        (lambda c: c["moves"]["asking"].pop("safe"), "both or neither"),
         (lambda c: c["moves"]["acting"]["sad"].update(next="nowhere"), "unknown state 'nowhere'"),
         (lambda c: c["moves"]["acting"]["sad"].update(choose=["x", "y"]), "unknown techniques"),
         (lambda c: c["moves"]["acting"]["sad"].update(choose=["pause"]), "no other technique"),
@@ -244,9 +284,23 @@ def test_a_sign_of_danger_in_any_turn_gives_the_fixed_reply_and_nothing_generate
     facts = dialogue.provenance()["dialogue"]
     assert (facts["generator_asked"], facts["emotion"], facts["signal"]) == (False, None, "danger")
     assert first.completion_tokens == 0
+    assert facts["danger"] == "crisis"
     later = dialogue.generate([user(turns[0]), user(turns[1])], SETTINGS)
     assert "emergency services" in later.text
-    assert dialogue.provenance()["dialogue"]["generator_asked"] is False
+    assert later.text != first.text
+    facts = dialogue.provenance()["dialogue"]
+    assert (facts["generator_asked"], facts["state"], facts["danger"]) == (False, "steadying", None)
+    # The person says that all is well when asked: the model writes again.
+    talk = [*turns, "It was only a bad day.", "Yes, I am safe now."]
+    asked = dialogue.generate([user(text) for text in talk[:3]], SETTINGS)
+    assert "safe right now?" in asked.text
+    dialogue.generate([user(text) for text in talk], SETTINGS)
+    facts = dialogue.provenance()["dialogue"]
+    assert (facts["generator_asked"], facts["state"], facts["signal"]) == (
+        True,
+        "listening",
+        "safe",
+    )
 
 
 class Leaking:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.backends.scripted import sign_of_danger
+from models.dialogue.danger_signs import find_danger
 from models.dialogue.embeddings import Embedder
 from models.dialogue.emotion_classifier import EMOTIONS, load_classifier
 from models.dialogue.emotion_measures import measure, wilson_interval
@@ -91,7 +91,7 @@ def test_parts_hold_the_same_share_of_every_class() -> None:
 def test_our_own_sentences_are_balanced_and_hold_no_sign_of_danger() -> None:
     messages = read_messages(OWN_SENTENCES)
     assert np.bincount(messages.classes).tolist() == [70] * len(EMOTIONS)
-    assert [text for text in messages.texts if sign_of_danger(text)] == []
+    assert [text for text in messages.texts if find_danger(text)] == []
 
 
 def test_words_are_counted() -> None:

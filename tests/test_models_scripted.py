@@ -127,8 +127,8 @@ def test_a_crisis_is_answered_with_local_help_and_trusted_people(text: str, seed
     ],
 )
 def test_figures_of_speech(text: str) -> None:
-    """The first two are not taken for a crisis; the third is: too careful rather than too late."""
-    assert ("emergency" in reply(text)) == text.startswith("I cut myself")
+    """Oracle: a person's reading; none of them is a crisis."""
+    assert "emergency" not in reply(text)
 
 
 def test_violence_and_earlier_turns_keep_safety_first() -> None:
@@ -184,7 +184,10 @@ def test_it_is_labelled_and_needs_a_user(tmp_path: Path) -> None:
     provenance = backend.provenance()
     assert provenance["backend"] == "scripted"
     assert provenance["scripted"] is True
-    assert set(provenance["files_sha256"]) == {"scripted.py", "scripted_phrases.py"}
+    assert set(provenance["files_sha256"]) == {
+        *("scripted.py", "scripted_phrases.py", "danger_signs.py", "dialogue.toml"),
+        *("safety_replies.toml", "en.toml", "es.toml", "de.toml", "ar.toml"),
+    }
     with pytest.raises(ModelError, match="no message of the user"):
         backend.generate([{"role": "system", "content": "Be kind."}], DecodingSettings())
     backend.close()

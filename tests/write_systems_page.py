@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from models.dialogue.state_table import CARRIED, state_table
+from models.dialogue.danger_measures import HeldOut, measure_held_out
+from models.dialogue.state_table import ANSWERS, CARRIED, state_table
 
 PAGE = Path(__file__).parent.parent / "docs" / "systems.md"
 
@@ -16,11 +17,12 @@ PAGE = Path(__file__).parent.parent / "docs" / "systems.md"
 def moves_table() -> str:
     """One row for each state, one column for each thing that a message can carry."""
     table = state_table()
-    lines = ["| state | " + " | ".join(CARRIED) + " |", "|---" * (len(CARRIED) + 1) + "|"]
+    columns = (*CARRIED, *ANSWERS)
+    lines = ["| state | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for state, meaning in table.states.items():
         cells = [
-            f"→ {move.next}: {', '.join(move.choose)}"
-            for move in (table.moves[state][carried] for carried in CARRIED)
+            f"→ {move.next}: {', '.join(move.choose)}" if move else ""
+            for move in (table.moves[state].get(carried) for carried in columns)
         ]
         lines.append(f"| **{state}**: {meaning} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -36,9 +38,26 @@ def techniques_table() -> str:
     return "\n".join(lines)
 
 
+def danger_table() -> str:
+    """One row for each category and language of the held-out half, with Wilson's interval."""
+    lines = [
+        "| held-out sentences | n | read rightly | share | 95 % interval |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for row in measure_held_out():
+        lines.append(_danger_row(row))
+    return "\n".join(lines)
+
+
+def _danger_row(row: HeldOut) -> str:
+    low, high = row.interval
+    return f"| {row.title} | {row.n} | {row.right} | {row.share:.3f} | {low:.3f} to {high:.3f} |"
+
+
 def page_text(present: str) -> str:
     """The page with its tables as they should be; the text around them is kept."""
-    for name, table in (("moves", moves_table()), ("techniques", techniques_table())):
+    tables = {"moves": moves_table(), "techniques": techniques_table(), "danger": danger_table()}
+    for name, table in tables.items():
         mark = f"<!-- {name}: written by tests/write_systems_page.py -->\n"
         start, _, rest = present.partition(mark)
         after = re.search(r"^###? ", rest, re.MULTILINE)

@@ -15,12 +15,14 @@ from models.backends.model_files import (
     resolve_path,
     sha256_of_file,
 )
-from models.backends.scripted import reply_sentences
+from models.backends.scripted import picker
 from models.cleaning import CleanedText, clean_response, cut_to_whole_sentences
 from models.decoding import DecodingSettings, Generated, StopReason
 from models.dialogue.conversation_plan import PlannedTurn, plan_conversation
+from models.dialogue.danger_signs import LANGUAGES, SIGNS_FOLDER
 from models.dialogue.embeddings import Embedder, embedding_files
 from models.dialogue.emotion_classifier import CLASSIFIER_FILE, load_classifier
+from models.dialogue.safety_replies import REPLIES_FILE, safety_sentences
 from models.dialogue.state_table import TABLE_FILE, Technique, state_table
 from study.errors import GenerationError, ModelError
 from study.protocol.systems import Dialogue
@@ -49,8 +51,9 @@ def dialogue_files(settings: Dialogue, study_folder: Path) -> dict[str, str]:
 class DialogueBackend:
     """Joins a technique, chosen from emotion and history, to the reply of another backend.
 
-    The whole history decides, so nothing is remembered between requests. A sign of danger in any
-    turn of the person gives the scripted system's fixed reply, and nothing is generated.
+    The whole history decides, so nothing is remembered between requests. A sign of danger in a
+    turn of the person gives a fixed reply, and nothing is generated until the table leaves its
+    states of safety.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ class DialogueBackend:
         classifier.refuse_other_checkpoint(embedder)
         self._embeddings_sha256 = embedder.sha256
         self._table_sha256 = sha256_of_file(TABLE_FILE)
+        rules = (REPLIES_FILE, *(SIGNS_FOLDER / f"{code}.toml" for code in LANGUAGES))
+        self._safety_sha256 = {path.name: sha256_of_file(path) for path in rules}
         self._files = dialogue_files(settings, study_folder)
         self._read = lru_cache(_KEPT_EMOTIONS)(lambda text: classifier.read(embedder, text))
         self._latest: dict[str, Any] = {}
@@ -99,6 +104,7 @@ class DialogueBackend:
                 "embeddings": self._settings.embeddings,
                 "embeddings_sha256": self._embeddings_sha256,
                 "table_sha256": self._table_sha256,
+                "safety_sha256": self._safety_sha256,
                 "technique_goes": self._settings.technique_goes,
                 **self._latest,
             },
@@ -125,8 +131,9 @@ class DialogueBackend:
         planned = plan_conversation(turns, self._read, state_table())
         step = planned[-1]
         earlier = " ".join(m["content"] for m in messages if m["role"] == "assistant")
-        if step.technique.fixed:
-            said = " ".join(reply_sentences(turns, earlier, settings))
+        if step.technique.fixed and step.sign is not None:
+            pick = picker(earlier, settings)
+            said = " ".join(safety_sentences(step.technique.id, step.sign, pick))
             reply, generated = Generated(said, said, 0, 0, 0.0, 0.0, "stop_token"), None
         else:
             # An empty piece shows nothing and still stops a reply that nobody waits for any more.
@@ -219,6 +226,7 @@ def _what_led_to_it(
         "emotion": step.emotion.name if step.emotion else None,
         "probabilities": step.emotion.probabilities if step.emotion else None,
         "signal": step.signal,
+        "danger": step.sign.kind if step.sign and step.signal == "danger" else None,
         "state_before": step.state_before,
         "state": step.state,
         "technique": step.technique.id,

@@ -25,6 +25,10 @@ from models.backends import scripted_phrases as say
 from models.backends.interface import Message
 from models.backends.model_files import library_versions, sha256_of_file
 from models.decoding import DecodingSettings, Generated, StopReason, choose_token, first_stop
+from models.dialogue import conversation_plan, danger_signs
+from models.dialogue.emotion_classifier import Emotion
+from models.dialogue.safety_replies import safety_sentences
+from models.dialogue.state_table import state_table
 from study.errors import ModelError
 
 _NEGATION = re.compile(
@@ -37,20 +41,23 @@ _PERSON = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;\n]")
-# The first goes before the second.
-_URGENT = {"crisis": say.CRISIS_PATTERN, "danger": say.DANGER_PATTERN}
+_DIALOGUE = Path(conversation_plan.__file__).parent
+# The files that hold the rules, beside this one.
+_RULES = (
+    Path(say.__file__),
+    Path(danger_signs.__file__),
+    _DIALOGUE / "dialogue.toml",
+    _DIALOGUE / "safety_replies.toml",
+    *(danger_signs.SIGNS_FOLDER / f"{code}.toml" for code in danger_signs.LANGUAGES),
+)
 
 
 class ScriptedBackend:
     """Replies by rules, without a model; labelled as scripted in the provenance."""
 
     def provenance(self) -> dict[str, Any]:
-        """Which rules were in force: hashes of the two files that hold them."""
-        here = Path(__file__)
-        files = {
-            path.name: sha256_of_file(path)
-            for path in (here, here.with_name("scripted_phrases.py"))
-        }
+        """Which rules were in force: hashes of the files that hold them."""
+        files = {path.name: sha256_of_file(path) for path in (Path(__file__), *_RULES)}
         return {
             "backend": "scripted",
             "scripted": True,
@@ -106,12 +113,27 @@ def reply_sentences(turns: Sequence[str], earlier: str, settings: DecodingSettin
     Parameters
     ----------
     turns : sequence of str
-        What the user wrote, oldest first. Feelings and topic come from the last turn; signs of
-        danger count from any.
+        What the user wrote, oldest first. Feelings and topic come from the last turn. A sign of
+        danger leads to a fixed reply, and so do the turns after it, until the dialogue's table
+        leaves its states of safety.
     earlier : str
         What this system said before; its sentences fall under the repetition penalty.
     settings : DecodingSettings
     """
+    pick = picker(earlier, settings)
+    # The emotion plays no part in how the states of safety are reached and left.
+    neutral = Emotion("neutral", {"neutral": 1.0})
+    step = conversation_plan.plan_conversation(turns, lambda _: neutral, state_table())[-1]
+    if step.technique.fixed and step.sign is not None:
+        return safety_sentences(step.technique.id, step.sign, pick)
+    return _reflection(turns[-1], pick)
+
+
+Pick = Callable[[Sequence[str]], str]
+
+
+def picker(earlier: str, settings: DecodingSettings) -> Pick:
+    """Chooses one of several wordings by the decoding settings; what was said before counts less."""
     generator = np.random.default_rng(settings.seed)
 
     def pick(variants: Sequence[str]) -> str:
@@ -120,40 +142,7 @@ def reply_sentences(turns: Sequence[str], earlier: str, settings: DecodingSettin
         said = [number for number, text in enumerate(variants) if _fixed_part(text) in earlier]
         return variants[choose_token(logits, said, settings, generator)]
 
-    for kind, urgent in (("crisis", _crisis), ("danger", _danger)):
-        for turn in reversed(turns):
-            found = _search(_URGENT[kind], turn)
-            if found is not None:
-                return urgent(pick, _is_own(turn, found.start()))
-    return _reflection(turns[-1], pick)
-
-
-def sign_of_danger(turn: str) -> str | None:
-    """``crisis`` (suicide, self-harm) or ``danger`` (harm by others), or None without such words."""
-    return next((kind for kind, pattern in _URGENT.items() if _search(pattern, turn)), None)
-
-
-Pick = Callable[[Sequence[str]], str]
-
-
-def _crisis(pick: Pick, own: bool) -> list[str]:
-    return [
-        pick(say.CRISIS_OPENINGS),
-        pick(say.CRISIS_CONCERN),
-        pick(say.CRISIS_HELP_OWN if own else say.CRISIS_HELP_OTHER),
-        pick(say.CRISIS_PEOPLE),
-        pick(say.CRISIS_QUESTIONS),
-    ]
-
-
-def _danger(pick: Pick, own: bool) -> list[str]:
-    return [
-        pick(say.CRISIS_OPENINGS),
-        pick(say.DANGER_CONCERN),
-        pick(say.DANGER_HELP if own else say.CRISIS_HELP_OTHER),
-        pick(say.CRISIS_PEOPLE),
-        pick(say.CRISIS_QUESTIONS),
-    ]
+    return pick
 
 
 def _reflection(text: str, pick: Pick) -> list[str]:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.backends.scripted import sign_of_danger
+from models.dialogue.danger_signs import DangerSign, find_danger, safety_answer
 from models.dialogue.emotion_classifier import Emotion
-from models.dialogue.state_table import START, Signal, StateTable, Technique
+from models.dialogue.state_table import ANSWERS, START, Signal, StateTable, Technique
 
 # A goodbye ends the message and begins a clause: "I could not say goodbye to him" is none.
 _FAREWELL = re.compile(
@@ -34,23 +34,41 @@ class PlannedTurn:
     ----------
     emotion : Emotion or None
         None where a sign of danger made reading it needless.
-    signal : {"danger", "farewell"} or None
+    signal : {"danger", "farewell", "safe", "unsafe"} or None
+    sign : DangerSign or None
+        The latest sign of danger up to this turn; a fixed reply speaks to it.
     state_before, state : str
     technique : Technique
     """
 
     emotion: Emotion | None
     signal: Signal | None
+    sign: DangerSign | None
     state_before: str
     state: str
     technique: Technique
 
 
-def signal_in(turn: str) -> Signal | None:
-    """What goes before the emotion of a message: a sign of danger, else a goodbye, else None."""
-    if sign_of_danger(turn) is not None:
+def signal_in(turn: str, *, asked: bool = False) -> Signal | None:
+    """What goes before the emotion of a message, or None.
+
+    Parameters
+    ----------
+    turn : str
+    asked : bool
+        The system has just asked whether all are safe: an answer is read as well.
+
+    Returns
+    -------
+    {"danger", "unsafe", "farewell", "safe"} or None
+        The first of these that the message carries.
+    """
+    if find_danger(turn) is not None:
         return "danger"
-    return "farewell" if _FAREWELL.search(turn.strip()) else None
+    answer: Signal | None = safety_answer(turn) if asked else None
+    if answer == "unsafe":
+        return answer
+    return "farewell" if _FAREWELL.search(turn.strip()) else answer
 
 
 def plan_conversation(
@@ -66,14 +84,15 @@ def plan_conversation(
         Gives the emotion of one message.
     table : StateTable
     """
-    state, planned = START, list[PlannedTurn]()
+    state, sign, planned = START, None, list[PlannedTurn]()
     for turn in turns:
-        signal = signal_in(turn)
+        signal = signal_in(turn, asked=set(ANSWERS) <= set(table.moves[state]))
+        sign = find_danger(turn) or sign
         emotion = None if signal == "danger" else read(turn)
         carried = signal or (emotion.name if emotion else "neutral")
         move = table.moves[state][carried]
         technique = _choose(table, move.choose, [step.technique.id for step in planned])
-        planned.append(PlannedTurn(emotion, signal, state, move.next, technique))
+        planned.append(PlannedTurn(emotion, signal, sign, state, move.next, technique))
         state = move.next
     return planned
 

@@ -13,8 +13,10 @@ from study.errors import ModelError
 
 TABLE_FILE = Path(__file__).with_name("dialogue.toml")
 START = "opening"
-Signal = Literal["danger", "farewell"]
+Signal = Literal["danger", "farewell", "safe", "unsafe"]
 SIGNALS: tuple[Signal, ...] = ("danger", "farewell")
+# Answers to the question whether all are safe: read only in a state that has moves for them.
+ANSWERS: tuple[Signal, ...] = ("safe", "unsafe")
 # What a message can carry: a signal, found by words, goes before the emotion.
 CARRIED = (*EMOTIONS, *SIGNALS)
 
@@ -33,7 +35,7 @@ class Technique:
     may_repeat : bool
         May be used in two turns running.
     fixed : bool
-        Nothing is generated: the whole reply is the safety reply of the scripted system.
+        Nothing is generated: the whole reply is one of ``safety_replies.toml``.
     """
 
     id: str
@@ -107,8 +109,11 @@ def _faults_of_moves(table: StateTable) -> list[str]:
     if set(table.moves) != set(table.states):
         faults.append(f"states {sorted(table.states)} and moves {sorted(table.moves)} differ")
     for state, row in table.moves.items():
-        if set(row) != set(CARRIED):
-            faults.append(f"the moves of {state!r} are for {sorted(row)}, expected {list(CARRIED)}")
+        if set(row) not in (set(CARRIED), {*CARRIED, *ANSWERS}):
+            faults.append(
+                f"the moves of {state!r} are for {sorted(row)}, expected {list(CARRIED)}, and "
+                f"{list(ANSWERS)} both or neither"
+            )
         for carried, move in row.items():
             where = f"the move of {state!r} on {carried!r}"
             if move.next not in table.states:
