@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.models_of_ratings import one_thread
 from analysis.results import Estimate
 
 Generator = np.random.Generator
@@ -487,7 +488,7 @@ def calibrate(
         Told the name of each simulation when it starts.
     """
     rows: list[Calibration] = []
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_keep_to_one_thread) as pool:
         for simulation in simulations():
             if only is not None and simulation.name != only:
                 continue
@@ -504,6 +505,11 @@ def calibrate(
                 counts.update(job.result())
             rows += _rows(simulation, counts)
     return rows
+
+
+def _keep_to_one_thread() -> None:
+    # For the life of a worker; a context manager in the parent ends at the process's border.
+    one_thread().__enter__()
 
 
 def _rows(simulation: Simulation, counts: Counter[tuple[str, bool | None]]) -> list[Calibration]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,25 @@ def test_what_monkeypatch_puts_back_is_no_fault(pytester: pytest.Pytester) -> No
         """
     )
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+CHANGES = re.compile(
+    r"environ(\[[^\]]+\]\s*=[^=]|\.(setdefault|update|pop|clear|popitem)\()|del os\.environ|putenv\("
+)
+
+
+def test_no_product_code_changes_its_own_environment() -> None:
+    """Settings are arguments. The pattern finds what stood in the product before, written here."""
+    for line in ("os.environ[NAME] = x", "os.environ.setdefault('A', '1')", "del os.environ[n]"):
+        assert CHANGES.search(line)
+    assert not CHANGES.search('if os.environ["A"] == "1":')
+    root = Path(__file__).parents[1]
+    rooms = ("study", "survey_app", "analysis", "models", "protocols")
+    found = [
+        f"{file.relative_to(root)}: {line.strip()}"
+        for room in rooms
+        for file in sorted((root / room).rglob("*.py"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if CHANGES.search(line)
+    ]
+    assert found == []

@@ -145,17 +145,14 @@ def bench(
       evenhand bench models --reuse /var/tmp/bench --rounds 5 --json
     """
     import json
-    import os
 
-    # Before numpy loads: small matrices lose more by waiting for a second thread than they gain.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     small = demo_only or not kinds
     options = Options(runs, small, reuse.expanduser(), threads, tokens, rounds)
     results: dict[str, Rows] = {}
     for kind in kinds or tuple(KINDS):
         if not as_json:
             say(f"Running {kind} ...")
-        found = KINDS[kind](options)
+        found = _on_one_thread(kind, options)
         results |= found
         if not as_json:
             for rows in found.values():
@@ -164,6 +161,14 @@ def bench(
         write_whole(output, json.dumps(results, indent=2))
     if as_json:
         print_json(results)
+
+
+def _on_one_thread(kind: str, options: Options) -> dict[str, Rows]:
+    """Small matrices lose more by waiting for a second thread than they gain; ours and the peers'."""
+    from analysis.models_of_ratings import one_thread
+
+    with one_thread():
+        return KINDS[kind](options)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
