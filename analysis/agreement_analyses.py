@@ -95,6 +95,10 @@ def _agreement(
             blocks += averaged_agreement_of(numbers.to_numpy(), level=level, seed=seed)
         else:
             blocks += agreement_of(numbers, points, level=level, seed=seed)
+        # Whoever has raters in the rows, or one column too many, sees it here.
+        who = f"{', '.join(names[:MOST_RATERS_PAIRED])}{', ...' if len(names) > MOST_RATERS_PAIRED else ''}"
+        said = f"{len(numbers)} units by {len(names)} raters: {who}."
+        blocks[0].facts["notes"] = [said, *blocks[0].facts.get("notes", [])]
     scale = None if averaged else points
     return [*blocks, _pairs(numbers.to_numpy(), names, scale, level)]
 

@@ -20,6 +20,7 @@ from analysis.rating_columns import Nouns
 from analysis.rating_table import Roles, rating_tables
 from analysis.results import Estimate
 from analysis.samples import different_samples
+from analysis.spellings import told_spellings
 from analysis.table_analyses import ResultBlock, under
 from analysis.validation import columns_present
 from study.errors import AnalysisError
@@ -167,10 +168,14 @@ def emotion_by(
         )
         chosen = roles.long or bool(named)
         passed = [c for c in table.cells.columns if c != reference and _descriptive(c)]
+        compared = [c for c in table.values if chosen or c == reference or not _descriptive(c)]
+        notes = told_spellings(table.rows, compared)
         if passed and not chosen:
-            note = f"Not annotators, by their names: {', '.join(passed)} (--raters names those that are)."
-            for block in found:
-                block.facts["notes"] = [*block.facts.get("notes", []), note]
+            notes.append(
+                f"Not annotators, by their names: {', '.join(passed)} (--raters names those that are)."
+            )
+        for block in found if notes else []:
+            block.facts["notes"] = [*block.facts.get("notes", []), *notes]
         blocks += [under(table.name, block) for block in found]
     return blocks
 

@@ -25,7 +25,7 @@ def read_table(
     DataFrame
         Text in every column, missing where a cell is. The index holds the file's own lines (or a
         workbook's rows) and is called so; ``attrs`` holds what :func:`numeric_columns` and messages
-        need: ``file``, ``decimal`` and ``missing``.
+        need: ``file``, ``decimal``, ``missing`` and ``left_out``.
 
     Raises
     ------
@@ -41,7 +41,12 @@ def read_table(
         },
         index=pd.Index(table.lines, name=table.place),
     )
-    frame.attrs = {"file": table.described, "decimal": decimal, "missing": tuple(missing)}
+    frame.attrs = {
+        "file": table.described,
+        "decimal": decimal,
+        "missing": tuple(missing),
+        "left_out": table.left_out,
+    }
     return frame
 
 

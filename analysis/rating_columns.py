@@ -51,7 +51,16 @@ _PERSON_WORDS = _words(
     "person persons participant participants respondent respondents subject subjects subj rater raters "
     "annotator user student worker evaluator coder proband teilnehmer participante sujeto"
 )
+# As a header beside two other columns or more: what stands in its rows is one rater's each.
+_IN_ROWS = _words(
+    "rater raters annotator annotators coder coders participant participants person respondent "
+    "respondents evaluator assessor reviewer proband teilnehmer participante bewerter"
+)
 _VALUE_WORDS = _words("value values rating ratings score scores answer label labels y")
+_IF_RATINGS = (
+    "; if these are ratings, give all points of the scale with --points, and codes for missing ones with "
+    "--missing"
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,7 @@ def refuse_what_is_no_rater(
         if column in settled:
             continue
         others = [c for c in taken if c != column]
+        _refuse_raters_in_rows(frame, column, others, nouns)
         why = _why_no_label(frame, column, others, nouns) if nouns.labels else ""
         # Ratings beyond the scale in every column speak of wrong --points, not of an id.
         scaled = any(_on_scale(numbers[c], nouns) for c in others)
@@ -152,6 +162,23 @@ def refuse_what_is_no_rater(
                 f"{described(frame)}, column {column!r}: {why}; otherwise name the columns that hold "
                 f"{nouns.ratings}, such as --raters {as_option(others)}."
             )
+
+
+def _refuse_raters_in_rows(
+    frame: pd.DataFrame, column: str, others: Sequence[str], nouns: Nouns
+) -> None:
+    # Beside one other column it may be a rater: annotator, llm.
+    if nouns.labels or nouns.unit != "unit" or len(others) < 2:
+        return
+    words = words_of(column)
+    if not words or words[0] not in _IN_ROWS or set(words[1:]) - _ID_ENDS - {"name", "code"}:
+        return
+    raise AnalysisError(
+        f"{described(frame)}, column {column!r}: its name is that of raters, so each row seems to hold one "
+        "rater's ratings, expected a row per unit and a column per rater. Turn the table on its side, or "
+        "write a row per rating and give --unit, --rater and --value; otherwise name the columns that hold "
+        f"ratings, such as --raters {as_option(others)}."
+    )
 
 
 def _refuse_a_long_table(frame: pd.DataFrame, columns: Sequence[str], nouns: Nouns) -> None:
@@ -212,9 +239,10 @@ def _why_no_number(
     if distinct and ((read < low) | (read > high)).any():
         return (
             f"it holds a different whole number in every row, beyond {low:g} to {high:g} ({shown})"
+            f"{_IF_RATINGS}"
         )
     if not np.isin(read, nouns.points).any():
-        return f"it holds no point of the scale {low:g} to {high:g} ({shown})"
+        return f"it holds no point of the scale {low:g} to {high:g} ({shown}){_IF_RATINGS}"
     return ""
 
 

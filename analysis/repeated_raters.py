@@ -24,7 +24,8 @@ _PEOPLE = _words(
     "rater raters participant participants person persons subject subjects subj respondent respondents "
     "annotator annotators judge coder evaluator reviewer assessor user student professional clinician "
     "therapist expert worker proband vp vpn teilnehmer bewerter participante evaluador sujeto pid uid "
-    "prolific مشارك مقيم"
+    "prolific email emailaddress mail username nickname pseudonym initials matriculation correo "
+    "مشارك مقيم"
 )
 _ALONE = _words("id ids code name nr no number who case")
 _LEAST_NESTED = 3

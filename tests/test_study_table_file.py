@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from study.errors import ImportFileError
 from study.table_file import Table, read_table
-from study.table_file.cells import join_decimals, number
+from study.table_file.cells import join_decimals, number, why_no_number
 from study.table_file.decoding import decode
 from study.table_file.separated import read_records
 
@@ -514,3 +514,47 @@ def test_the_reader_needs_no_heavy_package() -> None:
     code = f"import sys, study.table_file; print([m for m in {heavy} if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,2,\n3,4,\n", "every row ends in 1 empty cell beyond the 2 columns of the header"),
+        ("a,b\n1,2,,\n3,4,,\n", "every row ends in 2 empty cells beyond the 2 columns of the header"),
+        (",a,b\nx,1,2\ny,3,4\n", "taken for the names of the rows ('x', 'y', ...), left out."),
+        ('"","a"\n"1",2\n"2",3\n', "the first column has no name"),
+        ("a,b\n1,2\n3,4\n", ""),
+        ("a,b,\n1,2,\n3,4,\n", ""),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_told(tmp_path: Path, content: str, said: str) -> None:
+    told = read(tmp_path, content).left_out
+    assert bool(told) == bool(said)
+    assert all(said in sentence and sentence.endswith("left out.") for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "advice"),
+    [
+        ("\u0663", ".", "Write it as 3."),
+        ("\u0663\u066b\u0665", ".", "Write it as 3.5."),
+        ("\u22121", ".", "Write it as -1."),
+        ("\uff15", ".", "Write it as 5."),
+        ("30%", ".", "Take the percent sign out of the whole column."),
+        ("3,5 %", ",", "Take the percent sign out of the whole column."),
+        ("#N/A", ".", "give --missing '#N/A'."),
+        ("3,5", ".", "For decimal commas give --decimal ,"),
+    ],
+)
+def test_a_cell_that_is_no_number_says_what_to_write(cell: str, decimal: str, advice: str) -> None:
+    assert advice in why_no_number(cell, decimal)
+
+
+def test_the_word_of_an_older_code_is_shown(tmp_path: Path) -> None:
+    told = refused(tmp_path, "group,total\nM\u00e4nner,3\n".encode("cp1252"))
+    assert "line 2: the byte 0xe4" in told and "the word is 'M\u00e4nner'" in told
+
+
+def test_a_table_of_r_with_blanks_says_how_to_save_it(tmp_path: Path) -> None:
+    told = refused(tmp_path, '"r1" "r2"\n"1" 4 5\n"2" 2 2\n')
+    assert "in R by write.csv" in told

@@ -116,7 +116,7 @@ def agreement(
 
     scales = _scales(points, averaged)
     nouns = Nouns(points=scales.otherwise or (), averaged=averaged)
-    tables = rating_tables(table.frame(), roles, nouns)
+    tables = rating_tables(table.frame(roles.unit, roles.rater, roles.by), roles, nouns)
     blocks = agreement_by(
         tables, scales, averaged=averaged, pairs_only=pairs, level=level, seed=seed
     )
@@ -169,7 +169,7 @@ def compare(
     from analysis.group_analyses import compare_by
 
     blocks = compare_by(
-        table.frame(),
+        table.frame(by, rater),
         value,
         by,
         rater=rater,
@@ -220,7 +220,7 @@ def paired(
             "stands in double quotes: '\"Smith, Anna\",phi4'."
         )
     blocks = paired_by(
-        table.frame(),
+        table.frame(rater),
         (names[0], names[1]),
         rater=rater,
         rows_independent=rows_independent,
@@ -295,7 +295,7 @@ def frequencies(
     from analysis.group_analyses import frequencies_by
 
     blocks = frequencies_by(
-        table.frame(),
+        table.frame(by, rater),
         value,
         parse_points(points),
         by=by,
@@ -344,7 +344,7 @@ def reliability(
 
     scales = _scales(points, averaged)
     nouns = Nouns("person", "item", "answers", points=scales.otherwise or (), averaged=averaged)
-    tables = rating_tables(table.frame(), item_roles(roles), nouns)
+    tables = rating_tables(table.frame(roles.unit, roles.rater, roles.by), item_roles(roles), nouns)
     blocks = reliability_by(tables, scales, averaged=averaged, level=level)
     show(blocks, "reliability", table.file, as_json)
 
@@ -394,7 +394,7 @@ def mixed(
     from analysis.table_analyses import mixed_of
 
     blocks = mixed_of(
-        table.frame(),
+        table.frame(effect, rater, prompt),
         value=value,
         effect=effect,
         reference=reference,
@@ -444,7 +444,7 @@ def texts(
     from analysis.text_analyses import texts_of
 
     blocks = texts_of(
-        table.frame(),
+        table.frame(by, prompt),
         response=response,
         reference=reference,
         by=by,
@@ -496,6 +496,11 @@ def emotion(
 
     named = listed_names(labels or "")
     blocks = emotion_by(
-        table.frame(), roles, reference=reference, labels=named, level=level, seed=seed
+        table.frame(roles.unit, roles.rater, roles.by),
+        roles,
+        reference=reference,
+        labels=named,
+        level=level,
+        seed=seed,
     )
     show(blocks, "emotion", table.file, as_json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.options import warn
 from study.table_file.names import listed_names
 
 if TYPE_CHECKING:
@@ -29,11 +30,30 @@ class HandedTable:
     decimal: str
     sheet: str | None
 
-    def frame(self) -> pd.DataFrame:
-        """The table as text, by :func:`analysis.data_file.read_table`."""
-        from analysis.data_file import read_table
+    def frame(self, *named: str | None) -> pd.DataFrame:
+        """The table as text, by :func:`analysis.data_file.read_table`.
 
-        return read_table(self.file, missing=self.missing, decimal=self.decimal, sheet=self.sheet)
+        Parameters
+        ----------
+        *named : str or None
+            Options with columns of names, such as the rater's: where two names differ only in how they
+            are written, a line on the error stream says so. Another says what was left out as no cell.
+        """
+        from analysis.data_file import read_table
+        from analysis.spellings import told_spellings
+
+        frame = read_table(self.file, missing=self.missing, decimal=self.decimal, sheet=self.sheet)
+        for note in frame.attrs["left_out"]:
+            warn(f"Note: {note}")
+        columns = [c for told in named if told for c in _columns(frame, told)]
+        for column in dict.fromkeys(columns):
+            for note in told_spellings(frame, [column]):
+                warn(f"Note: {note}")
+        return frame
+
+
+def _columns(frame: pd.DataFrame, told: str) -> list[str]:
+    return [told] if told in frame.columns else listed_names(told)
 
 
 def with_table(command: Callable[..., Any]) -> Callable[..., Any]:

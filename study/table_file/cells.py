@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -14,6 +15,8 @@ _NUMBER = {
     ".": re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
     ",": re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?"),
 }
+# Minus signs and the Arabic decimal mark as people type them.
+_SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u066b": "."})
 _WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _WITH_POINT = re.compile(r"[+-]?[0-9]+\.[0-9]+")
 
@@ -45,6 +48,12 @@ def why_no_number(cell: str, decimal: str) -> str:
         return "For decimal commas give --decimal , (marks between thousands are not read)."
     if decimal == "," and _WITH_POINT.fullmatch(cell):
         return "With --decimal , a number has a comma before its decimals, as in 3,5."
+    plain = unicodedata.normalize("NFKD", cell).translate(_SIGNS)
+    figures = "".join(str(unicodedata.digit(sign, sign)) for sign in plain)
+    if figures != cell and number(figures, decimal) is not None:
+        return f"Write it as {figures}."
+    if cell.endswith("%") and number(cell[:-1].strip(), decimal) is not None:
+        return "Take the percent sign out of the whole column."
     if re.fullmatch(r"[^\s,0-9]{1,20}", cell):
         return f"Correct it; if it stands for a missing value, give --missing {as_option([cell])}."
     return "Correct it in the file."

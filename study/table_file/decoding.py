@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from study.errors import ImportFileError
@@ -16,6 +17,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LOOKED_AT = 4096
+_WORD = 40
 
 
 def read_bytes(file: Path) -> bytes:
@@ -55,8 +57,9 @@ def decode(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ImportFileError(
-            f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8 text. Save the file "
-            "from your spreadsheet as 'CSV UTF-8' or as .xlsx."
+            f"{name}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8 text"
+            f"{_in_older_windows(content, error.start)}. Save the file from your spreadsheet as 'CSV UTF-8' "
+            "or as .xlsx."
         ) from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
@@ -66,6 +69,22 @@ def decode(content: bytes, name: str) -> str:
             "file as CSV UTF-8."
         )
     return text
+
+
+def _in_older_windows(content: bytes, at: int) -> str:
+    """What the byte says in the code that Excel and R write under Western European Windows."""
+    word = re.search(rb"[^\s,;\t\"]*\Z", content[:at])
+    after = re.match(rb"[^\s,;\t\"]*", content[at:])
+    found = (word[0] if word else b"") + (after[0] if after else b"")
+    try:
+        shown = found[:_WORD].decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    return (
+        f" (in Windows-1252, Excel's older code, the word is {shown!r})"
+        if shown.isprintable()
+        else ""
+    )
 
 
 def _unmarked(content: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from study.table_file.decoding import decode, read_bytes
 from study.table_file.json_lines import as_cell, json_objects
 from study.table_file.separated import SEPARATORS, Record, read_records
 
+_SHOWN = 3
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _OTHER_PROGRAMS = {
     ".xls": "Excel's old form",
@@ -22,6 +23,14 @@ _OTHER_PROGRAMS = {
     ".sav": "an SPSS file",
     ".dta": "a Stata file",
     ".parquet": "a Parquet file",
+    ".rds": "an R object",
+    ".rdata": "an R workspace",
+    ".gz": "a compressed file",
+    ".zip": "a compressed file",
+    ".pdf": "a PDF",
+    ".docx": "a Word document",
+    ".htm": "a web page",
+    ".html": "a web page",
 }
 
 
@@ -47,6 +56,9 @@ class Table:
         The mark before decimals, ``"."`` or ``","``.
     missing : tuple of str
         The words for missing values.
+    left_out : tuple of str
+        A sentence for each thing in the file that is no cell of the table: empty cells beyond the
+        header, row names.
     """
 
     name: str
@@ -57,6 +69,7 @@ class Table:
     separated_by: str
     decimal: str
     missing: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:
@@ -119,6 +132,7 @@ def read_table(
         separated_by=SEPARATORS.get(mark, ""),
         decimal=decimal,
         missing=tuple(missing),
+        left_out=tuple(form.left_out),
     )
 
 
@@ -147,12 +161,13 @@ def _json_records(text: str, name: str, decimal: str) -> list[Record]:
 
 @dataclass(frozen=True)
 class _Form:
-    """What the messages about a file name."""
+    """What the messages about a file name, and what was left out of it."""
 
     name: str
     place: str
     mark: str
     decimal: str
+    left_out: list[str] = field(default_factory=list)
 
     def at(self, line: int) -> str:
         return f"{self.name}, {self.place} {line}"
@@ -198,6 +213,12 @@ def _as_wide(rows: list[Record], names: Sequence[str], form: _Form) -> list[Reco
             wrong.append((line, cells))
     if wrong:
         raise ImportFileError(_wrong_width(wrong, width, form))
+    if spare:
+        beyond = len(rows[0][1]) - width
+        form.left_out.append(
+            f"{form.name}: every row ends in {beyond} empty cell{'s' if beyond > 1 else ''} beyond the "
+            f"{width} column{'s' if width > 1 else ''} of the header, left out."
+        )
     return fitted
 
 
@@ -237,6 +258,12 @@ def _without_nameless(
             raise ImportFileError(
                 f"{form.at(line)}: found {cell!r} in column {at + 1}, which has no name in the header. Name "
                 "the column, or remove it."
+            )
+        if filled:
+            shown = ", ".join(repr(cell) for _, cell in filled[:_SHOWN])
+            form.left_out.append(
+                f"{form.name}: the first column has no name and is taken for the names of the rows "
+                f"({shown}, ...), left out."
             )
     if len(kept) == len(names):
         return names, rows

@@ -15,6 +15,8 @@ SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
 # Excel writes and reads this line, which names the separator and is no row.
 _EXCELS_WORD = re.compile(r'\A"?sep=([\t;,|])"?(?=\r|\n)')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# As R's write.table writes a header without other arguments.
+_BLANKS = re.compile(r'"[^"]*"(?: +"[^"]*")+\s*')
 _FIRST_RECORD = re.compile(r'\s*((?:"(?:[^"]|"")*"|[^"\r\n])+)')
 
 
@@ -66,6 +68,11 @@ def _separator(text: str, name: str, decimal: str) -> str:
     first = _FIRST_RECORD.match(text)
     bare = _QUOTED.sub("", first[1]) if first else ""
     found = [mark for mark in SEPARATORS if mark in bare.rstrip("\r\n")]
+    if not found and first and _BLANKS.fullmatch(first[1]):
+        raise ImportFileError(
+            f"{name}, line 1: the names stand in quotes with blanks between, which separate nothing here. "
+            "Save the table with commas (in R by write.csv), semicolons or tabs."
+        )
     if len(found) < 2:
         return found[0] if found else ","
     fitting = [mark for mark in found if _is_even(text, mark, name)]
