@@ -24,6 +24,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import overload
 
 from study.protocol.schema import Protocol
 
@@ -37,16 +38,68 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Cycle(Sequence[tuple[Condition, ...]]):
+    """The rows of a full cycle of orders, each made when it is asked for.
+
+    A design of 6,000 pages has 36 million entries: as tuples they filled 1.7 GB, while an enrolment needs
+    a few rows of them and the hash one after the other.
+
+    Parameters
+    ----------
+    zigzag : tuple of int
+        The first row of the Williams square over all pages.
+    order : tuple of int
+        Which row of the square comes when, as `williams_row` counts them.
+    pages : tuple of tuple of Condition
+        Every page once, in each turn of its responses' places: ``pages[number][turn]``.
+    shift : tuple of int
+        What a page adds to the turn of its places.
+    """
+
+    zigzag: tuple[int, ...]
+    order: tuple[int, ...]
+    pages: tuple[tuple[Condition, ...], ...]
+    shift: tuple[int, ...]
+
+    @property
+    def turns(self) -> int:
+        """How often the square is gone through, with other places for the responses each time."""
+        return len(self.pages[0])
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.order) * self.turns
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Condition, ...]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[Condition, ...], ...]: ...
+
+    def __getitem__(
+        self, index: int | slice
+    ) -> tuple[Condition, ...] | tuple[tuple[Condition, ...], ...]:
+        """One row, or several."""
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        again, r = divmod(range(len(self))[index], len(self.order))
+        row = williams_row(self.zigzag, self.order[r])
+        if self.turns == 1:
+            return tuple(self.pages[n][0] for n in row)
+        return tuple(self.pages[n][(r + self.shift[n] + again) % self.turns] for n in row)
+
+
+@dataclass(frozen=True)
 class Allocation:
     """The orders in which raters meet the conditions; raters of a group take the rows in turn.
 
     Parameters
     ----------
-    rows : tuple of tuple of Condition
+    rows : sequence of tuple of Condition
         A full cycle of the design; rater number ``slot`` of a group gets ``rows[slot % len(rows)]``.
     """
 
-    rows: tuple[tuple[Condition, ...], ...]
+    rows: Sequence[tuple[Condition, ...]]
 
     def row(self, slot: int) -> tuple[Condition, ...]:
         """The order of the rater in a slot (counted from 0)."""
@@ -64,10 +117,25 @@ class Allocation:
                 if id(page) not in said:
                     plain = [page.prompt, *page.systems]
                     said[id(page)] = json.dumps(plain, separators=(",", ":"))
-            text = ",".join(said[id(page)] for page in row)
+            text = ",".join([said[id(page)] for page in row])
             digest.update(f"{',' if number else ''}[{text}]".encode())
         digest.update(b"]")
         return digest.hexdigest()
+
+
+def williams_zigzag(n: int) -> tuple[int, ...]:
+    """First row of a Williams square: 0, 1, n - 1, 2, n - 2, ..."""
+    return tuple((step + 1) // 2 if step % 2 else (n - step // 2) % n for step in range(n))
+
+
+def williams_row(zigzag: Sequence[int], number: int) -> list[int]:
+    """Row ``number`` of the square that begins with this zigzag, counted from 0.
+
+    From ``len(zigzag)`` on, the rows of an odd square backwards.
+    """
+    n = len(zigzag)
+    row = [(value + number) % n for value in zigzag]
+    return row if number < n else row[::-1]
 
 
 def williams_square(n: int) -> list[list[int]]:
@@ -85,13 +153,12 @@ def williams_square(n: int) -> list[list[int]]:
         ``0 ... n - 1``. Each condition is in each position once (twice for odd ``n``) and directly
         follows each other condition once (twice for odd ``n``).
     """
-    zigzag = [0]
-    for step in range(1, n):
-        zigzag.append((step + 1) // 2 if step % 2 else n - step // 2)
-    rows = [[(value + shift) % n for value in zigzag] for shift in range(n)]
-    if n % 2 and n > 1:
-        rows += [list(reversed(row)) for row in rows]
-    return rows
+    zigzag = williams_zigzag(n)
+    return [williams_row(zigzag, number) for number in range(_rows_of_square(n))]
+
+
+def _rows_of_square(n: int) -> int:
+    return 2 * n if n % 2 and n > 1 else n
 
 
 def allocate(protocol: Protocol) -> Allocation:
@@ -103,24 +170,16 @@ def allocate(protocol: Protocol) -> Allocation:
     generator.shuffle(prompts)
     generator.shuffle(systems)
     sets = sets_of_systems(protocol.design.shows, systems)
-    conditions = [(i, j) for i in range(len(prompts)) for j in range(len(sets))]
-    square = williams_square(len(conditions))
-    order = _alternate_first_system(square, len(sets), generator)
+    zigzag = williams_zigzag(len(prompts) * len(sets))
+    order = _alternate_first_system(zigzag, len(sets), generator)
     places = williams_square(len(sets[0]))
-    # made[i][j][turn]: every page once, however many rows it stands in.
-    made = [
-        [
-            [Condition(prompt, tuple(shown[place] for place in turn)) for turn in places]
-            for shown in sets
-        ]
+    pages = tuple(
+        tuple(Condition(prompt, tuple(shown[place] for place in turn)) for turn in places)
         for prompt in prompts
-    ]
-    rows = []
-    for cycle in range(len(places)):
-        for r, row in enumerate(order):
-            numbers = (conditions[n] for n in row)
-            rows.append(tuple(made[i][j][(r + i + j + cycle) % len(places)] for i, j in numbers))
-    return Allocation(tuple(rows))
+        for shown in sets
+    )
+    shift = tuple(i + j for i in range(len(prompts)) for j in range(len(sets)))
+    return Allocation(Cycle(zigzag, order, pages, shift))
 
 
 def sets_of_systems(shows: str, systems: Sequence[str]) -> list[tuple[str, ...]]:
@@ -133,19 +192,21 @@ def sets_of_systems(shows: str, systems: Sequence[str]) -> list[tuple[str, ...]]
 
 
 def _alternate_first_system(
-    square: Sequence[Sequence[int]], n_systems: int, generator: random.Random
-) -> list[Sequence[int]]:
-    """Random order of rows in which the system that comes first takes turns.
+    zigzag: Sequence[int], n_systems: int, generator: random.Random
+) -> tuple[int, ...]:
+    """Random order of the square's rows in which the system that comes first takes turns.
 
     So any few raters in a row, and not only a full cycle, start with each system about equally
     often.
     """
-    by_first_system: list[list[Sequence[int]]] = [[] for _ in range(n_systems)]
-    for row in square:
-        by_first_system[row[0] % n_systems].append(row)
+    n = len(zigzag)
+    by_first_system: list[list[int]] = [[] for _ in range(n_systems)]
+    for number in range(_rows_of_square(n)):
+        first = (zigzag[0 if number < n else -1] + number) % n
+        by_first_system[first % n_systems].append(number)
     for rows in by_first_system:
         generator.shuffle(rows)
-    return [row for turn in zip(*by_first_system, strict=True) for row in turn]
+    return tuple(row for turn in zip(*by_first_system, strict=True) for row in turn)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -139,3 +140,42 @@ def test_workload_of_the_eai_study() -> None:
     # By hand: 2 x prompt words + 0.75 x 96 tokens x 20 responses, at 220 a minute, + 160 x 6 s.
     words = 2 * sum(len(p.text.split()) for p in protocol.prompts) + 0.75 * 96 * 20
     assert load.minutes == pytest.approx(words / 220 + 16)
+
+
+@pytest.mark.parametrize(("prompts", "systems"), [(3000, 2), (1999, 3), (1501, 1)])
+def test_a_large_design_is_made_row_by_row(prompts: int, systems: int) -> None:
+    """Enrolment needs a few rows of a cycle of millions: their memory is that of some rows.
+
+    Oracle: each row holds every page once, and Python's own count of allocated memory stays under 40 MB
+    (all rows of 6,000 pages as tuples took 1.7 GB).
+    """
+    protocol = _sized(prompts, 2).model_copy(
+        update={"systems": tuple(_sized(1, max(systems, 2)).systems[:systems])}
+    )
+    pages = prompts * systems
+    tracemalloc.start()
+    try:
+        allocation = allocate(protocol)
+        rows = [allocation.row(slot) for slot in (0, 1, 35, len(allocation.rows) - 1)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(allocation.rows) == pages * (2 if pages % 2 else 1)
+    assert all(len(set(row)) == len(row) == pages for row in rows)
+    assert peak < 40e6
+
+
+def test_rows_of_a_cycle_are_a_sequence_like_any_other() -> None:
+    """Oracle: Python's own tuple of the same rows, from either end, by slices and past the end."""
+    rows = allocate(_sized(3, 3)).rows
+    plain = tuple(rows[i] for i in range(len(rows)))
+    assert len(plain) == 18
+    assert (rows[-1], rows[-18], rows[2:7:2], list(rows)) == (
+        plain[-1],
+        plain[0],
+        plain[2:7:2],
+        list(plain),
+    )
+    for outside in (18, -19):
+        with pytest.raises(IndexError):
+            rows[outside]
