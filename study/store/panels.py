@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study import blinding
@@ -45,13 +45,19 @@ def take_place(study: Study, participant: str) -> str:
     raise StoreError("The place of a panel participant could not be taken. Try again.")
 
 
+def _place_of(connection: Connection, participant: str) -> str | None:
+    row = tables.rater.c
+    found = connection.execute(select(row.id).where(row.panel_id == participant)).scalar()
+    return None if found is None else str(found)
+
+
 def _take_place(study: Study, group: str, participant: str) -> str:
     row = tables.rater.c
     with study.writing() as connection:
         while True:
-            own = connection.execute(select(row.id).where(row.panel_id == participant)).scalar()
+            own = _place_of(connection, participant)
             if own is not None:
-                return str(own)
+                return own
             free = connection.execute(
                 select(row.id)
                 .where(
@@ -65,6 +71,10 @@ def _take_place(study: Study, group: str, participant: str) -> str:
                 .limit(1)
             ).scalar()
             if free is None:
+                # The participant's other tab may have taken the last place since this one looked.
+                own = _place_of(connection, participant)
+                if own is not None:
+                    return own
                 raise StoreError(
                     f"Every enrolled place of the group {group!r} is taken. Enrol more raters with "
                     f"`evenhand enrol --group {group} -n N`."
