@@ -7,7 +7,7 @@ import pytest
 from protocols import shipped_protocols
 from study.errors import ProtocolError
 from study.protocol import load_protocol, parse_protocol
-from study.protocol.scores import scored_items
+from study.protocol.instruments import scored_items
 from tests.fixtures_study import SMALL
 
 ITEMS = "    items:\n"

@@ -6,10 +6,9 @@ import pandas as pd
 
 from analysis.report_data import Named, ReportItem, ReportScore
 from study.protocol import Item, Scale
-from study.protocol.instruments import Instrument
+from study.protocol.instruments import Instrument, scored_items
 from study.protocol.item_kinds import anchors, on_scale
 from study.protocol.schema import Protocol
-from study.protocol.scores import scored_items
 
 _NOMINAL = ("choice", "yes-no-unsure")
 

@@ -14,7 +14,7 @@ from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import item_contradictions, rated_points
 from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
-from study.protocol.scores import score_contradictions
+from study.protocol.score_contradictions import score_contradictions
 from study.protocol.session_contradictions import session_contradictions
 from study.protocol.systems import System
 from study.protocol.yaml_tree import Location

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from study.protocol.block import Block, Identifier, Option, ShownLabel, ShownText, Text
-from study.protocol.scores import Score
+from study.protocol.scores import ADDED, Score
 
 
 class ScalePoint(Block):
@@ -165,3 +165,9 @@ class Instrument(Block):
         for item in self.items:
             found += [item, ReasonItem.beside(item)] if item.reasons else [item]
         return tuple(found)
+
+
+def scored_items(instrument: Instrument, score: Score) -> tuple[str, ...]:
+    """Items that a score adds, in the order of the questionnaire."""
+    added = [item.id for item in instrument.items if item.kind in ADDED]
+    return tuple(item for item in added if not score.items or item in score.items)

@@ -1,0 +1,42 @@
+"""Contradictions between an instrument's scores and its items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from study.protocol.schema import Protocol
+from study.protocol.scores import ADDED
+from study.protocol.yaml_tree import Location
+
+
+def score_contradictions(protocol: Protocol) -> Iterator[tuple[Location, str]]:
+    """Scores with the same name, over strange items or over none, and ranges the wrong way round."""
+    seen: set[str] = set()
+    for i, instrument in enumerate(protocol.instruments):
+        kinds = {item.id: item.kind for item in instrument.items}
+        for j, score in enumerate(instrument.scores):
+            place = ("instruments", i, "scores", j)
+            if score.id in seen:
+                yield (*place, "id"), f"the score {score.id!r} is declared twice; names must differ"
+            seen.add(score.id)
+            for k, item in enumerate(score.items):
+                if item not in kinds:
+                    yield (
+                        (*place, "items", k),
+                        f"the instrument {instrument.id!r} has no item {item!r}; it has "
+                        f"{', '.join(kinds)}",
+                    )
+                elif kinds[item] not in ADDED:
+                    yield (
+                        (*place, "items", k),
+                        f"item {item!r} is of kind {kinds[item]}, which cannot be added; expected "
+                        f"one of {', '.join(ADDED)}",
+                    )
+            if not score.items and not any(kind in ADDED for kind in kinds.values()):
+                yield (*place, "items"), "no item of the instrument is answered with a number"
+            if score.range is not None and score.range.low >= score.range.high:
+                yield (
+                    (*place, "range", "low"),
+                    f"found {score.range.low:g}, expected less than high, which is "
+                    f"{score.range.high:g}",
+                )
