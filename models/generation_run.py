@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from models.backends.model_files import files_sha256
+from models.backends.opening import files_sha256
 from models.generation import GeneratedResponse
 from models.workers.pools import LocalPool, Pool
 from models.workers.response_task import ResponseTask, TaskOutcome, carry_out, release

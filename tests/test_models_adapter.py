@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from models.backends import open_backend
-from models.backends.model_files import files_sha256, sha256_of_file
+from models.backends.model_files import sha256_of_file
+from models.backends.opening import files_sha256
 from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings
 from models.demo_tokenizer import save_tokenizer, train_tokenizer

@@ -13,7 +13,7 @@ import pytest
 
 from models.backends import open_backend, settings_of
 from models.backends.dialogue_backend import DialogueBackend, sentence_of, with_instruction
-from models.backends.model_files import files_sha256
+from models.backends.opening import files_sha256
 from models.backends.scripted import reply_sentences
 from models.decoding import DecodingSettings
 from models.dialogue.conversation_plan import plan_conversation, signal_in

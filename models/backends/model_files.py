@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.shipped import FOLDER as SHIPPED_FOLDER
 from study.errors import ModelError
-from study.protocol.systems import Dialogue, System
+from study.protocol.systems import System
 from study.wording import command
 
 SHIPPED_PREFIX = "shipped:"
@@ -192,31 +192,6 @@ def sha256_of_adapter(adapter: Path) -> dict[str, str]:
         for name, digest in sha256_of_folder(adapter).items()
         if name.startswith("adapter_")
     }
-
-
-def files_sha256(system: System, study_folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that a declared system reads, by name; empty when it reads none.
-
-    Raises
-    ------
-    ModelError
-        When a file is not there.
-    """
-    files: dict[str, str] = {}
-    match system.runs_on:
-        case "executorch":
-            pte = locate_pte(system, study_folder)
-            files = sha256_of_pte(pte, locate_tokenizer(system, study_folder, pte))
-        case "transformers":
-            files = sha256_of_folder(locate_checkpoint(system, study_folder))
-            adapter = locate_adapter(system, study_folder)
-            if adapter is not None:
-                files |= sha256_of_adapter(adapter)
-    if system.backend == "dialogue":
-        from models.backends.dialogue_backend import dialogue_files
-
-        files |= dialogue_files(system.dialogue or Dialogue(), study_folder)
-    return files
 
 
 def library_versions(*names: str) -> dict[str, str]:

@@ -7,6 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from models.backends.interface import Backend
+from models.backends.model_files import (
+    locate_adapter,
+    locate_checkpoint,
+    locate_pte,
+    locate_tokenizer,
+    sha256_of_adapter,
+    sha256_of_folder,
+    sha256_of_pte,
+)
 from models.decoding import DecodingSettings
 from study.errors import ModelError
 from study.protocol.endpoint_address import proxy_fault
@@ -51,12 +60,10 @@ def open_backend(system: System, *, study_folder: Path) -> Backend:
             return ScriptedBackend()
         case "executorch":
             from models.backends.executorch_backend import ExecutorchBackend
-            from models.backends.model_files import locate_pte, locate_tokenizer
 
             pte = locate_pte(system, study_folder)
             return ExecutorchBackend(pte, locate_tokenizer(system, study_folder, pte))
         case "transformers":
-            from models.backends.model_files import locate_adapter, locate_checkpoint
             from models.backends.transformers_backend import TransformersBackend
 
             return TransformersBackend(
@@ -91,13 +98,6 @@ def missing_files(systems: Iterable[System], study_folder: Path) -> dict[str, st
 
 
 def _locate_files(system: System, study_folder: Path) -> None:
-    from models.backends.model_files import (
-        locate_adapter,
-        locate_checkpoint,
-        locate_pte,
-        locate_tokenizer,
-    )
-
     if system.backend == "dialogue":
         from models.dialogue.emotion_classifier import load_classifier
 
@@ -112,9 +112,33 @@ def _locate_files(system: System, study_folder: Path) -> None:
             locate_adapter(system, study_folder)
 
 
+def files_sha256(system: System, study_folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a declared system reads, by name; empty when it reads none.
+
+    Raises
+    ------
+    ModelError
+        When a file is not there.
+    """
+    files: dict[str, str] = {}
+    match system.runs_on:
+        case "executorch":
+            pte = locate_pte(system, study_folder)
+            files = sha256_of_pte(pte, locate_tokenizer(system, study_folder, pte))
+        case "transformers":
+            files = sha256_of_folder(locate_checkpoint(system, study_folder))
+            adapter = locate_adapter(system, study_folder)
+            if adapter is not None:
+                files |= sha256_of_adapter(adapter)
+    if system.backend == "dialogue":
+        from models.backends.dialogue_backend import dialogue_files
+
+        files |= dialogue_files(system.dialogue or Dialogue(), study_folder)
+    return files
+
+
 def _open_dialogue(system: System, study_folder: Path) -> Backend:
     from models.backends.dialogue_backend import DialogueBackend
-    from models.backends.model_files import locate_checkpoint
 
     settings = system.dialogue or Dialogue()
     # The checkpoint first: a generator that was opened would have to be closed again.

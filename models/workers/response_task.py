@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.backends import Backend, open_backend
-from models.backends.model_files import files_sha256
+from models.backends.opening import files_sha256
 from models.generation import GeneratedResponse, write_response
 from study.errors import ModelError
 from study.protocol.schema import Prompt
