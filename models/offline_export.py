@@ -18,10 +18,10 @@ from typing import Any, Literal, get_args
 
 from models import offline_lowering
 from models.offline_architectures import exportable_config, head_dim, meta_params, meta_weights
+from models.offline_merging import load_to_export
 from models.offline_stops import bos_token, stop_tokens
 from models.offline_weights import (
     Checkpoint,
-    load_to_export,
     open_checkpoint,
     read_adapter_config,
     read_json,

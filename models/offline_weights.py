@@ -152,35 +152,6 @@ def stored_shapes(source: Checkpoint) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def load_to_export(source: Checkpoint, adapter: Path | None) -> Any:
-    """The model whose weights a file gets: transformers' in fp32, the adapter merged by PEFT.
-
-    Raises
-    ------
-    ModelError
-        When the checkpoint holds other tensors than its model, or the adapter cannot be merged.
-    """
-    from models.backends.adapter import merge_adapter, with_adapter
-    from models.backends.transformers_backend import load_checkpoint
-
-    _, model = load_checkpoint(source.folder, "fp32")
-    # transformers passes over a tensor that it does not know; old checkpoints store rotary tables.
-    unknown = sorted(
-        name
-        for name in stored_shapes(source).keys() - model.state_dict().keys()
-        if not name.endswith("rotary_emb.inv_freq")
-    )
-    if unknown:
-        raise ModelError(
-            f"The checkpoint {source.folder} has the unknown tensor {unknown[0]} ({len(unknown)} in all); "
-            f"expected the weights of a plain model of its architecture. Merge adapters with --adapter, "
-            f"or use the transformers backend for this model."
-        )
-    if adapter is None:
-        return model
-    return merge_adapter(with_adapter(model, source.folder, adapter), adapter)
-
-
 def stored_template(folder: Path) -> str | None:
     """The chat template that lies in a folder, alone or among the tokenizer's settings."""
     separate, settings = folder / "chat_template.jinja", folder / "tokenizer_config.json"
