@@ -22,13 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.calibration_draws import Generator, Outcome, agreement_statistics, covers, rated
+from analysis.calibration_resampling import FewClusters, plain_percentiles
 from analysis.models_of_ratings import one_thread
 from analysis.results import Estimate
-
-Generator = np.random.Generator
-# One draw gives, by name, whether the test rejected or the interval held the true value; None when
-# the statistic was undefined for that draw.
-Outcome = dict[str, bool | None]
 
 FALSE_POSITIVES = (0.045, 0.055)
 COVERAGE = (0.935, 0.965)
@@ -95,12 +92,6 @@ class Calibration:
 
 def _rejects(estimate: Estimate) -> bool | None:
     return None if estimate.p_value is None else estimate.p_value < 0.05
-
-
-def covers(estimate: Estimate, truth: float) -> bool | None:
-    if estimate.ci_low is None or estimate.ci_high is None:
-        return None
-    return estimate.ci_low <= truth <= estimate.ci_high
 
 
 def _two_groups(generator: Generator) -> Outcome:
@@ -344,30 +335,6 @@ def _intraclass_missing(generator: Generator) -> Outcome:
     }
 
 
-def rated(generator: Generator, units: int, raters: int) -> Any:
-    latent = generator.normal(size=(units, 1)) + generator.normal(size=(units, raters))
-    return np.digitize(latent, [-1.5, -0.5, 0.5, 1.5]) + 1.0
-
-
-POINTS = [1.0, 2.0, 3.0, 4.0, 5.0]
-
-
-def agreement_statistics(table: Any) -> dict[str, Estimate]:
-    """The agreement statistics that are calibrated, for a table of units x raters."""
-    from analysis import agreement
-    from analysis.agreement_krippendorff import krippendorff_alpha
-    from analysis.agreement_pairwise import cohen_kappa
-
-    return {
-        "Cohen kappa, quadratic": cohen_kappa(
-            table[:, 0], table[:, 1], POINTS, weights="quadratic"
-        ),
-        "Fleiss kappa": agreement.fleiss_kappa(table, POINTS),
-        "Gwet AC2, quadratic": agreement.gwet_ac(table, POINTS, weights="quadratic"),
-        "Krippendorff alpha, ordinal": krippendorff_alpha(table, POINTS),
-    }
-
-
 class _Agreement:
     """Draws agreement tables; the true values come from one very large table."""
 
@@ -400,9 +367,6 @@ def _pooled(generator: Generator) -> Outcome:
 
 def simulations() -> list[Simulation]:
     """Everything that is simulated."""
-    # That module draws its tables with this one's functions.
-    from analysis.calibration_resampling import FewClusters, plain_percentiles
-
     totals = "normal totals of 26 and 10 raters"
     crossed = "36 raters x 10 prompts x 2 systems, crossed random effects"
     few = "few pairs, prompts or units, 999 draws"

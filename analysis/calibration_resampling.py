@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.calibration import (
+from analysis.calibration_draws import (
     POINTS,
     Generator,
     Outcome,
