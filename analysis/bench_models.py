@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.cumulative_link_mixed import LaplaceFit, fit_laplace, random_terms
+from analysis.cumulative_link_mixed import random_terms
+from analysis.laplace_fit import LaplaceFit, fit_laplace
 from analysis.models_of_ratings import one_thread
 from analysis.ratings_frame import CrossedRatings, prepare_ratings
 

@@ -29,7 +29,7 @@ from analysis.crossed_effects import (
     cross_products,
     order_for_elimination,
 )
-from analysis.cumulative_link import gap_terms, padded
+from analysis.ordinal_likelihood import gap_terms, padded
 from analysis.ratings_frame import Codes, Floats
 
 _MODE_STEPS = 60

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cumulative_link import padded
 from analysis.model_results import PredictedDistribution
+from analysis.ordinal_likelihood import padded
 from analysis.ratings_frame import CrossedRatings, Floats, point_name
 from analysis.results import Estimate
 

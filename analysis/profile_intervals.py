@@ -21,9 +21,9 @@ from functools import partial
 import numpy as np
 
 from analysis.crossed_effects import RandomTerm
-from analysis.cumulative_link import CumulativeLinkFit, bound_rows, log_likelihood
-from analysis.cumulative_link_mixed import LaplaceFit
+from analysis.laplace_fit import LaplaceFit
 from analysis.likelihood_maximum import maximise
+from analysis.ordinal_likelihood import CumulativeLinkFit, bound_rows, log_likelihood
 from analysis.ratings_frame import Floats
 from analysis.restricted_likelihood import LinearMixedLikelihood
 

@@ -17,7 +17,8 @@ from analysis.crossed_effects import (
     order_for_elimination,
     random_term,
 )
-from analysis.cumulative_link_mixed import fit_clmm, fit_laplace, random_terms
+from analysis.cumulative_link_mixed import fit_clmm, random_terms
+from analysis.laplace_fit import fit_laplace
 from analysis.laplace_likelihood import LaplaceLikelihood
 from analysis.predicted_points import point_probabilities
 from analysis.ratings_frame import CrossedRatings, prepare_ratings
@@ -179,7 +180,7 @@ def test_true_effect_is_found_in_large_data() -> None:
 
 def test_doubled_data_halve_the_variance_of_the_fixed_fit() -> None:
     """Property: without random effects, every rating twice gives standard errors over root two."""
-    from analysis.cumulative_link import fit_counts, level_counts
+    from analysis.ordinal_likelihood import fit_counts, level_counts
 
     counts = level_counts(_ratings("three_systems"))
     once, twice = fit_counts(counts), fit_counts(2 * counts)
