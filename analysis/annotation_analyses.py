@@ -195,7 +195,8 @@ def _columns(
     known = [str(c) for c in frame.columns]
     if reference is not None:
         columns_present(known, [reference], described(frame))
-    truth = reference or (REFERENCE if REFERENCE in known else None)
+    called = [c for c in known if c.lower() == REFERENCE]
+    truth = reference or (called[0] if len(called) == 1 else None)
     descriptive = () if named else DESCRIPTIVE_COLUMNS
     annotators = [c for c in named or known if c != truth and c.lower() not in descriptive]
     if len(annotators) + (truth is not None) < 2:

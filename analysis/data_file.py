@@ -87,7 +87,8 @@ def parse_points(text: str) -> list[float]:
             points = [float(value) for value in range(low, high + 1)]
     except ValueError:
         points = []
-    if len(points) < 2 or sorted(set(points)) != points:
+    finite = np.isfinite(points).all()
+    if len(points) < 2 or not finite or sorted(set(points)) != points:
         raise AnalysisError(
             f"Found the points {text!r}, expected a range such as 1-5 or ascending points such as 0,1,2."
         )

@@ -13,9 +13,11 @@ from analysis.clustered_comparison import cluster_difference
 from analysis.data_file import described, numeric_columns
 from analysis.rating_table import RatingTable, names_in
 from analysis.repeated_raters import counts_of_rows, refuse_repeated_raters
+from analysis.summary_rows import refuse_summary_rows
 from analysis.table_analyses import ResultBlock, compare_of, frequencies_of, paired_of, two_groups
 from analysis.validation import columns_present
 from analysis.values_on_scale import check_values
+from study.errors import AnalysisError
 
 _NO_MEANS = "A mean has no frequency: count the answers of the single raters."
 
@@ -57,8 +59,11 @@ def compare_by(
     AnalysisError
         When there are not two groups, a count is none, or raters repeat and nothing was said of them.
     """
-    numeric_columns(frame, [value])
+    _differ(value=value, by=by, rater=rater, weight=weight)
+    numbers = numeric_columns(frame, [value])
     two_groups(frame, by)
+    if not rows_independent:
+        refuse_summary_rows(frame, numbers)
     _settle(frame, [value, by], by, rater, weight, rows_independent, within=False)
     rows, notes = _rows(frame, weight)
     if rater is None:
@@ -84,6 +89,7 @@ def frequencies_by(
     Parameters and errors as `compare_by`; ``points`` are all points of the scale. Counts and
     percentages are the same with and without ``rater``.
     """
+    _differ(value=value, by=by, rater=rater, weight=weight)
     columns_present([*frame.columns], [value, *([by] if by else [])], described(frame))
     check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=_NO_MEANS)
     _settle(frame, [value, *([by] if by else [])], by, rater, weight, rows_independent, within=True)
@@ -122,7 +128,14 @@ def paired_by(
     AnalysisError
         When a column is missing, or raters repeat and nothing was said of them.
     """
+    if columns[0] == columns[1] or rater in columns:
+        raise AnalysisError(
+            f"Found {', '.join(filter(None, (*columns, rater)))}: one column twice, expected two different "
+            "ones and another one for the rater."
+        )
     numbers = numeric_columns(frame, columns)
+    if not rows_independent:
+        refuse_summary_rows(frame, numbers)
     _settle(frame, columns, None, rater, None, rows_independent, within=False)
     if rater is None:
         return paired_of(frame, columns, bounds=bounds, level=level, seed=seed)
@@ -133,6 +146,17 @@ def paired_by(
     used = int(numbers.notna().all(axis=1).sum())
     note = f"Each rater once, by the means of the rows with both values: {used} rows, {len(means)} raters."
     return _noted(blocks, [note])
+
+
+def _differ(**named: str | None) -> None:
+    """Refuse one column for two roles."""
+    given = {role: column for role, column in named.items() if column is not None}
+    for role, column in given.items():
+        other = next((r for r, c in given.items() if c == column and r != role), None)
+        if other is not None:
+            raise AnalysisError(
+                f"Column {column!r} is named by --{role} and by --{other}, expected different columns."
+            )
 
 
 def _settle(

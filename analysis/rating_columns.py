@@ -42,8 +42,9 @@ _UNIT_WORDS = _words(
     "seconds duration age gender sex key code row rows rownames line case seq timestamp date time"
 )
 # What several raters or items came to: counted once more as one of them, it agrees with itself.
-_SUMMARY_WORDS = _words(
-    "mean average avg median consensus majority total sum mittelwert summe media"
+SUMMARY_WORDS = _words(
+    "mean means average averages avg median consensus majority total totals sum sums mittelwert durchschnitt "
+    "summe gesamt insgesamt gesamtwert media promedio suma moyenne somme المجموع المتوسط"
 )
 # Given by pandas and by R's readr to a column without a name.
 _NAMELESS = re.compile(r"unnamed: ?[0-9]+|\.\.\.[0-9]+", re.IGNORECASE)
@@ -154,7 +155,7 @@ def refuse_what_is_no_rater(
             long = ", with --rater and --value in a table with a row per rating"
             repeats = frame[column].dropna().duplicated().any()
             why += f". Give --unit {as_option([column])} if it says what was rated{long if repeats else ''}"
-        elif set(words_of(column)) & _SUMMARY_WORDS and not nouns.averaged:
+        elif set(words_of(column)) & SUMMARY_WORDS and not nouns.averaged:
             why = f"its name is that of what several {nouns.rater}s came to, not of one of them"
             why += "" if nouns.labels else ". Give --averaged if means are to count"
         if why:

@@ -61,10 +61,11 @@ class ItemReliability:
         The same for standardised items; None when their sum does not vary.
     r_corrected : float
         With the total, corrected for overlap by squared multiple correlations.
-    r_rest : float
-        With the sum of the other items.
+    r_rest : float or None
+        With the sum of the other items; None where covariances from different people contradict each
+        other and make it more than 1.
     without : Consistency or None
-        The scale without the item; None when fewer than two would be left.
+        The scale without the item; None when fewer than two would be left, and likewise.
     """
 
     item: str
@@ -75,7 +76,7 @@ class ItemReliability:
     r_total: float
     r_total_standardised: float | None
     r_corrected: float
-    r_rest: float
+    r_rest: float | None
     without: Consistency | None
 
 
@@ -148,12 +149,21 @@ def _refusal(table: FloatArray, names: Sequence[str], covariance: FloatArray) ->
         return f"everybody gave the same answer to {', '.join(still)}; leave it out"
     if covariance.sum() <= 1e-12:
         return "the sum of the items does not vary"
-    if covariance.sum() > len(names) * np.trace(covariance) * (1 + 1e-9):
-        # No table without gaps can do this; alpha would be above 1.
+    if _contradicts_itself(covariance):
         return (
             "the covariances, each from the people who answered both items, contradict each other"
         )
     return ""
+
+
+def _contradicts_itself(covariance: FloatArray) -> bool:
+    """Whether alpha would be above 1, which no table without gaps can do."""
+    return bool(covariance.sum() > len(covariance) * np.trace(covariance) * (1 + 1e-9))
+
+
+def _possible(correlation: float) -> float | None:
+    """A correlation, or None beyond 1, where its covariances are from different people."""
+    return correlation if abs(correlation) <= 1 + 1e-9 else None
 
 
 def item_names(items: object, k: int) -> tuple[str, ...]:
@@ -224,7 +234,7 @@ def scale_reliability(items: ArrayLike, *, level: float = 0.95) -> ScaleReliabil
         _standardised(scale, n, n_missing),
         scale,
         parts,
-        tuple(p.item for p in parts if p.r_rest < 0),
+        tuple(p.item for p in parts if p.r_rest is not None and p.r_rest < 0),
         float(means.mean()),
         float(means.std(ddof=1)),
     )
@@ -334,12 +344,14 @@ def _items(
                 float(answers.mean()),
                 answer_sd,
                 float(together[0, 1]) / scale_of_total if scale_of_total > 0 else 0.0,
-                float(r[i].sum() / np.sqrt(r.sum())) if r.sum() > _TINY else None,
+                _possible(float(r[i].sum() / np.sqrt(r.sum()))) if r.sum() > _TINY else None,
                 float(overlap[i].sum() / np.sqrt(overlap.sum())) if overlap.sum() > 0 else 0.0,
-                float(covariance[i, others].sum() / np.sqrt(covariance[i, i] * rest_sum))
+                _possible(float(covariance[i, others].sum() / np.sqrt(covariance[i, i] * rest_sum)))
                 if rest_sum > 1e-12
                 else 0.0,
-                _consistency(rest, n) if k > 2 and rest_sum > 1e-12 else None,
+                _consistency(rest, n)
+                if k > 2 and rest_sum > 1e-12 and not _contradicts_itself(rest)
+                else None,
             )
         )
     return tuple(found)

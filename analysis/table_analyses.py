@@ -385,9 +385,19 @@ def reliability_of(
         "scale": asdict(result.scale) if result.scale else None,
         "reversed_items": list(result.reversed_items),
         "polychoric": None if points is None else _plain(asdict(polychoric(table, points))),
-        "notes": list(different_samples(estimates)),
+        "notes": [*different_samples(estimates), *_impossible(result.items)],
     }
     return [ResultBlock("Reliability of the scale", estimates, facts)]
+
+
+def _impossible(items: Sequence[Any]) -> list[str]:
+    gone = [item.item for item in items if item.r_rest is None]
+    if not gone:
+        return []
+    return [
+        f"No correlation of {', '.join(gone)} with the rest: the covariances, each from the people who "
+        "answered both items, contradict each other."
+    ]
 
 
 def mixed_of(

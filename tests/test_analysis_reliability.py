@@ -283,3 +283,21 @@ def test_covariances_from_other_people_that_contradict_each_other_give_no_alpha(
     assert pairwise_covariance(table)[0, 1] == pytest.approx(50)
     assert pairwise_covariance(table)[0, 0] < 4
     assert "contradict each other" in scale_reliability(table).alpha.undefined_because
+
+
+def test_a_correlation_above_1_from_different_people_is_none() -> None:
+    """Hand: item 3 would correlate 1.17 with the rest, and items 1 and 3 have an alpha of 1.10."""
+    n = np.nan
+    rows = [[1, n, 2], [2, 3, n], [n, 3, 3], [4, 5, 4], [5, 4, 5], [2, 1, 2]]
+    c = pairwise_covariance(np.array(rows))
+    assert (c[2, 0] + c[2, 1]) / np.sqrt(c[2, 2] * c[:2, :2].sum()) == pytest.approx(
+        1.1679, abs=1e-4
+    )
+    outer = c[np.ix_([0, 2], [0, 2])]
+    assert 2 * (1 - np.trace(outer) / outer.sum()) == pytest.approx(1.0959, abs=1e-4)
+    result = scale_reliability(np.array(rows))
+    assert result.alpha.estimate is not None
+    assert [item.r_rest is None for item in result.items] == [True, False, True]
+    assert [item.without is None for item in result.items] == [False, True, False]
+    (block,) = reliability_of(pd.DataFrame(rows, columns=["i1", "i2", "i3"]), None)
+    assert "No correlation of i1, i3 with the rest" in " ".join(block.facts["notes"])

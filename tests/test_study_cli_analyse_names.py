@@ -213,3 +213,14 @@ def test_people_who_repeat_under_other_headers_are_found(
     file = written(tmp_path, f"x,y,{header}\n3,2,a@b.c\n4,3,d@b.c\n5,3,a@b.c\n4,4,d@b.c\n")
     message = refused(capsys, "paired", file, "--columns", "x,y")
     assert f"--rater {shlex.quote(header)}" in message
+
+
+def test_a_column_called_reference_in_any_case_is_the_reference(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As an annotator it would count in the agreement among annotators; the oracle is the small letter."""
+    rows = "joy,joy,joy\nfear,joy,fear\njoy,joy,fear\nfear,fear,fear\n"
+    small = results_of(capsys, "emotion", written(tmp_path, "reference,ann1,ann2\n" + rows))
+    for header in ("Reference", "REFERENCE"):
+        file = written(tmp_path, f"{header},ann1,ann2\n{rows}", "c.csv")
+        assert results_of(capsys, "emotion", file) == small

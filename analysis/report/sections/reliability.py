@@ -160,7 +160,7 @@ def _item_rows(scale: ScaleReliability) -> tuple[Row, ...]:
                 str(i.n),
                 number(i.mean),
                 number(i.sd),
-                number(i.r_rest),
+                "–" if i.r_rest is None else number(i.r_rest),
                 "–" if i.without is None else number(i.without.raw_alpha),
             )
         )
