@@ -113,6 +113,11 @@ class ReportJudge:
         One row per pair of verdicts, see `analysis.judge_probes.probe_effects`.
     stand_in_only_if : StandInConditions or None
         The protocol's condition.
+    n_imported : int
+        Systems whose responses were made elsewhere and imported.
+    imported : frozenset of str
+        Which systems these are; empty while ``unblinded`` is False, because the protocol tells which
+        system is imported, and so a code with that origin would have a name.
     simulated : bool
         True when any verdict was made by rule.
     model_changes : tuple of str
@@ -259,10 +264,13 @@ class ReportData:
     languages: tuple[str, ...] = ()
     unblinded_at: str = ""
     answers_after_unblinding: int = 0
+    n_imported: int = 0
+    imported: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.unblinded:
             object.__setattr__(self, "plan", self.plan.without_direction())
+            object.__setattr__(self, "imported", frozenset())
 
     @property
     def equivalence_bounds(self) -> tuple[float, float] | None:

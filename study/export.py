@@ -198,7 +198,13 @@ def panel_rows(study: Study) -> list[dict[str, Any]]:
 
 
 # What of a response's provenance tells what it cost to write; it tells systems apart.
-_EFFORT = ("latency_s", "first_token_s", "peak_memory_bytes", "peak_memory_missing")
+_EFFORT = (
+    "completion_tokens",
+    "latency_s",
+    "first_token_s",
+    "peak_memory_bytes",
+    "peak_memory_missing",
+)
 
 
 def response_rows(study: Study) -> list[dict[str, Any]]:
@@ -214,8 +220,8 @@ def response_rows(study: Study) -> list[dict[str, Any]]:
                 "topic": topics.get(response.prompt_id, ""),
                 "system": names[response.system_id].id,
                 "text": response.text,
-                "completion_tokens": response.provenance.get("completion_tokens"),
-                # How long it took tells a script, a small and a large model apart.
+                # How long it took tells a script, a small and a large model apart; tokens tell a
+                # tokenizer, and their lack a system whose responses were imported.
                 **{name: response.provenance.get(name) if unblinded else None for name in _EFFORT},
                 **({"provenance": dict(response.provenance)} if unblinded else {}),
             }

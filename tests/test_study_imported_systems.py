@@ -5,6 +5,7 @@ Oracle: the texts of the files, and the log, one line for each change.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -238,3 +239,62 @@ class TestProtocol:
         _made(here, said, DECLARED)
         code, _, err = said("check")
         assert (code, "missing" in err) == (0, False)
+
+
+class TestReport:
+    """Whose responses were imported is told by number before unblinding, and by name afterwards.
+
+    Oracle: the protocol's own names. Which code was imported must not be seen before, since the protocol
+    and the file name the system: neither in words nor by tokens, which imported responses lack.
+    """
+
+    @pytest.mark.parametrize(
+        ("imported", "blind", "after"),
+        [
+            ((), None, None),
+            (("zebrafinch",), "of 1 of the 2 systems were", "the table of systems says which"),
+            (("zebrafinch", "quokka"), "of every system were", "of every system were"),
+        ],
+    )
+    def test_it_tells_how_many_and_after_unblinding_which(
+        self,
+        here: Path,
+        said: Said,
+        imported: tuple[str, ...],
+        blind: str | None,
+        after: str | None,
+    ) -> None:
+        _made(here, said, SMALL)
+        for system in imported:
+            (here / f"{system}.csv").write_text(BOTH.replace("zebrafinch", system))
+            assert said("import", f"{system}.csv")[0] == 0
+        for command in (("generate",), ("lock",), ("rehearse", "-n", "4")):
+            assert said(*command)[0] == 0, command
+        said("export", "--what", "responses", "--format", "jsonl", "-o", "r.jsonl")
+        rows = [json.loads(line) for line in (here / "r.jsonl").read_text().splitlines()]
+        assert len(rows) == 4
+        assert all(row["completion_tokens"] is None for row in rows)
+        page, tables = self._report(said, "blind")
+        assert ("made elsewhere and imported" in page) == bool(imported)
+        assert blind is None or blind in page
+        assert "origin" not in tables["systems"]
+        assert "tokens" not in tables["systems"] and "tokens" not in tables["automatic-length"]
+        assert said("unblind", "--person", "Ann", "--person", "Bo", "--yes")[0] == 0
+        page, tables = self._report(said, "open")
+        assert ("made elsewhere and imported" in page) == bool(imported)
+        assert after is None or after in page
+        shown = csv.DictReader(tables["systems"].splitlines())
+        origins = {row["system"]: row.get("origin") for row in shown}
+        expected = {s: "imported" if s in imported else "generated" for s in origins}
+        assert origins == (expected if imported else dict.fromkeys(origins))
+        assert len(origins) == 2
+        assert "tokens" in tables["automatic-length"]
+
+    def _report(self, said: Said, name: str) -> tuple[str, dict[str, str]]:
+        code, out, err = said(
+            "report", "--json", "--section", "materials", "--section", "automatic-measures"
+        )
+        assert code == 0, (name, err)
+        folder = Path(json.loads(out)["reports"][0]).parent
+        tables = {path.stem: path.read_text() for path in (folder / "tables").glob("*.csv")}
+        return " ".join((folder / "report.html").read_text().split()), tables

@@ -28,7 +28,7 @@ from study.store.judge_models import model_changes
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
 from study.store.ratings import read_ratings
-from study.store.responses import read_responses
+from study.store.responses import imported_systems, read_responses
 from study.store.study import Study
 from study.store.verdicts import read_verdicts
 
@@ -85,6 +85,7 @@ def report_data(study: Study) -> ReportData:
     ]
     if protocol.languages and "language" not in rater_columns:
         rater_columns.append("language")
+    imported = imported_systems(study)
     return ReportData(
         title=protocol.title,
         protocol_id=protocol.id,
@@ -106,6 +107,8 @@ def report_data(study: Study) -> ReportData:
         unblinded=unblinded is not None,
         unblinded_at=unblinded or "",
         answers_after_unblinding=_answers_after(study, unblinded),
+        n_imported=len(imported),
+        imported=frozenset(names[system].id for system in imported),
         simulated=any_simulated(study),
         lock=lock.hashes if lock else {},
         locked_at=lock.at if lock else "",

@@ -54,7 +54,8 @@ def measures_section(context: ReportContext) -> Section:
     if "speed" not in families:
         blocks.append(
             Paragraph(
-                "Speed and memory are hidden until unblinding: they can tell which system is which."
+                "Tokens, speed and memory are hidden until unblinding: they can tell which system is "
+                "which."
             )
         )
     return Section("automatic-measures", heading, tuple(blocks))
@@ -72,17 +73,17 @@ def _measures(context: ReportContext, families: list[Family]) -> list[SystemMeas
     pair = primary_pair(context)
     systems = [s.id for s in context.data.systems]
     contrasts = [] if pair is None else [(systems[pair[0]], systems[pair[1]])]
-    return list(
-        measures_of_systems(
-            context.data.responses,
-            systems=systems,
-            contrasts=contrasts,
-            families=families,
-            language=context.data.language,
-            level=context.level,
-            seed=context.data.seed,
-        )
+    found = measures_of_systems(
+        context.data.responses,
+        systems=systems,
+        contrasts=contrasts,
+        families=families,
+        language=context.data.language,
+        level=context.level,
+        seed=context.data.seed,
     )
+    # Imported responses have no tokens: who has some would tell who was imported.
+    return [m for m in found if context.data.unblinded or m.measure.name != "tokens"]
 
 
 def _opening(context: ReportContext) -> str:

@@ -44,8 +44,27 @@ def materials_section(context: ReportContext) -> Section:
             f"The raters talked with {counted(len(data.systems), 'system')} and answered "
             f"{counted(len(data.all_items), 'item')} after each conversation. {blind}"
         )
+    text += _origin(data)
     tables = (_items_table(context), *([_systems_table(context)] if len(data.responses) else []))
     return Section("materials", "Systems, responses and items", (Paragraph(text), *tables))
+
+
+def _origin(data: ReportData) -> str:
+    """Whose responses were imported: before unblinding only how many, since a code would tell the name."""
+    if not data.n_imported:
+        return ""
+    systems = counted(len(data.systems), "system")
+    if data.n_imported == len(data.systems):
+        return " The responses of every system were made elsewhere and imported."
+    told = (
+        "the table of systems says which"
+        if data.imported
+        else "which ones, the report says after unblinding"
+    )
+    return (
+        f" The responses of {data.n_imported} of the {systems} were made elsewhere and imported; {told}. "
+        "How those were made, only their source can say."
+    )
 
 
 def _when(data: ReportData) -> str:
@@ -96,6 +115,7 @@ def _items_table(context: ReportContext) -> Table:
 
 def _systems_table(context: ReportContext) -> Table:
     notes, rows, flat = Footnotes(), [], []
+    told = bool(context.data.imported)
     for system in context.data.systems:
         own = context.data.responses[context.data.responses["system"] == system.id]
         words = np.array([len(str(t).split()) for t in own["text"].fillna("")], dtype=float)
@@ -103,10 +123,14 @@ def _systems_table(context: ReportContext) -> Table:
         seconds = pd.to_numeric(own["latency_s"], errors="coerce").dropna().to_numpy(float)
         record: dict[str, object] = {"system": system.id, "label": system.label, "n": len(own)}
         cells = [system.label, count(len(own))]
+        if told:
+            record["origin"] = "imported" if system.id in context.data.imported else "generated"
+            cells.append(str(record["origin"]))
         measures = (("words", words, 0), ("tokens", tokens, 0), ("latency_s", seconds, 2))
         for name, values, digits in measures:
-            if name == "latency_s" and not context.data.unblinded:
-                # How fast a system writes can tell which one it is.
+            if name != "words" and not context.data.unblinded:
+                # How fast a system writes can tell which one it is, and so do its tokens: responses
+                # that were imported have none.
                 cells.append("hidden until unblinding")
                 continue
             cells.append(_median(values, digits, notes, f"{name.split('_')[0]} not recorded"))
@@ -122,6 +146,7 @@ def _systems_table(context: ReportContext) -> Table:
         (
             Column("System", False),
             Column("Responses"),
+            *([Column("Origin", False)] if told else []),
             Column("Words"),
             Column("Tokens"),
             Column("Seconds to write"),
