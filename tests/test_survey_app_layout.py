@@ -341,3 +341,43 @@ def test_forced_colours_keep_progress_and_choice(
             contrast(with_choice.getpixel((60, 2)), without.getpixel((60, 2)))  # type: ignore[arg-type]
         ]
         assert max(differing) >= 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_empty_fields_and_boxes_are_seen_before_they_are_touched(
+    serve: Serve, open_tablet: Callable[..., RaterPage], scheme: Any
+) -> None:
+    """Oracle: pixels, from outside across the edge. WCAG 2 (1.4.11) asks for a contrast of 3."""
+    found = 0
+    for shows in ("kinds", "response"):
+        server = serve(shows)
+        tablet = open_tablet(server.link(next_rater(server)), 820, 1180)
+        tablet.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page = open_page(tablet)
+        for part in page.locator(
+            "[data-testid=stTextAreaRootElement], [data-testid=stTextInputRootElement],"
+            " [data-testid=stCheckbox] label > div:not([data-testid]),"
+            " [data-testid=stRadioOption] > div > div:first-child"
+        ).all():
+            image = picture(part)
+            across = [image.getpixel((x, image.height // 2)) for x in range(image.width // 2)]
+            assert max(contrast(pixel, across[-1]) for pixel in across) >= 3, (shows, part)  # type: ignore[arg-type]
+            found += 1
+    assert found >= 7
+
+
+def test_what_is_tapped_is_large_enough_to_read(
+    serve: Serve, open_tablet: Callable[..., RaterPage]
+) -> None:
+    """Oracle: the computed sizes. An answer of words alone is as large as its question."""
+    for size in ((1024, 768), (360, 740)):
+        for shows in ("kinds", "pair", "all"):
+            server = serve(shows)
+            page = open_page(open_tablet(server.link(next_rater(server)), *size))
+            sizes = page.evaluate(
+                "[...document.querySelectorAll('[data-testid=stButtonGroup] [role=radio] p')]"
+                ".map(e => [e.textContent, !e.querySelector('strong'),"
+                " parseFloat(getComputedStyle(e).fontSize)])"
+            )
+            assert len(sizes) >= 6
+            assert [one for one in sizes if one[2] < (17 if one[1] else 14)] == [], (shows, size)

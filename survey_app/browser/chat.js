@@ -68,8 +68,12 @@
 
   const log = part("log");
   let atEnd = true;
-  log.addEventListener("scroll", () => { atEnd = nearEnd(); });
-  new ResizeObserver(() => { if (atEnd) toEnd(); }).observe(log);
+  // A keyboard that opens, or a tablet that is turned, changes the size first: a scroll event that was
+  // on its way then would measure the old place in the new size, and the last reply would go out of sight.
+  let size = "";
+  const sizeNow = () => `${log.clientWidth}x${log.clientHeight}`;
+  log.addEventListener("scroll", () => { if (sizeNow() === size) atEnd = nearEnd(); });
+  new ResizeObserver(() => { size = sizeNow(); if (atEnd) toEnd(); }).observe(log);
   const nearEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 120;
   function toEnd() { log.scrollTop = log.scrollHeight; }
 
@@ -143,13 +147,15 @@
     new ResizeObserver(mark).observe(fold);
   }
 
+  // Once, where they take room from the conversation: at once, or when the tablet is turned.
+  const beside = matchMedia("(min-width: 900px)");
   let folded = false;
   function foldTexts() {
-    if (folded || state.turns.length === 0) return;
+    if (folded || beside.matches || !state || state.turns.length === 0) return;
     folded = true;
-    if (matchMedia("(min-width: 900px)").matches) return;
     for (const name of ["topic", "support"]) part(name).open = false;
   }
+  beside.addEventListener("change", foldTexts);
 
   function draw() {
     const { phase } = state;

@@ -34,10 +34,10 @@ from study.store.ratings import mark_shown
 from survey_app.chat import document
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.states import page_state, reply_state
-from survey_app.request_body import json_object
+from survey_app.request_body import is_of_own_page, json_object
 from survey_app.safe_text import printable
 from survey_app.settings import RATER_COOKIE
-from survey_app.study_in_force import study_in_force
+from survey_app.study_in_force import settings_in_force, study_in_force
 
 _log = logging.getLogger("survey_app")
 
@@ -156,6 +156,8 @@ class ChatAddresses:
         self, act: Callable[[Place, Conversation, dict[str, Any]], Awaitable[None]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            if not is_of_own_page(request, settings_in_force().address):
+                return JSONResponse({"saved": False}, status_code=403)
             try:
                 body = await json_object(request)
                 place = await _place(request)

@@ -9,7 +9,7 @@ from study.conversation import declared_chat
 from study.entities import Conversation
 from study.participation import Place
 from study.store.study import Study
-from survey_app import safe_text
+from survey_app import safe_text, static_files
 from survey_app.messages import Messages, load_messages
 
 # What the script says, by its key in the catalogue.
@@ -53,6 +53,7 @@ def chat_page(
         'interactive-widget=resizes-content">'
         f"<title>{html.escape(words('page.title'))}</title>"
         '<link rel="icon" href="data:,">'
+        f"<style>{static_files.font_face()}</style>"
         '<link rel="stylesheet" href="/evenhand/survey.css">'
         '<link rel="stylesheet" href="/evenhand/chat.css">'
         # What acts is quiet for a moment; the conversation can be scrolled and written all the while.
