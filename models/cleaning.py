@@ -9,6 +9,7 @@ same as cleaning once.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,20 +20,54 @@ _MARKER = re.compile(
     r"|^[ \t]*#{2,3}[ \t]*(?:Instruction|Input|Response|Output|System|Assistant|User|Human):?[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
-_LEADING_MARKERS = re.compile(rf"(?:\s|{_MARKER.pattern.replace('^', '')})*", re.IGNORECASE)
+# Only the "^" of a heading's line goes; that of a character class stays.
+_LEADING_MARKERS = re.compile(
+    r"(?:\s|(?!<\|(?:im_start|start_header_id|user|system)\|>)"
+    rf"(?:{_MARKER.pattern.replace('|^[', '|[')}))*",
+    re.IGNORECASE,
+)
 # Thinking blocks; an unclosed block has no reply after it.
 _THINKING = re.compile(r"<(think|thinking)>.*?(?:</\1>|\Z)", re.IGNORECASE | re.DOTALL)
 _OWN_ROLE = re.compile(
     r"\A\s*(?:assistant|therapist|counsell?or|chatbot|bot|ai|response|supporter)\s*:\s*",
     re.IGNORECASE,
 )
+# Names of the other side that a reply may open with by mistake; it is a reply all the same. "User:" is no
+# such name: it stands in chat formats, before what the other side says.
+_MISTAKEN_ROLE = re.compile(
+    r"\A\s*(?:client|patient|(?:help-)?seeker|student)[ \t]*:\s*", re.IGNORECASE
+)
+_OWN_TURN = re.compile(
+    r"\n[ \t]*(?:assistant|therapist|counsell?or|chatbot|supporter)[ \t]*:", re.IGNORECASE
+)
 # A new turn inside the text: what follows is a conversation that nobody had.
 _OTHER_TURN = re.compile(
-    r"(?:^|\n)[ \t]*(?:user|human|client|patient|seeker|help-seeker|student|system|assistant"
+    r"(?:^|\n)[ \t]*(?P<name>user|human|client|patient|seeker|help-seeker|student|system|assistant"
     r"|therapist|counsell?or|chatbot)[ \t]*:|<\|(?:im_start|start_header_id|user|system)\|>"
     r"|<start_of_turn>|\[INST\]|^[ \t]*#{2,3}[ \t]*(?:Instruction|Input|User|Human|System)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+# A line that offers an example, and so ends with a colon: the names below it are part of the example.
+_OFFERS_EXAMPLE = re.compile(
+    r"\b(?:you (?:could|can|might|may)|write|note down|jot|practi[sc]e|try|imagine|picture|for (?:example|instance)|like this|such as"
+    r"|here(?:['’]s| is| are)|let['’]?s|e\.g\.|examples?|sample|template|draft|script|role[- ]?play"
+    r"|dialogue|zum beispiel|etwa so|k[oö]nnten? (?:sie|du)|du k[oö]nntest|por ejemplo"
+    r"|(?:podr[ií]a|puede)s?)"
+    r"\b[^\n]*[:：][*_\"'“„« \t]*\Z",
+    re.IGNORECASE,
+)
+_NAMED_LINE = re.compile(r"[ \t]*[A-Z][\w -]{0,20}:[ \t]*\S")
+# What steps of an exercise are made of; they come again, and so do its sentences and runs of words.
+_EXERCISE = re.compile(
+    r"\b(?:breathe?|breath|inhale|exhale|hold|pause|tense|relax|release|let go|tap|count|left|right"
+    r"|step|ein(?:atmen)?|aus(?:atmen)?|atmen?|halten?|anspannen|loslassen|links|rechts|inspir[ae]"
+    r"|espir[ae]|inhal[ae]|exhal[ae]|respir[ae]|sost[eé]n|sostenga|mant[eé]n|mantenga|izquierda"
+    r"|derecha)\b|شهيق|زفير|تنفس|احبس|استنشق|ازفر",
+    re.IGNORECASE,
+)
+_MOST_ROUNDS = 4
+_LIST_NUMBER = re.compile(r"\s*\(?\d{1,3}[.)]\s*")
+_LIST_ITEM = re.compile(r"\s*(?:[-*•–]|\(?\d{1,3}\)|(?:step|schritt|paso) \d+:?)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.!?\n]*[.!?]+[\"')\]]*\s*|[^.!?\n]+\n*|\n+")
 # A run of 2 to 12 words, three times or more in a row: two can be a figure of speech.
 _LOOP = re.compile(r"\b((?:[\w'’-]+[\s,;]+){2,12}?)\1{2,}", re.IGNORECASE)
@@ -128,10 +163,28 @@ def _before_other_turn(text: str) -> str:
     start = _LEADING_MARKERS.match(text)
     body = start.end() if start else 0
     own = _OWN_ROLE.match(text[body:])
+    mistaken = _MISTAKEN_ROLE.match(text[body:])
     if own:
         body += own.end()
-    found = _OTHER_TURN.search(text, body)
-    return text if found is None else text[: found.start()]
+    elif mistaken and not _OWN_TURN.search(text, body):
+        body += mistaken.end()
+    for found in _OTHER_TURN.finditer(text, body):
+        if not (found["name"] and _is_part_of_example(text[: found.start()])):
+            return text[: found.start()]
+    return text
+
+
+def _is_part_of_example(before: str) -> bool:
+    """Whether a name that follows belongs to an example: "You could write:", and named lines below."""
+    lines = before.split("\n")
+    named = False
+    while lines and _NAMED_LINE.match(lines[-1]) and not _OFFERS_EXAMPLE.search(lines[-1]):
+        lines.pop()
+        named = True
+    # Blank lines may stand between the offer and the example, not within it.
+    while lines and not lines[-1].strip() and (not named or len(lines) > 1):
+        lines.pop()
+    return bool(lines) and _OFFERS_EXAMPLE.search(lines[-1]) is not None
 
 
 def _without_markers(text: str) -> str:
@@ -139,24 +192,44 @@ def _without_markers(text: str) -> str:
 
 
 def _without_own_role(text: str) -> str:
-    return _OWN_ROLE.sub("", text)
+    return _MISTAKEN_ROLE.sub("", _OWN_ROLE.sub("", text))
 
 
 def _without_loops(text: str) -> str:
-    shortened = _LOOP.sub(lambda match: match.group(1), text)
-    return _WORD_LOOP.sub(lambda match: match.group(1), shortened)
+    return _WORD_LOOP.sub(_once, _LOOP.sub(_once, text))
+
+
+def _once(loop: re.Match[str]) -> str:
+    """The first round of a loop; all of it where it is a few rounds of an exercise."""
+    words, unit = loop.group().split(), loop.group(1).split()
+    if _EXERCISE.search(loop.group(1)) and len(words) <= _MOST_ROUNDS * len(unit):
+        return loop.group()
+    return loop.group(1)
 
 
 def _without_repeated_sentences(text: str) -> str:
-    """Drop a sentence of three words or more that already stood in the text."""
-    seen: set[str] = set()
-    kept = []
+    """Drop a sentence of three words or more that already stood in the text.
+
+    Items of a list and steps of an exercise come again (breathe in, hold, breathe out, hold): they
+    are dropped only right after the same one, or after a few rounds.
+    """
+    times: Counter[str] = Counter()
+    before = ""
+    kept: list[str] = []
     for sentence in _SENTENCE.findall(text):
-        words = re.findall(r"[\w'’]+", sentence.lower())
-        key = " ".join(words)
-        if len(words) >= 3 and key in seen:
+        if _LIST_NUMBER.fullmatch(sentence):
+            kept.append(sentence)
             continue
-        seen.add(key)
+        key = " ".join(re.findall(r"[\w'’]+", _LIST_ITEM.sub("", sentence, count=1).lower()))
+        numbered = bool(kept) and _LIST_NUMBER.fullmatch(kept[-1]) is not None
+        comes_again = numbered or _LIST_ITEM.match(sentence) or _EXERCISE.match(sentence.strip())
+        allowed = _MOST_ROUNDS if comes_again and key != before else 1
+        if len(key.split()) >= 3 and times[key] >= allowed:
+            if numbered:
+                kept.pop()
+            continue
+        times[key] += 1
+        before = key
         kept.append(sentence)
     shorter = "".join(kept)
     return shorter if len(shorter) < len(text) else text

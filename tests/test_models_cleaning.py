@@ -52,6 +52,49 @@ from models.decoding import DecodingSettings
         ("I hear you you you you you.", "I hear you.", "repeated phrase removed"),
         ("I hear you\ufffd.", "I hear you.", "broken characters removed"),
         ("<|im_end|><|im_end|>", "", "training markers removed"),
+        # A reply that opens with the other side's name is a reply.
+        ("Client: That sounds hard. Rest now.", "That sounds hard. Rest now.", "role name removed"),
+        ("Patient: I hear you.", "I hear you.", "role name removed"),
+        ("<|assistant|>\nStudent: I hear you.", "I hear you.", "role name removed"),
+        ("Help-seeker: I hear you.\nUser: yes", "I hear you.", "leaked turn cut off"),
+        # With both sides' turns after it, it is the other side's turn, and so is "User:".
+        ("Client: I am sad.\nTherapist: That sounds hard.", "", "leaked turn cut off"),
+        ("User: I am sad.", "", "leaked turn cut off"),
+        ("<|im_start|>user\nI am sad.", "", "leaked turn cut off"),
+        # Going on with the other side's turn is cut, also after an example and after a colon.
+        ("Tell me more:\nClient: I am sad.", "Tell me more:", "leaked turn cut off"),
+        (
+            "You could write: I need time.\nClient: Thank you, I will.",
+            "You could write: I need time.",
+            "leaked turn cut off",
+        ),
+        (
+            "You could write:\nStudent: I need time.\n\nUser: Thanks, I will.",
+            "You could write:\nStudent: I need time.",
+            "leaked turn cut off",
+        ),
+        (
+            "You could write:\nStudent: I need time.\nThat is all.\nHuman: Thanks.",
+            "You could write:\nStudent: I need time.\nThat is all.",
+            "leaked turn cut off",
+        ),
+        ("For example:\n<|im_start|>user\nhi", "For example:", "leaked turn cut off"),
+        # A list or an exercise that gets stuck.
+        (
+            "1. Rest for a while now.\n2. Rest for a while now.\n3. Rest for a while now.",
+            "1. Rest for a while now.",
+            "repeated sentence removed",
+        ),
+        (
+            "Breathe in slowly now. " * 9,
+            "Breathe in slowly now.",
+            "repeated sentence removed",
+        ),
+        (
+            "- Breathe in slowly\n- Breathe out slowly\n" * 9,
+            "- Breathe in slowly\n- Breathe out slowly\n- Breathe in slowly\n- Breathe out slowly",
+            "repeated phrase removed",
+        ),
         ("<think>I never finish", "", "thinking block removed"),
     ],
 )
@@ -74,6 +117,25 @@ def test_faults_are_removed_and_recorded(raw: str, text: str, change: str) -> No
         "Worry < hope. 5 > 3 & so on - take it day by day, day by day.",
         "I'm here – écoute-moi; “tomorrow” is another day… 🙂",
         "Use headings like # one\n# two when you write your diary.",
+        # Breathing exercises say the same again.
+        "1. Breathe in for four counts.\n2. Hold for four counts.\n3. Breathe out for four counts.\n"
+        "4. Hold for four counts.\n5. Start again when you like.",
+        "- Breathe in slowly\n- Hold your breath gently\n- Breathe out slowly\n- Hold your breath gently",
+        "Breathe in for four counts. Hold for four counts. Breathe out for four counts. Hold for four "
+        "counts. How is it now?",
+        "Breathe in, breathe out, breathe in, breathe out, breathe in, breathe out. Well done.",
+        "Tap your knees: left, right, left, right, left, right. Then rest.",
+        "1) Einatmen und bis vier zählen.\n2) Die Luft kurz anhalten.\n3) Ausatmen und bis vier zählen.\n"
+        "4) Die Luft kurz anhalten.",
+        "Step 1: Tense your shoulders firmly.\nStep 2: Let go and rest.\nStep 3: Tense your shoulders "
+        "firmly.\nStep 4: Let go and rest.",
+        # Names in an example that the reply offers.
+        "You could write:\nStudent: Dear Dr Lee, I need two more days.\nWould that feel right?",
+        "You could write to your therapist, for example:\n\nClient: I would like to talk about sleep.",
+        "Let us practise a role play:\nTherapist: How was the week?\nClient: Rather hard.\n\nHow was that?",
+        "Zum Beispiel so:\nStudent: Ich brauche zwei Tage mehr.",
+        "Maybe write it down:\nStudent: I feel nervous before the talk.",
+        "**You could write:**\nPatient: I slept badly this week.",
     ],
 )
 def test_good_texts_stay_as_they_are(text: str) -> None:
