@@ -49,7 +49,8 @@ _OTHER_TURN = re.compile(
 )
 # A line that offers an example, and so ends with a colon: the names below it are part of the example.
 _OFFERS_EXAMPLE = re.compile(
-    r"\b(?:you (?:could|can|might|may)|write|note down|jot|practi[sc]e|try|imagine|picture|for (?:example|instance)|like this|such as"
+    r"\b(?:you (?:could|can|might|may)|write|note down|jot|practi[sc]e"
+    r"|try|imagine|picture|for (?:example|instance)|like this|such as"
     r"|here(?:['’]s| is| are)|let['’]?s|e\.g\.|examples?|sample|template|draft|script|role[- ]?play"
     r"|dialogue|zum beispiel|etwa so|k[oö]nnten? (?:sie|du)|du k[oö]nntest|por ejemplo"
     r"|(?:podr[ií]a|puede)s?)"

@@ -8,7 +8,6 @@ import tomllib
 from collections import Counter
 
 import pytest
-from models.checks import RULES
 
 from models.backends.scripted import ScriptedBackend
 from models.decoding import DecodingSettings
@@ -24,6 +23,7 @@ from models.dialogue.danger_signs import (
 )
 from models.dialogue.safety_replies import PARTS_OF_REPLY, safety_sentences, safety_texts
 from models.dialogue.state_table import state_table
+from study.leaks import RULES
 
 SENTENCES = read_sentences()
 
