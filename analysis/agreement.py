@@ -27,6 +27,7 @@ WEIGHTS = ("unweighted", "linear", "quadratic", "ordinal")
 
 # Below this a chance-corrected coefficient divides by rounding noise.
 _NO_ROOM_ABOVE_CHANCE = 1e-12
+_ROUNDING = 1e-14
 
 NO_PAIRS = "no unit has ratings by two raters, so there is no agreement to measure"
 ONE_UNIT = "only one unit has ratings by two raters; agreement beyond chance needs at least two"
@@ -172,18 +173,21 @@ def _from_units(
     details: dict[str, float],
     *,
     lowest: float = -1.0,
+    room: float = 1.0,
     tested: bool = True,
 ) -> Estimate:
     """Interval and test from the linearised value of each unit (infinitely many units).
 
-    ``lowest`` is the least value that the coefficient can take; the highest is 1.
+    ``lowest`` is the least value that the coefficient can take; the highest is 1. ``room`` is what the
+    values were divided by.
     """
     from scipy import stats
 
     n = unit_values.size
     error = float(np.sqrt(((unit_values - estimate) ** 2).sum() / (n * (n - 1.0))))
-    # Rounding leaves about 1e-17 where every unit has the same value.
-    steady = error < 1e-14
+    # Rounding leaves about 1e-17 where every unit has the same value, and more of it after a division by
+    # little room above chance: a quadratic kappa of 0 had an interval of 1e-13 and a p value.
+    steady = error < _ROUNDING / room
     half = 0.0 if steady else error * float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
     p_value = None if steady or not tested else float(2 * stats.t.sf(abs(estimate) / error, n - 1))
     limits, method = t_limits(
@@ -242,11 +246,17 @@ def _corrected(
             unit="item",
             observed=observed,
         )
-    estimate = (observed - chance) / (1.0 - chance)
+    above = observed - chance
+    # Agreement that is just that of chance, but for rounding, is a coefficient of 0.
+    estimate = above / (1.0 - chance) if abs(above) > _ROUNDING else 0.0
     units = (n / n_paired) * (agreement - chance * rated.paired) / (1.0 - chance)
     units = units - 2.0 * (1.0 - estimate) * (unit_chance - chance) / (1.0 - chance)
     details = {"observed_agreement": observed, "chance_agreement": chance}
-    return _from_units(name, estimate, units, rated, level, details)
+    # With weights and points that are not used, chance can be so high that agreement lies below -1.
+    lowest = -1.0 if estimate >= -1.0 else -chance / (1.0 - chance)
+    return _from_units(
+        name, estimate, units, rated, level, details, lowest=lowest, room=1.0 - chance
+    )
 
 
 def percent_agreement(

@@ -15,6 +15,8 @@ from analysis.validation import FloatArray, confidence_level, one_of, ratings_ma
 MISSING = ("complete", "mixed_model", "mixed_model_profile")
 _FORMS = ("icc1", "icc2", "icc3", "icc1k", "icc2k", "icc3k")
 _TINY = 1e-12
+# Limits that only rounding parts: with an F of 0 both are the lowest value that there is.
+_STEADY = 1e-10
 _AS_IF_FULL = (
     "interval and p-value are those of R's psych, which takes the table as if no rating were missing: "
     "the interval is too narrow and the p-value too small"
@@ -262,11 +264,15 @@ def _estimate(
     method = "F distribution"
     if name.startswith("icc2"):
         method = "F distribution, Satterthwaite degrees of freedom"
+    low, high = limits[0], min(1.0, limits[1])
+    steady = high - low < _STEADY
+    if steady:
+        method = "none: the mean ratings of the units do not differ at all"
     return Estimate(
         name,
         value,
-        limits[0],
-        min(1.0, limits[1]),
+        None if steady else low,
+        None if steady else high,
         level,
         method,
         float(stats.f.sf(test["f"], test["df1"], test["df2"])),

@@ -30,6 +30,8 @@ from analysis.validation import (
 )
 
 _TINY = 1e-12
+# Agreement no further from chance than this is a kappa of 0: the rest is rounding.
+_ROUNDING = 1e-14
 _EMPTY = "no unit was rated by both raters"
 
 
@@ -207,7 +209,8 @@ def cohen_kappa(
     observed, chance = float((matrix * p).sum()), float(rows @ matrix @ columns)
     if 1.0 - chance < _TINY:
         return undefined(name, NO_VARIATION, n=n, n_missing=n_missing, unit="item")
-    kappa = (observed - chance) / (1.0 - chance)
+    above = observed - chance
+    kappa = above / (1.0 - chance) if abs(above) > _ROUNDING else 0.0
     row_credit, column_credit = matrix @ columns, matrix.T @ rows
     credit = row_credit[:, None] + column_credit[None, :]
     null = _root((np.outer(rows, columns) * (matrix - credit) ** 2).sum() - chance**2)
@@ -285,6 +288,7 @@ def pairwise_kappas(
     defined = (by_chance > _TINY) & (n >= 2)
     np.fill_diagonal(defined, False)
     kappa = 1.0 - np.divide(disagreement, by_chance, out=np.zeros_like(by_chance), where=defined)
+    kappa[np.abs(by_chance - disagreement) <= _ROUNDING] = 0.0
     return PairwiseKappas(weights, np.ma.MaskedArray(kappa, mask=~defined), n)
 
 

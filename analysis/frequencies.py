@@ -255,6 +255,9 @@ def _location(
     located = Estimate(
         "mean", mean, mean - half, mean + half, level, "t", assumptions=(_INDEPENDENT,), **common
     )
+    if np.count_nonzero(counts) == 1:
+        # Equal answers would make an interval of one point, as if the mean were known.
+        located = Estimate("mean", mean, ci_method="none: all answers are equal", **common)
     return located, median, Estimate("sd", sd, ci_method="none", **common)
 
 

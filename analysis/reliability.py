@@ -263,13 +263,19 @@ def _feldt(scale: Consistency, n: int, n_missing: int, k: int, level: float) -> 
 
     df1, df2 = n - 1, (n - 1) * (k - 1)
     noise = 1.0 - scale.raw_alpha
+    # Items that all run alike leave no error to make an interval of: its limits would both be 1.
+    steady = abs(noise) < _TINY
+    low, high = (
+        None if steady else float(1.0 - noise * stats.f.ppf((1 + side * level) / 2, df1, df2))
+        for side in (1, -1)
+    )
     return Estimate(
         "cronbach_alpha",
         scale.raw_alpha,
-        float(1.0 - noise * stats.f.ppf((1 + level) / 2, df1, df2)),
-        float(1.0 - noise * stats.f.ppf((1 - level) / 2, df1, df2)),
+        low,
+        high,
         level,
-        "Feldt, F distribution",
+        "none: the items do not part at all" if steady else "Feldt, F distribution",
         n=n,
         n_missing=n_missing,
         unit="person",

@@ -216,8 +216,12 @@ def _loadings_by_likelihood(r: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     def discrepancy(parameters: FloatArray) -> tuple[float, FloatArray]:
         loading, unique = parameters[:k], np.exp(parameters[k:])
-        inverse = np.linalg.inv(np.outer(loading, loading) + np.diag(unique))
-        value = -np.linalg.slogdet(inverse)[1] + np.trace(r @ inverse)
+        # By Sherman and Morrison: a step of the search far out made the matrix singular to a solver, on
+        # ordinary answers of six people to three items.
+        scaled = loading / unique
+        below = 1.0 + float(loading @ scaled)
+        inverse = np.diag(1.0 / unique) - np.outer(scaled, scaled) / below
+        value = float(parameters[k:].sum()) + np.log(below) + np.trace(r @ inverse)
         slope = inverse - inverse @ r @ inverse
         return float(value), np.concatenate([2 * slope @ loading, np.diag(slope) * unique])
 

@@ -70,6 +70,13 @@ TABLES: dict[str, np.ndarray] = {
     "one rater never answers": np.array([[1.0, 2, NAN], [2, 2, NAN], [3, 1, NAN], [4, 4, NAN]]),
     "no unit with two ratings": np.array([[1.0, NAN], [NAN, 2.0], [3.0, NAN]]),
     "one unit with two ratings": np.array([[1.0, 2.0], [NAN, 2.0], [3.0, NAN]]),
+    "one other answer in thirty": np.vstack([np.full((9, 3), 5.0), [5.0, 5, 4]]),
+    "opposed, and a rater who never answers": np.array(
+        [[5.0, 1, NAN], [4, 2, NAN], [1, 5, NAN], [2, 4, NAN]]
+    ),
+    "a likelihood that runs out": np.array(
+        [[5.0, 3, 1], [1, 2, 4], [4, 5, 4], [5, 2, 3], [4, 2, 3], [4, 5, 5]]
+    ),
     "one other answer": np.array([[3.0, 3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 4.0]]),
     "two units, two raters": np.array([[1.0, 2.0], [2.0, 1.0]]),
     "raters opposed": np.array([[1.0, 5.0], [5.0, 1.0], [1.0, 5.0], [5.0, 1.0]]),
@@ -181,6 +188,8 @@ def _sound(result: Any) -> None:
             assert (e.ci_low is None) == (e.ci_high is None)
             if e.ci_low is not None and "bootstrap" not in e.ci_method:
                 assert e.ci_low - 1e-9 <= e.estimate <= (e.ci_high or 0.0) + 1e-9
+                # Limits that only rounding parts are an interval of nothing.
+                assert e.ci_high - e.ci_low > 1e-10
             assert e.p_value is None or 0 <= e.p_value <= 1
 
 
@@ -282,3 +291,20 @@ def test_no_p_values_are_adjusted_to_none(method: str) -> None:
     assert adjust([], method=method) == ()
     assert adjust([None, None], method=method) == (None, None)
     assert adjust([None, 0.03], method=method) == (None, pytest.approx(0.03))
+
+
+def test_a_kappa_that_is_0_but_for_rounding_has_no_interval_and_no_test() -> None:
+    """By hand: two raters always give 5, so observed agreement is that of chance for every weight."""
+    table = TABLES["one other answer in thirty"]
+    for weights in WEIGHTS:
+        found = conger_kappa(table, POINTS, weights=weights)
+        assert (found.estimate, found.ci_low, found.p_value) == (0.0, None, None)
+        assert light_kappa(table, POINTS, weights=weights).estimate == 0.0
+
+
+def test_an_interval_of_a_coefficient_below_minus_1_holds_it() -> None:
+    """By hand, Brennan and Prediger: agreement .35 and chance .72 give -37 / 28."""
+    table = TABLES["opposed, and a rater who never answers"]
+    found = brennan_prediger(table, POINTS, weights="ordinal")
+    assert found.estimate == pytest.approx(-37 / 28)
+    assert found.ci_low is not None and found.ci_low < -37 / 28
