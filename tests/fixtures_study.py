@@ -171,8 +171,13 @@ SYSTEM_NAMES = ("zebrafinch", "quokka", "scripted")
 
 
 def reply(prompt: str, system: str) -> str:
-    """A response text that differs for each prompt and system and names neither."""
-    return f"I hear you. {len(prompt)}-{sum(map(ord, system))}"
+    """A response text that differs for each prompt and system and names neither.
+
+    In letters: the lock takes digits with a hyphen for a telephone number.
+    """
+    letters = "abcdefghij"
+    number = f"{len(prompt)}{sum(map(ord, system))}"
+    return f"I hear you. {''.join(letters[int(digit)] for digit in number).capitalize()}."
 
 
 def answer_everything(study: Study) -> None:

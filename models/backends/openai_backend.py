@@ -371,6 +371,7 @@ def _status_error(where: str, status: int, message: str) -> ModelError:
 def _transport(proxy: str, longest_s: float) -> BoundedTransport:
     try:
         import httpx2
+        import openai  # noqa: F401 - of the same extra, and the first to be used
 
         from models.backends.bounded_transport import BoundedTransport
     except ImportError as error:
