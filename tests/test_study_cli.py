@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -278,13 +280,22 @@ def test_a_rehearsal_never_mixes_with_people(
         assert len(read_raters(study)) == 1
 
 
-def test_withdrawing_asks_first(
-    locked_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_withdrawing_asks_first(locked_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A terminal that says no; then an input that is no terminal, where nothing can be asked."""
     with opened(locked_folder) as study:
         code = ready_rater(study).rater.code
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
-    assert run(["withdraw", code]) == 130
+    command = [sys.executable, "-m", "study.cli", "withdraw", code, "--study", str(locked_folder)]
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"n\n")
+        asked = subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (asked.returncode, f"Erase everything that {code}" in asked.stdout) == (130, True)
+    silent = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+    assert (silent.returncode, silent.stdout) == (2, "")
+    assert f"{code} was not erased: that cannot be undone. Give --yes." in silent.stderr
     with opened(locked_folder) as study:
         assert read_raters(study)[0].demographics
 

@@ -147,13 +147,18 @@ class TestUndo:
         told = json.loads(out)
         assert (code, len(told["removed"]), told["left"]) == (0, 2, 1)
         assert number(folder) == {"student": 1, "professional": 2}
+        _, out, _ = said("enrol", "--undo", "--group", "professional", "-n", "1")
+        assert "Write the sheet of cards again: evenhand links" in out
+        _, out, _ = said("enrol", "--undo", "--group", "professional")
+        assert "0 raters stay" in out and "evenhand links" in out  # for the student's card
+        assert (folder / "links.html").is_file()
         with opened(folder) as study:
             assert first.code not in told["removed"]
             assert study_faults(study) == []
             assert all(row["status"] != "withdrawn" for row in rater_rows(study))
             with study.reading() as connection:
                 kinds = Counter(event.kind for event in events.read(connection))
-        assert (kinds["enrolment_undone"], kinds["rater_withdrawn"]) == (2, 0)
+        assert (kinds["enrolment_undone"], kinds["rater_withdrawn"]) == (4, 0)
 
     def test_the_last_ones_go_first_and_come_back_with_the_same_links(self, locked: Study) -> None:
         before = {e.rater.slot: (e.rater.code, e.token) for e in enrol(locked, "student", 4)}

@@ -85,6 +85,7 @@ class TestGenerate:
         assert said("import", "one.csv")[0] == 0
         code, out, err = said("generate")
         assert (code, "2 responses written" in out) == (0, True)
+        assert "1 response is still missing" in out and "evenhand lock" not in out
         assert "System zebrafinch: 1 imported responses stay as they are; 1 are missing" in err
         assert texts(folder) == {"p-sleep": "One."}
         assert set(texts(folder, "quokka")) == {"p-sleep", "p-work"}
@@ -168,7 +169,7 @@ class TestReplacing:
         before = kinds(study)
         code, _, err = said("import", "other.csv")
         assert code == 2
-        assert "1 response is there already, and differ" in err
+        assert "1 response is there already, and differs;" in err
         assert (
             "p-work x zebrafinch: from character 4 on, there 'Two.', in the file 'Two words.'"
             in err

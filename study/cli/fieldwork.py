@@ -224,7 +224,8 @@ def _undo_enrolment(study: Study, group: str | None, number: int | None, as_json
             f"Found -n {number}, expected 1 or more. Leave it out to undo all that can be."
         )
     gone = undo_enrolment(study, group, number)
-    left = sum(not r.simulated and group in (None, r.group) for r in read_raters(study))
+    people = [rater for rater in read_raters(study) if not rater.simulated]
+    left = sum(group in (None, rater.group) for rater in people)
     if as_json:
         print_json({"removed": [rater.code for rater in gone], "left": left})
         return
@@ -235,7 +236,7 @@ def _undo_enrolment(study: Study, group: str | None, number: int | None, as_json
         f"Removed: {listed([rater.code for rater in gone])}, who had not opened their link. Destroy their "
         f"cards. {left} raters stay."
     )
-    if left:
+    if people:  # of another group, too: the sheet holds everybody's cards
         say("Write the sheet of cards again: evenhand links")
     else:
         (study.folder / SHEET_FILE).unlink(missing_ok=True)
@@ -504,6 +505,9 @@ def withdraw(study: Study, code: str, yes: bool) -> None:
 
     rater = find_by_code(study, code)
     if not yes:
+        refuse_where_nobody_can_answer(
+            False, f"{rater.code} was not erased: that cannot be undone. Give --yes."
+        )
         click.confirm(
             f"Erase everything that {rater.code} answered? This cannot be undone", abort=True
         )

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import cluster_option, json_option, print_json, print_table, say, with_study
+from study.cli.options import (
+    cluster_option,
+    json_option,
+    print_json,
+    print_table,
+    refuse_where_nobody_can_answer,
+    say,
+    with_study,
+)
 from study.errors import Finding, LockError, StoreError
 from study.store.study import Study
 
@@ -169,8 +177,7 @@ def _show_estimate(session: JudgeSession, estimate: Estimate, silent: bool) -> N
 def _confirm(yes: bool, as_json: bool) -> None:
     if yes:
         return
-    if as_json:
-        raise StoreError("With --json nothing can be asked: give --yes to start the calls.")
+    refuse_where_nobody_can_answer(as_json, "no call was made; give --yes to start the calls.")
     click.confirm("Start", abort=True)
 
 

@@ -90,6 +90,22 @@ def _generate(study: Study, again: str | None, workers: int, cluster: str, as_js
         print_json({"written": written, "skipped": skipped})
     else:
         say(f"{sum(written.values())} responses written, {sum(skipped.values())} were there.")
+        _say_next(study)
+
+
+def _say_next(study: Study) -> None:
+    """What comes after writing: the lock only where it is open and every place has its response."""
+    from study.store.locking import read_lock
+    from study.store.responses import read_responses
+
+    planned = len(study.protocol.prompts) * len(study.protocol.systems)
+    missing = planned - len(read_responses(study))
+    if read_lock(study) is not None:
+        say("The study is locked. Next: evenhand enrol --group GROUP -n N")
+    elif missing:
+        are = "response is" if missing == 1 else "responses are"
+        say(f"{missing:,} {are} still missing; bring them in before the lock: evenhand import FILE")
+    else:
         say("Next: read them (evenhand export --what responses), then: evenhand lock")
 
 
@@ -200,4 +216,8 @@ def import_file(study: Study, file: Path, replace: bool, sheet: str | None, as_j
     if as_json:
         print_json({"imported": new, "already_there": len(rows) - new})
     else:
-        say(f"{new} responses imported, {len(rows) - new} were already there, the same.")
+        there = len(rows) - new
+        say(
+            f"{new:,} response{'s' * (new != 1)} imported, {there:,} {'was' if there == 1 else 'were'} "
+            "already there, the same."
+        )

@@ -160,11 +160,12 @@ def _refuse_other_texts(
         and (what := _differs(before, response))
     ]
     if faults:
-        number = "1 response is" if len(faults) == 1 else f"{len(faults):,} responses are"
+        one = len(faults) == 1
+        number = "1 response is" if one else f"{len(faults):,} responses are"
         raise ImportFileError(
             "\n".join(
                 [
-                    f"{number} there already, and differ; nothing was changed:",
+                    f"{number} there already, and differ{'s' * one}; nothing was changed:",
                     *summed_up(faults),
                     "To have the file's in their place: evenhand import FILE --replace",
                 ]
