@@ -378,7 +378,7 @@ def test_r_repeats_the_primary_contrast(eai: ReportData, tmp_path: Path) -> None
     """Oracle: R runs the written script; its paired t is the report's."""
     written = write_report(eai, tmp_path, created=DAY, with_r=True, sections=("contrast",))
     script = written.r_files[0]
-    base = script.read_text("utf-8").split('heading("Mixed models of each item")')[0]
+    base = script.read_text("utf-8").split('heading("Mixed models of each item')[0]
     script.write_text(base, encoding="utf-8")
     run = subprocess.run(["Rscript", "report.R"], cwd=script.parent, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -411,7 +411,7 @@ def test_r_repeats_equivalence_families_and_exclusions(eai: ReportData, tmp_path
     keys = ("contrast", "subgroups", "quality")
     written = write_report(data, tmp_path, created=DAY, with_r=True, sections=keys)
     script = written.r_files[0]
-    base = script.read_text("utf-8").split('heading("Mixed models of each item")')[0]
+    base = script.read_text("utf-8").split('heading("Mixed models of each item')[0]
     script.write_text(base, encoding="utf-8")
     run = subprocess.run(["Rscript", "report.R"], cwd=script.parent, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
