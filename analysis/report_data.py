@@ -110,7 +110,7 @@ class ReportJudge:
         ``"tie"`` or None), ``replicate``, ``outcome``, ``value`` (nan unless scored), ``low`` and
         ``high`` (nan for comparisons).
     probes : DataFrame
-        One row per pair of verdicts, see `analysis.judge_probes.probe_effects`.
+        One row per pair of verdicts, see `analysis.judge_worth.probes.probe_effects`.
     stand_in_only_if : StandInConditions or None
         The protocol's condition.
     n_imported : int

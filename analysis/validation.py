@@ -169,7 +169,7 @@ def place_of(frame: Any, position: int) -> str:
     Parameters
     ----------
     frame : DataFrame or Series
-        Of :func:`analysis.data_file.read_table`, whose index says what it counts, or any other.
+        Of :func:`analysis.tables.reading.read_table`, whose index says what it counts, or any other.
     position : int
         From 0.
     """

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.agreement import (
+from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha, bootstrap_light_kappa
+from analysis.agreement.coefficients import (
     WEIGHTS,
     agreement_weights,
     brennan_prediger,
@@ -18,16 +19,11 @@ from analysis.agreement import (
     gwet_ac,
     percent_agreement,
 )
-from analysis.agreement_bootstrap import (
-    bootstrap_agreement,
-    bootstrap_alpha,
-    bootstrap_light_kappa,
-)
-from analysis.agreement_confusion import pooled_confusion
-from analysis.agreement_icc import icc, kendall_w
-from analysis.agreement_jackknife import jackknife_agreement, jackknife_icc2
-from analysis.agreement_krippendorff import METRICS, krippendorff_alpha
-from analysis.agreement_pairwise import (
+from analysis.agreement.confusion import pooled_confusion
+from analysis.agreement.intraclass import icc, kendall_w
+from analysis.agreement.jackknife import jackknife_agreement, jackknife_icc2
+from analysis.agreement.krippendorff import METRICS, krippendorff_alpha
+from analysis.agreement.two_raters import (
     cohen_kappa,
     confusion,
     light_kappa,

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.automatic_measures import (
+from analysis.description.text_measures import (
     MEASURES,
     measure_responses,
     readability,
     rouge_scores,
 )
-from analysis.automatic_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
 from analysis.report import build_report
 from analysis.report.blocks import Document
 from analysis.report_data import ReportData

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from analysis.bench_models import bench_clmm, simulated_ratings
+from analysis.calibration.models_speed import bench_clmm, simulated_ratings
 
 
 def test_without_r_the_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.calibration import Calibration, calibrate
+from analysis.calibration.tests_and_intervals import Calibration, calibrate
 
 
 def one(rows: list[Calibration], method: str) -> Calibration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.classification import annotation_scores
+from analysis.agreement.labels import annotation_scores
 from study.errors import AnalysisError
 
 LABELS = ["joy", "fear", "anger", "sadness", "surprise"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from analysis.cluster_robust import cluster_mean, clustered_share
-from analysis.proportions import wilson_share
+from analysis.contrasts.cluster_means import cluster_mean, clustered_share
+from analysis.description.proportions import wilson_share
 from study.errors import AnalysisError
 
 

@@ -8,9 +8,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.clustered_comparison import cluster_difference
-from analysis.frequencies import frequency_table
-from analysis.frequencies_by_rater import frequency_table_by_rater
+from analysis.contrasts.clustered_groups import cluster_difference
+from analysis.description.frequencies import frequency_table
+from analysis.description.frequencies_by_rater import frequency_table_by_rater
 
 
 def rated(seed: int, sizes: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.assumption_checks import equal_variances, normality
-from analysis.compare import compare_groups, compare_summaries
-from analysis.effect_sizes import Summary, noncentral_t_cdf, noncentrality_interval
+from analysis.contrasts.assumptions import equal_variances, normality
+from analysis.contrasts.effect_sizes import Summary, noncentral_t_cdf, noncentrality_interval
+from analysis.contrasts.two_groups import compare_groups, compare_summaries
 from study.errors import AnalysisError
 
 PAPERS = Path(__file__).parent / "reference" / "papers"

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.bench_models import simulated_ratings
-from analysis.crossed_effects import (
+from analysis.calibration.models_speed import simulated_ratings
+from analysis.rating_models.crossed_effects import (
     BlockSystem,
     cross_products,
     order_for_elimination,
     random_term,
 )
-from analysis.cumulative_link_mixed import fit_clmm, random_terms
-from analysis.laplace_fit import fit_laplace
-from analysis.laplace_likelihood import LaplaceLikelihood
-from analysis.predicted_points import point_probabilities
-from analysis.ratings_frame import CrossedRatings, prepare_ratings
+from analysis.rating_models.laplace import LaplaceLikelihood
+from analysis.rating_models.laplace_fit import fit_laplace
+from analysis.rating_models.ordinal_mixed import fit_clmm, random_terms
+from analysis.rating_models.predictions import point_probabilities
+from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
 
 FOLDER = Path(__file__).parent / "reference" / "models"
 REFERENCE = pd.read_csv(FOLDER / "reference.csv", keep_default_na=False)
@@ -180,7 +180,7 @@ def test_true_effect_is_found_in_large_data() -> None:
 
 def test_doubled_data_halve_the_variance_of_the_fixed_fit() -> None:
     """Property: without random effects, every rating twice gives standard errors over root two."""
-    from analysis.ordinal_likelihood import fit_counts, level_counts
+    from analysis.rating_models.ordinal_likelihood import fit_counts, level_counts
 
     counts = level_counts(_ratings("three_systems"))
     once, twice = fit_counts(counts), fit_counts(2 * counts)
@@ -208,7 +208,7 @@ def test_a_maximum_is_not_improved_from_another_start() -> None:
 )
 def test_clm_of_other_shapes_equals_r(data: str, quantity: str, term: str, value: float) -> None:
     """Oracle: R's clm and nominal_test (make_reference.R), to 1e-6."""
-    from analysis.cumulative_link import fit_clm
+    from analysis.rating_models.ordinal import fit_clm
 
     fit = fit_clm(_ratings(data))
     if quantity == "log_likelihood":

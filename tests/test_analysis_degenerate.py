@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement import (
+from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha
+from analysis.agreement.coefficients import (
     WEIGHTS,
     brennan_prediger,
     conger_kappa,
@@ -20,10 +21,10 @@ from analysis.agreement import (
     gwet_ac,
     percent_agreement,
 )
-from analysis.agreement_bootstrap import bootstrap_agreement, bootstrap_alpha
-from analysis.agreement_icc import icc, kendall_w
-from analysis.agreement_krippendorff import METRICS, krippendorff_alpha
-from analysis.agreement_pairwise import (
+from analysis.agreement.intraclass import icc, kendall_w
+from analysis.agreement.krippendorff import METRICS, krippendorff_alpha
+from analysis.agreement.labels import annotation_scores
+from analysis.agreement.two_raters import (
     cohen_kappa,
     confusion,
     light_kappa,
@@ -31,13 +32,11 @@ from analysis.agreement_pairwise import (
     prevalence,
     stuart_maxwell,
 )
-from analysis.classification import annotation_scores
-from analysis.compare import compare_groups
-from analysis.frequencies import frequency_table, frequency_tables, rater_totals
-from analysis.multiplicity import METHODS, adjust
-from analysis.paired import bootstrap_difference, equivalence, paired_contrast
-from analysis.polychoric import polychoric
-from analysis.quality import (
+from analysis.contrasts.multiplicity import METHODS, adjust
+from analysis.contrasts.paired import bootstrap_difference, equivalence, paired_contrast
+from analysis.contrasts.two_groups import compare_groups
+from analysis.description.frequencies import frequency_table, frequency_tables, rater_totals
+from analysis.description.quality import (
     attention_checks,
     longest_run,
     missingness,
@@ -46,9 +45,10 @@ from analysis.quality import (
     straightlining,
     too_fast,
 )
-from analysis.reliability import scale_reliability
-from analysis.reliability_bootstrap import bootstrap_omega
-from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
+from analysis.reliability.consistency import scale_reliability
+from analysis.reliability.omega import omega_minres, omega_ml, omega_ordinal
+from analysis.reliability.omega_bootstrap import bootstrap_omega
+from analysis.reliability.polychoric import polychoric
 from analysis.results import Estimate
 
 NAN = math.nan

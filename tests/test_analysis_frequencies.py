@@ -8,12 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.frequencies import (
-    frequency_table,
-    frequency_tables,
-    rater_totals,
-)
-from analysis.proportions import simultaneous_intervals, wilson_share
+from analysis.description.frequencies import frequency_table, frequency_tables, rater_totals
+from analysis.description.proportions import simultaneous_intervals, wilson_share
 from study.errors import AnalysisError
 
 REFERENCE = Path(__file__).parent / "reference"

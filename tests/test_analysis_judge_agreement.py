@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from sklearn.metrics import cohen_kappa_score
 
-from analysis.agreement_icc import icc
-from analysis.judge_agreement import NOTHING_SHARED, JudgeAgreement, judge_agreement
-from analysis.judge_resampling import (
+from analysis.agreement.intraclass import icc
+from analysis.judge_worth.agreement import NOTHING_SHARED, JudgeAgreement, judge_agreement
+from analysis.judge_worth.resampling import (
     JudgedUnits,
     alpha_with_and_without,
     consensus_of,
@@ -102,7 +102,7 @@ def test_alphas_are_those_of_the_krippendorff_package() -> None:
 def test_icc_is_that_of_two_columns() -> None:
     study = _study()
     pair = np.column_stack([study["judge"], study["ratings"].mean(axis=1)])
-    # analysis.agreement_icc is held against R's irr and psych in its own tests.
+    # analysis.agreement.intraclass is held against R's irr and psych in its own tests.
     assert _found(study).icc.judge.estimate == pytest.approx(icc(pair).icc2.estimate)
 
 

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.alternative_annotator import alternative_annotator_test
+from analysis.judge_worth.alternative_annotator import alternative_annotator_test
 from study.errors import AnalysisError
 
 REFERENCE = json.loads(
@@ -94,7 +94,7 @@ def test_the_false_positive_rate_under_clusters_stays_near_its_level() -> None:
     Simulation: d of a prompt is one draw for all its 10 items, mean exactly epsilon; at 5 % about
     one in twenty rejects with clusters, and far more without.
     """
-    from analysis.alternative_annotator import _one_sided
+    from analysis.judge_worth.alternative_annotator import _one_sided
 
     rng = np.random.default_rng(5)
     codes = np.repeat(np.arange(20), 10)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.alternative_annotator import alternative_annotator_test
-from analysis.cluster_robust import cluster_mean
-from analysis.judge_outcomes import OUTCOMES, summarise_outcomes, within_scale
-from analysis.judge_probes import PROBES, probe_effects
-from analysis.judge_stand_in import stand_in_answer
+from analysis.contrasts.cluster_means import cluster_mean
+from analysis.judge_worth.alternative_annotator import alternative_annotator_test
+from analysis.judge_worth.outcomes import OUTCOMES, summarise_outcomes, within_scale
+from analysis.judge_worth.probes import PROBES, probe_effects
+from analysis.judge_worth.stand_in import stand_in_answer
 from analysis.results import Estimate, undefined
 from models.judge import probes as judge_probes
 from study.errors import AnalysisError

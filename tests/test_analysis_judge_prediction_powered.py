@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from analysis.bench_judge_worth import (
+from analysis.calibration.judge_worth import (
     SCENARIOS,
     JudgeScenario,
     simulate_coverage,
     simulate_study,
     true_mean,
 )
-from analysis.prediction_powered import (
+from analysis.judge_worth.prediction_powered import (
     NOTHING_TO_ADD,
     prediction_powered_difference,
     prediction_powered_mean,

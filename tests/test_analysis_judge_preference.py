@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from analysis.judge_consistency import (
-    comparison_self_agreement,
-    order_effects,
-    score_self_agreement,
-)
-from analysis.pairwise_preference import (
+from analysis.contrasts.preference import (
     SEPARATED,
     TIE,
     Comparison,
@@ -25,7 +20,12 @@ from analysis.pairwise_preference import (
     davidson,
     plackett_luce,
 )
-from analysis.proportions import wilson_share
+from analysis.description.proportions import wilson_share
+from analysis.judge_worth.consistency import (
+    comparison_self_agreement,
+    order_effects,
+    score_self_agreement,
+)
 from study.errors import AnalysisError
 
 BASEBALL = json.loads((Path(__file__).parent / "reference/judge/baseball.json").read_text())

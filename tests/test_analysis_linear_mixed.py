@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.crossed_effects import prompt_and_response_term, random_term
-from analysis.degrees_of_freedom import UndefinedTestError, _matched_f
-from analysis.gee import fit_exchangeable, fit_gee
-from analysis.linear_mixed import fit_lmm
-from analysis.model_results import ModelFit
-from analysis.ratings_frame import CrossedRatings, prepare_ratings
-from analysis.restricted_likelihood import LinearMixedLikelihood
+from analysis.rating_models.crossed_effects import prompt_and_response_term, random_term
+from analysis.rating_models.degrees_of_freedom import UndefinedTestError, _matched_f
+from analysis.rating_models.gee import fit_exchangeable, fit_gee
+from analysis.rating_models.linear import fit_lmm
+from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.restricted_likelihood import LinearMixedLikelihood
+from analysis.rating_models.results import ModelFit
 
 FOLDER = Path(__file__).parent / "reference" / "models"
 REFERENCE = pd.read_csv(FOLDER / "reference.csv", keep_default_na=False)

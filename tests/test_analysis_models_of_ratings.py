@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.model_results import ModelFit
-from analysis.models_of_ratings import RatingModels, fit_all
+from analysis.rating_models.results import ModelFit
+from analysis.rating_models.side_by_side import RatingModels, fit_all
 from analysis.results import Estimate
 from study.errors import AnalysisError
 
@@ -343,7 +343,7 @@ def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
         raise ZeroDivisionError("float division by zero")
 
     broken.__name__ = "fit_gee"
-    monkeypatch.setattr("analysis.models_of_ratings.fit_gee", broken)
+    monkeypatch.setattr("analysis.rating_models.side_by_side.fit_gee", broken)
     fits = fit_all(_grid(6, 3), **NAMES, reference=None)
     assert "ZeroDivisionError" in fits.gee.undefined_because
     assert fits.lmer_slope.converged and fits.paired_t.converged

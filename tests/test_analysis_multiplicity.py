@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.multiplicity import METHODS, adjust, adjust_families
+from analysis.contrasts.multiplicity import METHODS, adjust, adjust_families
 from study.errors import AnalysisError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.instrument_scores import ScoreRule, instrument_score
-from analysis.number_summary import number_summary
+from analysis.description.numbers import number_summary
+from analysis.reliability.scores import ScoreRule, instrument_score
 from study.errors import AnalysisError
 
 

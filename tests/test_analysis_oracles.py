@@ -19,18 +19,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import (
-    agreement,
-    agreement_icc,
-    agreement_krippendorff,
-    agreement_pairwise,
-    multiplicity,
-    power,
-    reliability,
-    reliability_omega,
-)
-from analysis import compare as two_groups
-from analysis import paired as pairs
+from analysis.agreement import coefficients as agreement
+from analysis.agreement import intraclass as agreement_icc
+from analysis.agreement import krippendorff as agreement_krippendorff
+from analysis.agreement import two_raters as agreement_pairwise
+from analysis.contrasts import multiplicity, power, two_groups
+from analysis.contrasts import paired as pairs
+from analysis.reliability import consistency as reliability
+from analysis.reliability import omega as reliability_omega
 from analysis.results import Estimate
 
 HERE = Path(__file__).parent

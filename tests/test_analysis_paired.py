@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.paired import bootstrap_difference, equivalence, paired_contrast
+from analysis.contrasts.paired import bootstrap_difference, equivalence, paired_contrast
+from analysis.contrasts.signed_rank import NORMAL
 from analysis.rounding import differences
-from analysis.signed_rank import NORMAL
 from study.errors import AnalysisError
 
 REFERENCE = Path(__file__).parent / "reference" / "edges"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.agreement_pairwise import cohen_kappa
-from analysis.power import (
+from analysis.agreement.two_raters import cohen_kappa
+from analysis.contrasts.power import (
     cohen_kappa_n,
     paired_t_n,
     paired_t_power,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.cumulative_link import fit_clm
-from analysis.cumulative_link_mixed import fit_clmm
-from analysis.linear_mixed import fit_lmm
-from analysis.ratings_frame import CrossedRatings, prepare_ratings
+from analysis.rating_models.linear import fit_lmm
+from analysis.rating_models.ordinal import fit_clm
+from analysis.rating_models.ordinal_mixed import fit_clmm
+from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
 
 REFERENCE = Path(__file__).parent / "reference"
 # Made with R 4.2.2, lme4 1.1-31 and ordinal 2022.11-16 by make_profile_intervals.R. Both packages

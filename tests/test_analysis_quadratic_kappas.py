@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from analysis.agreement_pairwise import cohen_kappa
-from analysis.quadratic_kappas import (
+from analysis.agreement.quadratic_kappas import (
     BY_PLACE,
     BY_VALUE,
     MOST_VALUES,
     all_quadratic_kappas,
     quadratic_kappas,
 )
+from analysis.agreement.two_raters import cohen_kappa
 from study.errors import AnalysisError
 
 EMPATHIC = Path(__file__).parent / "reference" / "empathic-conversations"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.quality import (
+from analysis.description.quality import (
     attention_checks,
     longest_run,
     missingness,

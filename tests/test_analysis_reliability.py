@@ -9,12 +9,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.annotation_analyses import emotion_of
-from analysis.polychoric import bivariate_normal, polychoric
-from analysis.reliability import pairwise_correlation, pairwise_covariance, scale_reliability
-from analysis.reliability_bootstrap import bootstrap_omega, omegas
-from analysis.reliability_omega import omega_minres, omega_ml, omega_ordinal
-from analysis.table_analyses import agreement_of, reliability_of
+from analysis.reliability.consistency import (
+    pairwise_correlation,
+    pairwise_covariance,
+    scale_reliability,
+)
+from analysis.reliability.omega import omega_minres, omega_ml, omega_ordinal
+from analysis.reliability.omega_bootstrap import bootstrap_omega, omegas
+from analysis.reliability.polychoric import bivariate_normal, polychoric
+from analysis.tables.annotation import emotion_of
+from analysis.tables.ratings import agreement_of, reliability_of
 
 STATS = Path(__file__).parent / "reference" / "stats"
 POINTS = [1, 2, 3, 4, 5]

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement import gwet_ac
-from analysis.agreement_bootstrap import bootstrap_alpha
-from analysis.agreement_icc import icc
-from analysis.agreement_jackknife import jackknife_agreement
-from analysis.compare import compare_groups
-from analysis.models_of_ratings import fit_all
-from analysis.paired import paired_contrast
-from analysis.reliability import scale_reliability
+from analysis.agreement.bootstrap import bootstrap_alpha
+from analysis.agreement.coefficients import gwet_ac
+from analysis.agreement.intraclass import icc
+from analysis.agreement.jackknife import jackknife_agreement
+from analysis.contrasts.paired import paired_contrast
+from analysis.contrasts.two_groups import compare_groups
+from analysis.rating_models.side_by_side import fit_all
+from analysis.reliability.consistency import scale_reliability
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Figure, Table
 from analysis.report.html import document_html

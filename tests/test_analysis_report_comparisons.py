@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement_icc import kendall_w
-from analysis.number_summary import number_summary
-from analysis.pairwise_preference import Comparison, davidson, plackett_luce
+from analysis.agreement.intraclass import kendall_w
+from analysis.contrasts.preference import Comparison, davidson, plackett_luce
+from analysis.description.numbers import number_summary
 from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.html import document_html

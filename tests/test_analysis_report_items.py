@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement_confusion import specific_agreement
-from analysis.classification import annotation_scores
-from analysis.number_summary import number_summary
-from analysis.paired import paired_contrast
+from analysis.agreement.confusion import specific_agreement
+from analysis.agreement.labels import annotation_scores
+from analysis.contrasts.paired import paired_contrast
+from analysis.description.numbers import number_summary
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Table
 from analysis.report.html import document_html

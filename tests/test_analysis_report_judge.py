@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.judge_agreement import judge_agreement
-from analysis.judge_frame import PROBE_COLUMNS, VERDICT_COLUMNS, report_judge
+from analysis.judge_worth.agreement import judge_agreement
+from analysis.judge_worth.ledger_frame import PROBE_COLUMNS, VERDICT_COLUMNS, report_judge
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph, Table
 from analysis.report.html import document_html

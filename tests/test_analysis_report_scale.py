@@ -8,11 +8,11 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from analysis.linear_mixed import fit_lmm
-from analysis.polychoric import polychoric
-from analysis.ratings_frame import prepare_ratings
-from analysis.reliability_bootstrap import bootstrap_omega
-from analysis.reliability_omega import omega_ordinal
+from analysis.rating_models.linear import fit_lmm
+from analysis.rating_models.ratings import prepare_ratings
+from analysis.reliability.omega import omega_ordinal
+from analysis.reliability.omega_bootstrap import bootstrap_omega
+from analysis.reliability.polychoric import polychoric
 from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.numbers import number

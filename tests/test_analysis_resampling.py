@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.agreement import gwet_ac
-from analysis.agreement_bootstrap import bootstrap_agreement, bootstrap_alpha, bootstrap_light_kappa
-from analysis.agreement_confusion import specific_agreement
-from analysis.automatic_measures_by_system import measures_of_systems
-from analysis.classification import annotation_scores
-from analysis.judge_agreement import judge_agreement
-from analysis.judge_consistency import score_self_agreement
-from analysis.paired import bootstrap_difference
-from analysis.reliability_bootstrap import bootstrap_omega
+from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha, bootstrap_light_kappa
+from analysis.agreement.coefficients import gwet_ac
+from analysis.agreement.confusion import specific_agreement
+from analysis.agreement.labels import annotation_scores
+from analysis.agreement.spans import MarkedResponse, character_agreement
+from analysis.contrasts.paired import bootstrap_difference
+from analysis.description.text_measures_by_system import measures_of_systems
+from analysis.judge_worth.agreement import judge_agreement
+from analysis.judge_worth.consistency import score_self_agreement
+from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.resampling import (
     FEW_CLUSTERS,
     FEWEST_CLUSTERS,
@@ -31,7 +32,6 @@ from analysis.resampling import (
     resampled,
 )
 from analysis.results import Estimate
-from analysis.span_agreement import MarkedResponse, character_agreement
 
 ROOT = Path(__file__).parent.parent
 POINTS = [1, 2, 3, 4, 5]
@@ -183,8 +183,8 @@ def test_no_other_place_takes_percentiles_of_draws() -> None:
     calibration shows what plain percentiles do."""
     allowed = {
         "analysis/resampling.py",
-        "analysis/number_summary.py",
-        "analysis/calibration_resampling.py",
+        "analysis/description/numbers.py",
+        "analysis/calibration/resampling.py",
         "analysis/report/sections/materials.py",
     }
     found = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.span_agreement import MarkedResponse, character_agreement
+from analysis.agreement.spans import MarkedResponse, character_agreement
 
 
 def test_two_raters_by_hand_is_f1_of_their_characters() -> None:

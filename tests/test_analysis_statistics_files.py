@@ -8,7 +8,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from analysis.statistics_files import ItemLabels, ratings_table, write_statistics_file
+from analysis.tables.spss_stata import ItemLabels, ratings_table, write_statistics_file
 from study.errors import AnalysisError
 
 ITEMS = [

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.cumulative_link_mixed import fit_clmm
-from analysis.linear_mixed import fit_lmm
-from analysis.model_results import ModelFit
-from analysis.models_of_ratings import fit_all
-from analysis.ratings_frame import CrossedRatings, prepare_ratings
-from analysis.variance_components import chi_bar_squared
+from analysis.rating_models.linear import fit_lmm
+from analysis.rating_models.ordinal_mixed import fit_clmm
+from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.results import ModelFit
+from analysis.rating_models.side_by_side import fit_all
+from analysis.rating_models.variance_components import chi_bar_squared
 
 FOLDER = Path(__file__).parent / "reference" / "edges"
 ORACLE = pd.read_csv(FOLDER / "edges.csv").set_index(["data", "model", "quantity"])["value"]

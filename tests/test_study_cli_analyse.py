@@ -229,9 +229,9 @@ def test_a_missing_package_is_a_sentence_that_names_the_remedy(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None in sys.modules is how Python itself marks a module that cannot be imported."""
-    monkeypatch.delitem(sys.modules, "analysis.table_analyses", raising=False)
+    monkeypatch.delitem(sys.modules, "analysis.tables.ratings", raising=False)
     monkeypatch.setitem(sys.modules, "pandas", None)
-    monkeypatch.delitem(sys.modules, "analysis.data_file", raising=False)
+    monkeypatch.delitem(sys.modules, "analysis.tables.reading", raising=False)
     assert run(["analyse", "agreement", "f.csv", "--points", "1-5"]) == 2
     message = capsys.readouterr().err
     assert install_command("all") in message
@@ -354,7 +354,7 @@ def test_a_single_item_is_called_an_item() -> None:
     """Oracle: `analyse reliability` takes a column for each item, `analyse agreement` for each rater."""
     import pandas as pd
 
-    from analysis.table_analyses import agreement_of, reliability_of
+    from analysis.tables.ratings import agreement_of, reliability_of
     from study.errors import AnalysisError
 
     frame = pd.DataFrame({"a": [1, 2, 3]})

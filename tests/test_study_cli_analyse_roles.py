@@ -426,7 +426,7 @@ def test_a_crowd_is_not_shown_pair_by_pair(
     [("1-5", [1, 2, 3, 4, 5]), ("-2-2", [-2, -1, 0, 1, 2]), ("-3--1", [-3, -2, -1]), ("0,.5,1", [0, 0.5, 1])],
 )  # fmt: skip
 def test_points_may_lie_below_zero(written: str, points: list[float]) -> None:
-    from analysis.data_file import parse_points
+    from analysis.tables.reading import parse_points
 
     assert parse_points(written) == points
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.paired import paired_contrast
-from analysis.power_design import detectable_d_z, prompts_needed, raters_per_response
+from analysis.contrasts.design_power import detectable_d_z, prompts_needed, raters_per_response
+from analysis.contrasts.paired import paired_contrast
 from study.cli.group import run
 from study.errors import AnalysisError
 

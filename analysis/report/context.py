@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.frequencies import RaterTotal, rater_totals
+from analysis.description.frequencies import RaterTotal, rater_totals
 from analysis.report.blocks import Standing
 from analysis.report.numbers import count
 from analysis.report.shaping import BoolArray, FloatArray, ShapedRatings

@@ -9,8 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.alternative_annotator import AlternativeAnnotatorTest, alternative_annotator_test
-from analysis.judge_agreement import JudgeAgreement, judge_agreement
+from analysis.judge_worth.agreement import JudgeAgreement, judge_agreement
+from analysis.judge_worth.alternative_annotator import (
+    AlternativeAnnotatorTest,
+    alternative_annotator_test,
+)
 from analysis.report.context import ReportContext
 from analysis.report.shaping import BoolArray, FloatArray, IntArray
 from analysis.report_data import ReportJudge

@@ -19,8 +19,8 @@ from study.errors import AnalysisError
 from study.table_file.names import listed_names
 
 if TYPE_CHECKING:
-    from analysis.rating_table import Roles
-    from analysis.scales import Scales
+    from analysis.tables.rating_table import Roles
+    from analysis.tables.scales import Scales
 
 points_option = click.option(
     "--points", required=True, help="All points of the scale, used or not: 1-5, or 0,1,2."
@@ -110,9 +110,9 @@ def agreement(
       evenhand analyse agreement long.csv --unit conversation --rater rater --value value \\
         --by dimension --points 1-5 --points 'm_*=1-7' --averaged --pairs
     """
-    from analysis.agreement_analyses import agreement_by
-    from analysis.rating_columns import Nouns
-    from analysis.rating_table import rating_tables
+    from analysis.tables.agreement import agreement_by
+    from analysis.tables.rating_columns import Nouns
+    from analysis.tables.rating_table import rating_tables
 
     scales = _scales(points, averaged)
     nouns = Nouns(points=scales.otherwise or (), averaged=averaged)
@@ -124,7 +124,7 @@ def agreement(
 
 
 def _scales(points: tuple[str, ...], averaged: bool) -> Scales:
-    from analysis.scales import parse_scales
+    from analysis.tables.scales import parse_scales
 
     if not points and not averaged:
         raise AnalysisError(
@@ -166,7 +166,7 @@ def compare(
       evenhand analyse compare long.csv --value y --by gender --rater rater
       evenhand analyse compare counts.csv --value y --by gender --weight n
     """
-    from analysis.group_analyses import compare_by
+    from analysis.tables.groups import compare_by
 
     blocks = compare_by(
         table.frame(by, rater),
@@ -211,7 +211,7 @@ def paired(
       evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
       evenhand analyse paired by_topic.csv --columns eai,phi4 --rater rater
     """
-    from analysis.group_analyses import paired_by
+    from analysis.tables.groups import paired_by
 
     names = listed_names(columns)
     if len(names) != 2:
@@ -255,7 +255,7 @@ def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> Non
     Examples:
       evenhand analyse groups published.csv --planned student
     """
-    from analysis.table_analyses import groups_of
+    from analysis.tables.ratings import groups_of
 
     show(groups_of(table.frame(), planned=planned, level=level), "groups", table.file, as_json)
 
@@ -291,8 +291,8 @@ def frequencies(
       evenhand analyse frequencies long.csv --value y --by model --points 1-5 --rater rater
       evenhand analyse frequencies counts.csv --value y --by model --points 1-5 --weight n
     """
-    from analysis.data_file import parse_points
-    from analysis.group_analyses import frequencies_by
+    from analysis.tables.groups import frequencies_by
+    from analysis.tables.reading import parse_points
 
     blocks = frequencies_by(
         table.frame(by, rater),
@@ -338,9 +338,9 @@ def reliability(
       evenhand analyse reliability scale.csv --points 1-5 --unit person
       evenhand analyse reliability long.csv --points 1-5 --unit response --rater rater --by item --value y
     """
-    from analysis.rating_columns import Nouns
-    from analysis.rating_table import rating_tables
-    from analysis.scale_analyses import item_roles, reliability_by
+    from analysis.tables.rating_columns import Nouns
+    from analysis.tables.rating_table import rating_tables
+    from analysis.tables.reliability import item_roles, reliability_by
 
     scales = _scales(points, averaged)
     nouns = Nouns("person", "item", "answers", points=scales.otherwise or (), averaged=averaged)
@@ -390,8 +390,8 @@ def mixed(
         --rater rater --prompt topic
       evenhand analyse mixed long.csv --value y --effect model --rater rater --prompt topic --profile
     """
-    from analysis.data_file import parse_points
-    from analysis.table_analyses import mixed_of
+    from analysis.tables.ratings import mixed_of
+    from analysis.tables.reading import parse_points
 
     blocks = mixed_of(
         table.frame(effect, rater, prompt),
@@ -441,7 +441,7 @@ def texts(
       evenhand analyse texts dialogues.jsonl --response reply --reference human --by model \\
         --prompt dialogue --against base --json
     """
-    from analysis.text_analyses import texts_of
+    from analysis.tables.texts import texts_of
 
     blocks = texts_of(
         table.frame(by, prompt),
@@ -492,7 +492,7 @@ def emotion(
       evenhand analyse emotion labels.csv --unit dialogue_id --reference gold --labels joy,fear,anger
       evenhand analyse emotion long.csv --unit dialogue --rater annotator --value label --reference gold
     """
-    from analysis.annotation_analyses import emotion_by
+    from analysis.tables.annotation import emotion_by
 
     named = listed_names(labels or "")
     blocks = emotion_by(

@@ -28,20 +28,20 @@ class Options:
 
 
 def _analysis(_options: Options) -> dict[str, Rows]:
-    from analysis.benchmarks import run_benchmarks
+    from analysis.calibration.speed import run_benchmarks
 
     return {"analysis": run_benchmarks()}
 
 
 def _calibration(options: Options) -> dict[str, Rows]:
-    from analysis.calibration import calibrate
+    from analysis.calibration.tests_and_intervals import calibrate
 
     rows = calibrate(options.runs, on_simulation=lambda name: click.echo(f"  {name}", err=True))
     return {"calibration": [{**vars(row), "within": row.within} for row in rows]}
 
 
 def _report(_options: Options) -> dict[str, Rows]:
-    from analysis.report_benchmark import bench_report
+    from analysis.calibration.report_speed import bench_report
 
     return {"report": [bench_report()]}
 
@@ -59,7 +59,7 @@ def _judge(_options: Options) -> dict[str, Rows]:
 
 
 def _judge_worth(options: Options) -> dict[str, Rows]:
-    from analysis.bench_judge_worth import simulate_coverage
+    from analysis.calibration.judge_worth import simulate_coverage
 
     return {"judge-worth": list(simulate_coverage(min(options.runs, 2000))["scenarios"])}
 
@@ -165,7 +165,7 @@ def bench(
 
 def _on_one_thread(kind: str, options: Options) -> dict[str, Rows]:
     """Small matrices lose more by waiting for a second thread than they gain; ours and the peers'."""
-    from analysis.models_of_ratings import one_thread
+    from analysis.rating_models.side_by_side import one_thread
 
     with one_thread():
         return KINDS[kind](options)

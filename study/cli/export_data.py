@@ -16,7 +16,7 @@ from study.store.study import Study
 from study.whole_files import whole_file, write_whole
 
 if TYPE_CHECKING:
-    from analysis.statistics_files import LabelledTable, QuestionLabel
+    from analysis.tables.spss_stata import LabelledTable, QuestionLabel
 
 
 @click.command()
@@ -113,7 +113,7 @@ def _why_empty(study: Study, what: str) -> str:
 
 
 def _export_statistics_file(study: Study, what: str, kind: str, output: Path | None) -> None:
-    from analysis.statistics_files import write_statistics_file
+    from analysis.tables.spss_stata import write_statistics_file
 
     makers = {"ratings": _ratings_table, "raters": _raters_table}
     if what not in makers:
@@ -138,7 +138,7 @@ def _export_statistics_file(study: Study, what: str, kind: str, output: Path | N
 def _ratings_table(study: Study) -> LabelledTable:
     import pandas as pd
 
-    from analysis.statistics_files import ItemLabels, ratings_table
+    from analysis.tables.spss_stata import ItemLabels, ratings_table
     from study.comparisons import numeric_rows
     from study.export import rater_rows
 
@@ -162,7 +162,7 @@ def _ratings_table(study: Study) -> LabelledTable:
 def _raters_table(study: Study) -> LabelledTable:
     import pandas as pd
 
-    from analysis.statistics_files import raters_table
+    from analysis.tables.spss_stata import raters_table
     from study.export import rater_rows, statistics_file_names
 
     rows = rater_rows(study)
@@ -173,7 +173,7 @@ def _raters_table(study: Study) -> LabelledTable:
 
 
 def _questions(study: Study) -> list[QuestionLabel]:
-    from analysis.statistics_files import QuestionLabel
+    from analysis.tables.spss_stata import QuestionLabel
 
     return [
         QuestionLabel(asked.id, asked.question, asked.kind == "integer")

@@ -31,7 +31,7 @@ class HandedTable:
     sheet: str | None
 
     def frame(self, *named: str | None) -> pd.DataFrame:
-        """The table as text, by :func:`analysis.data_file.read_table`.
+        """The table as text, by :func:`analysis.tables.reading.read_table`.
 
         Parameters
         ----------
@@ -39,8 +39,8 @@ class HandedTable:
             Options with columns of names, such as the rater's: where two names differ only in how they
             are written, a line on the error stream says so. Another says what was left out as no cell.
         """
-        from analysis.data_file import read_table
-        from analysis.spellings import told_spellings
+        from analysis.tables.reading import read_table
+        from analysis.tables.spellings import told_spellings
 
         frame = read_table(self.file, missing=self.missing, decimal=self.decimal, sheet=self.sheet)
         for note in frame.attrs["left_out"]:

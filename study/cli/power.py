@@ -14,7 +14,7 @@ from study.cli.options import json_option, print_json, say
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from analysis.power import PowerAnalysis
+    from analysis.contrasts.power import PowerAnalysis
 
 
 class _Number(click.FloatRange):
@@ -100,7 +100,7 @@ def raters(
       evenhand power raters --effect 0.5 --n 36
       evenhand power raters --effect 0.8 --design groups --power 0.9 --json
     """
-    from analysis import power as of
+    from analysis.contrasts import power as of
 
     paired = design == "paired"
     with _said_of(effect="--effect", n="--n"):
@@ -166,7 +166,7 @@ def prompts(
     Examples:
       evenhand power prompts --difference 0.3 --sd-slope 0.4 --sd-error 0.9 --raters 36
     """
-    from analysis.power_design import prompts_needed
+    from analysis.contrasts.design_power import prompts_needed
 
     if wanted <= alpha:
         raise AnalysisError(
@@ -198,7 +198,7 @@ def overlap(icc: float, reliability: float, as_json: bool) -> None:
     Examples:
       evenhand power overlap --icc 0.4 --reliability 0.8
     """
-    from analysis.power_design import raters_per_response
+    from analysis.contrasts.design_power import raters_per_response
 
     found = raters_per_response(icc, reliability=reliability)
     whole = math.ceil(found.raters - 1e-9)
@@ -233,7 +233,7 @@ def kappa(
     Examples:
       evenhand power kappa --kappa 0.6 --against 0.4 --share 0.3
     """
-    from analysis.power import cohen_kappa_n
+    from analysis.contrasts.power import cohen_kappa_n
 
     one, two = _shares(share)
     if expected == against:

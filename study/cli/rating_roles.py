@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from analysis.rating_table import Roles
+    from analysis.tables.rating_table import Roles
 
 rater_option = click.option(
     "--rater",
@@ -62,7 +62,7 @@ def with_roles(
             told_raters: str | None,
             **kwargs: Any,
         ) -> Any:
-            from analysis.rating_table import Roles, several
+            from analysis.tables.rating_table import Roles, several
 
             roles: Roles = Roles(told_unit, told_rater, value, told_by, several(told_raters))
             return command(*args, roles=roles, **kwargs)

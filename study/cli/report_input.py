@@ -200,8 +200,8 @@ def _attention(study: Study, numbers: dict[str, str]) -> ReportAttention | None:
 
 
 def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | None:
-    from analysis.judge_frame import report_judge
-    from analysis.judge_probes import PROBES
+    from analysis.judge_worth.ledger_frame import report_judge
+    from analysis.judge_worth.probes import PROBES
 
     protocol = study.protocol
     return report_judge(

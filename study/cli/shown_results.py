@@ -10,7 +10,7 @@ from study.cli.options import print_json, print_table, say
 
 if TYPE_CHECKING:
     from analysis.results import Estimate
-    from analysis.table_analyses import ResultBlock
+    from analysis.tables.ratings import ResultBlock
 
 
 def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:

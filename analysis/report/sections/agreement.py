@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.agreement import conger_kappa, fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement_bootstrap import bootstrap_alpha, bootstrap_light_kappa
-from analysis.agreement_icc import icc
-from analysis.agreement_jackknife import jackknife_agreement, jackknife_icc2
-from analysis.agreement_krippendorff import krippendorff_alpha
-from analysis.agreement_pairwise import light_kappa, pairwise_kappas
+from analysis.agreement.bootstrap import bootstrap_alpha, bootstrap_light_kappa
+from analysis.agreement.coefficients import conger_kappa, fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement.intraclass import icc
+from analysis.agreement.jackknife import jackknife_agreement, jackknife_icc2
+from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.agreement.two_raters import light_kappa, pairwise_kappas
 from analysis.report.blocks import (
     Block,
     Column,

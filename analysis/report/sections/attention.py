@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.quality import attention_checks
+from analysis.description.quality import attention_checks
 from analysis.report.blocks import Block, Column, Footnotes, Paragraph, Row, Table, one_group, tidy
 from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from itertools import groupby
 
-from analysis.automatic_measures import FAMILIES, Family
-from analysis.automatic_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.description.text_measures import FAMILIES, Family
+from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
 from analysis.report.blocks import (
     Block,
     Column,

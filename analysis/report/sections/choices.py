@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement_confusion import pooled_confusion, specific_agreement
-from analysis.agreement_krippendorff import krippendorff_alpha
-from analysis.agreement_pairwise import Confusion, cohen_kappa, confusion
-from analysis.classification import AnnotationScores, annotation_scores
-from analysis.proportions import wilson_share
+from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement.confusion import pooled_confusion, specific_agreement
+from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.agreement.labels import AnnotationScores, annotation_scores
+from analysis.agreement.two_raters import Confusion, cohen_kappa, confusion
+from analysis.description.proportions import wilson_share
 from analysis.report.blocks import (
     Block,
     Column,

@@ -8,11 +8,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement_krippendorff import krippendorff_alpha
-from analysis.cluster_robust import clustered_share
-from analysis.judge_consistency import order_effects
-from analysis.pairwise_preference import TIE, Comparison, davidson
+from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.contrasts.cluster_means import clustered_share
+from analysis.contrasts.preference import TIE, Comparison, davidson
+from analysis.judge_worth.consistency import order_effects
 from analysis.report.blocks import (
     Block,
     Column,

@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.effect_sizes import Summary
-from analysis.multiplicity import adjust
-from analysis.paired import PairedContrast, paired_contrast
+from analysis.contrasts.effect_sizes import Summary
+from analysis.contrasts.multiplicity import adjust
+from analysis.contrasts.paired import PairedContrast, paired_contrast
+from analysis.contrasts.signed_rank import EXACT, EXACT_BELOW
 from analysis.report.blocks import (
     Block,
     Column,
@@ -31,7 +32,6 @@ from analysis.report.numbers import interval_text, level_text, number, p_phrase,
 from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 from analysis.rounding import differences
-from analysis.signed_rank import EXACT, EXACT_BELOW
 
 MOST_RATERS_WITH_LINES = 400
 

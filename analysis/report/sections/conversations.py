@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.number_summary import number_summary
+from analysis.description.numbers import number_summary
 from analysis.report.blocks import (
     Column,
     Footnotes,

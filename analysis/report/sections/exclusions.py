@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement_jackknife import jackknife_agreement
-from analysis.agreement_krippendorff import krippendorff_alpha
-from analysis.quality import longest_run
+from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
+from analysis.agreement.jackknife import jackknife_agreement
+from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.description.quality import longest_run
 from analysis.report.blocks import (
     Block,
     Column,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.multiplicity import AdjustedTest, adjust_families
+from analysis.contrasts.multiplicity import AdjustedTest, adjust_families
 from analysis.report.blocks import Block, Column, Footnotes, Row, RowGroup, Table
 from analysis.report.context import ReportContext
 from analysis.report.numbers import p_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.frequencies import FrequencyTable, frequency_table
+from analysis.description.frequencies import FrequencyTable, frequency_table
 from analysis.report.blocks import (
     Block,
     Column,

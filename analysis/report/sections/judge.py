@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.judge_stand_in import StandInAnswer, stand_in_answer
+from analysis.judge_worth.stand_in import StandInAnswer, stand_in_answer
 from analysis.report.blocks import (
     Block,
     Column,

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.judge_consistency import (
+from analysis.contrasts.preference import Comparison, davidson
+from analysis.judge_worth.consistency import (
     comparison_self_agreement,
     order_effects,
     score_self_agreement,
 )
-from analysis.judge_outcomes import OUTCOMES, OutcomeSummary, summarise_outcomes
-from analysis.judge_probes import ProbeEffect, probe_effects
-from analysis.pairwise_preference import Comparison, davidson
+from analysis.judge_worth.outcomes import OUTCOMES, OutcomeSummary, summarise_outcomes
+from analysis.judge_worth.probes import ProbeEffect, probe_effects
 from analysis.report.blocks import (
     Block,
     Column,

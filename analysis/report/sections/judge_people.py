@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.judge_agreement import Beside, JudgeAgreement
-from analysis.prediction_powered import (
+from analysis.judge_worth.agreement import Beside, JudgeAgreement
+from analysis.judge_worth.prediction_powered import (
     PredictionPowered,
     prediction_powered_difference,
     prediction_powered_mean,

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.cumulative_link import proportional_odds_test
-from analysis.cumulative_link_mixed import fit_clmm
-from analysis.gee import fit_gee
-from analysis.linear_mixed import fit_lmm
-from analysis.model_results import ModelFit
-from analysis.models_of_ratings import fit_or_reason, fit_response_model, one_thread
-from analysis.multiplicity import adjust
-from analysis.ratings_frame import CrossedRatings, prepare_ratings
+from analysis.contrasts.multiplicity import adjust
+from analysis.rating_models.gee import fit_gee
+from analysis.rating_models.linear import fit_lmm
+from analysis.rating_models.ordinal import proportional_odds_test
+from analysis.rating_models.ordinal_mixed import fit_clmm
+from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.results import ModelFit
+from analysis.rating_models.side_by_side import fit_or_reason, fit_response_model, one_thread
 from analysis.report.blocks import (
     Block,
     Column,

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from analysis.agreement_icc import icc
-from analysis.number_summary import NumberSummary, number_summary
+from analysis.agreement.intraclass import icc
+from analysis.description.numbers import NumberSummary, number_summary
 from analysis.report.blocks import (
     Block,
     Column,

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.agreement_confusion import pooled_confusion
-from analysis.agreement_pairwise import Confusion, confusion, prevalence
+from analysis.agreement.confusion import pooled_confusion
+from analysis.agreement.two_raters import Confusion, confusion, prevalence
 from analysis.report.blocks import Block, Column, Figure, Row, RowGroup, Table, one_group
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_confusion

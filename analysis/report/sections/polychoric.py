@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.polychoric import BOUNDARY, PolychoricCorrelations, polychoric
-from analysis.reliability_omega import omega_ordinal
+from analysis.reliability.omega import omega_ordinal
+from analysis.reliability.polychoric import BOUNDARY, PolychoricCorrelations, polychoric
 from analysis.report.blocks import Block, Column, Figure, Paragraph, Row, Table, one_group
 from analysis.report.context import ReportContext
 from analysis.report.figures import draw_correlations

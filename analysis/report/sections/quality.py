@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.quality import (
+from analysis.description.quality import (
     Missingness,
     Straightlining,
     missingness,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.agreement_icc import kendall_w
-from analysis.number_summary import number_summary
-from analysis.pairwise_preference import plackett_luce
+from analysis.agreement.intraclass import kendall_w
+from analysis.contrasts.preference import plackett_luce
+from analysis.description.numbers import number_summary
 from analysis.report.blocks import (
     Block,
     Column,

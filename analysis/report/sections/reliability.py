@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reliability import ScaleReliability, scale_reliability
-from analysis.reliability_bootstrap import bootstrap_omega
-from analysis.reliability_omega import IMPROPER
+from analysis.reliability.consistency import ScaleReliability, scale_reliability
+from analysis.reliability.omega import IMPROPER
+from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.report.blocks import (
     Block,
     Column,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.instrument_scores import ScoreRule, instrument_score
-from analysis.number_summary import number_summary
-from analysis.paired import paired_contrast
+from analysis.contrasts.paired import paired_contrast
+from analysis.description.numbers import number_summary
+from analysis.reliability.scores import ScoreRule, instrument_score
 from analysis.report.blocks import (
     Block,
     Column,

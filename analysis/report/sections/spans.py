@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cluster_robust import clustered_share
+from analysis.agreement.spans import MarkedResponse, character_agreement
+from analysis.contrasts.cluster_means import clustered_share
 from analysis.report.blocks import (
     Column,
     Footnotes,
@@ -20,7 +21,6 @@ from analysis.report.numbers import count, level_text, number
 from analysis.report_data import ReportItem
 from analysis.resampling import cautions
 from analysis.results import Estimate
-from analysis.span_agreement import MarkedResponse, character_agreement
 
 SEED = 20250301
 _HOW = (

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.compare import GroupComparison, compare_groups
-from analysis.compare_ranks import EXACT, EXACT_WHERE
+from analysis.contrasts.ranks import EXACT, EXACT_WHERE
+from analysis.contrasts.two_groups import GroupComparison, compare_groups
 from analysis.report.blocks import (
     Block,
     Column,

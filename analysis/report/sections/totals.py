@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.effect_sizes import Summary
-from analysis.frequencies import RaterTotal
+from analysis.contrasts.effect_sizes import Summary
+from analysis.description.frequencies import RaterTotal
 from analysis.report.blocks import (
     Column,
     Footnotes,

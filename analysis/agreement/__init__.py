@@ -1,0 +1,1 @@
+"""Agreement of raters beyond chance: coefficients, their intervals, and agreement on spans and labels."""

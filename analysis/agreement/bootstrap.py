@@ -1,0 +1,344 @@
+"""Cluster bootstrap of agreement: whole units, whole raters, or both are drawn again.
+
+Ratings of one unit, and ratings by one rater, hang together, so single ratings must not be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.agreement.coefficients import agreement_weights, point_indices
+from analysis.agreement.krippendorff import METRICS, alphas, krippendorff_alpha
+from analysis.agreement.two_raters import light_kappa
+from analysis.resampling import (
+    FEWEST_CLUSTERS,
+    blocks,
+    bootstrap_interval,
+    drawn_counts,
+    enough_replicates,
+)
+from analysis.results import Estimate
+from analysis.validation import (
+    FloatArray,
+    IntArray,
+    confidence_level,
+    one_of,
+    ratings_matrix,
+    scale_points,
+)
+from study.errors import AnalysisError
+
+RESAMPLED = ("items", "raters", "both")
+
+# Drawn again, two raters are the same two or one alone: nothing could vary. Of four, a third of all
+# draws have two raters or fewer.
+FEWEST_RATERS_DRAWN = FEWEST_CLUSTERS
+
+_TINY = 1e-12
+
+
+def bootstrap_alpha(
+    ratings: ArrayLike,
+    points: Sequence[float],
+    *,
+    metric: str = "ordinal",
+    resample: str = "items",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+    cluster: str = "cluster",
+) -> Estimate:
+    """Krippendorff's alpha with a percentile interval from a cluster bootstrap.
+
+    Only value counts per unit enter: drawing units again is a weighted sum of their coincidence
+    matrices, so all replicates are one matrix product. Where raters are drawn again, two copies of
+    one rater are never paired, since they would agree by construction.
+
+    Parameters
+    ----------
+    ratings : array-like, shape (units, raters)
+    points : sequence of float
+    metric : {"nominal", "ordinal", "interval", "ratio"}
+    resample : {"items", "raters", "both"}
+        Raters are drawn again only where five or more gave ratings.
+    replicates : int
+        At least 2; 1,000 or more for an interval to be published.
+    level : float
+    seed : int
+        0 or more.
+    clusters : array-like, shape (units,), optional
+        What each unit belongs to, where units hang together (items about one response); whole
+        clusters are then drawn in place of units.
+    cluster : str
+        What a cluster is called, in the singular.
+
+    Returns
+    -------
+    Estimate
+        The estimate of `krippendorff_alpha`. ``details``: ``standard_error`` (standard deviation
+        of the replicates), ``replicates``, ``replicates_undefined``, ``seed``. No interval, with
+        the reason, where raters are to be drawn and there are fewer than five.
+
+    Raises
+    ------
+    AnalysisError
+        When a rating is not on the scale or fewer than two replicates are asked for.
+
+    References
+    ----------
+    .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
+    """
+    confidence_level(level)
+    one_of(metric, METRICS, "metric")
+    one_of(resample, RESAMPLED, "resample")
+    enough_replicates(replicates)
+    point = krippendorff_alpha(ratings, points, metric=metric, level=level)
+    if point.estimate is None:
+        return point
+    scale = scale_points(points)
+    table = ratings_matrix(ratings, scale)
+    if refused := _too_few_raters(point, table, resample):
+        return refused
+    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
+    values = []
+    cells = table.shape[0] * (1 if resample == "items" else scale.size)
+    for block in blocks(replicates, cells):
+        coincidences = _drawn_coincidences(table, scale, resample, of, block, rng)
+        values.append(alphas(coincidences, scale, metric))
+    drawn = resample
+    if clusters is not None:
+        drawn = {"items": f"{cluster}s", "both": f"{cluster}s and raters"}.get(resample, resample)
+    return _with_interval(point, np.concatenate(values), table, of, resample, drawn, level, seed)
+
+
+def cluster_indices(clusters: ArrayLike | None, units: int) -> IntArray:
+    """Cluster of each unit, numbered from 0; every unit is its own where none are given.
+
+    Raises
+    ------
+    AnalysisError
+        When there is not one cluster for each unit.
+    """
+    if clusters is None:
+        return np.arange(units)
+    named = np.asarray(clusters)
+    if named.shape != (units,):
+        raise AnalysisError(
+            f"clusters: shape {named.shape}; expected one for each of the {units} units (rows)"
+        )
+    return np.unique(named, return_inverse=True)[1].astype(np.int64)
+
+
+def _too_few_raters(point: Estimate, table: FloatArray, resample: str) -> Estimate | None:
+    """The estimate without an interval where too few raters could be drawn again."""
+    raters = int((~np.isnan(table)).any(axis=0).sum())
+    if resample == "items" or raters >= FEWEST_RATERS_DRAWN:
+        return None
+    why = f"none: {raters} raters are too few to be drawn again, at least {FEWEST_RATERS_DRAWN} are needed"
+    return replace(point, ci_low=None, ci_high=None, ci_method=why, p_value=None)
+
+
+def _drawn_units(of: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
+    """How often each unit is drawn with its cluster, shape (replicates, units)."""
+    return drawn_counts(int(of.max()) + 1, replicates, rng)[:, of]
+
+
+def _drawn_coincidences(
+    table: FloatArray,
+    scale: FloatArray,
+    resample: str,
+    of: IntArray,
+    replicates: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    index, q = point_indices(table, scale), scale.size
+    units, raters = table.shape
+    indicators = np.ascontiguousarray(
+        (index.T[:, :, None] == np.arange(q)).reshape(raters, units * q), dtype=np.float64
+    )
+    if resample == "items":
+        counts = indicators.sum(axis=0).reshape(units, q)
+        by_unit = _pairs_of_raters(counts[None], counts[None])[0].reshape(units, q * q)
+        return np.asarray((_drawn_units(of, replicates, rng) @ by_unit).reshape(replicates, q, q))
+    weight = drawn_counts(raters, replicates, rng)
+    counts = (weight @ indicators).reshape(replicates, units, q)
+    squares = (weight**2 @ indicators).reshape(replicates, units, q)
+    of_unit = np.ones((replicates, units))
+    if resample == "both":
+        of_unit = _drawn_units(of, replicates, rng)
+    factor = of_unit * _per_pair(counts, squares)
+    coincidences = np.matmul((counts * factor[:, :, None]).transpose(0, 2, 1), counts)
+    same = (squares * factor[:, :, None]).sum(axis=1)
+    coincidences[:, np.arange(q), np.arange(q)] -= same
+    return np.asarray(coincidences)
+
+
+def _per_pair(counts: FloatArray, squares: FloatArray) -> FloatArray:
+    """Ratings over pairs of different raters in each unit; 0 where no two raters met."""
+    m = counts.sum(axis=-1)
+    pairs = m**2 - squares.sum(axis=-1)
+    return np.asarray(np.divide(m, pairs, out=np.zeros_like(m), where=pairs > 0.5))
+
+
+def _pairs_of_raters(counts: FloatArray, squares: FloatArray) -> FloatArray:
+    q = counts.shape[-1]
+    pairs = counts[..., :, None] * counts[..., None, :]
+    pairs[..., np.arange(q), np.arange(q)] -= squares
+    return np.asarray(pairs * _per_pair(counts, squares)[..., None, None])
+
+
+def bootstrap_light_kappa(
+    ratings: ArrayLike,
+    points: Sequence[float],
+    *,
+    weights: str = "unweighted",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+    cluster: str = "cluster",
+) -> Estimate:
+    """Light's kappa with a percentile interval from drawing units again.
+
+    What each pair of raters has in common and each one's margins are sums over units, so the
+    replicates are matrix products. The same draws as `bootstrap_agreement` makes for units.
+
+    Parameters
+    ----------
+    ratings : array-like, shape (units, raters)
+        Missing as nan; every pair of raters takes the units that both rated.
+    points : sequence of float
+    weights : {"unweighted", "linear", "quadratic", "ordinal"}
+    replicates, level, seed, clusters, cluster
+        As in `bootstrap_alpha`.
+
+    Returns
+    -------
+    Estimate
+        The estimate of `light_kappa`; pairs whose kappa is undefined in a replicate are left out
+        of its mean.
+    """
+    confidence_level(level)
+    enough_replicates(replicates)
+    point = light_kappa(ratings, points, weights=weights)
+    if point.estimate is None:
+        return point
+    scale = scale_points(points)
+    table = ratings_matrix(ratings, scale)
+    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
+    cells = table.shape[1] ** 2 * scale.size
+    values = []
+    for block in blocks(replicates, max(cells, table.shape[0])):
+        drawn = _drawn_units(of, block, rng)
+        values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
+    drawn_what = "items" if clusters is None else f"{cluster}s"
+    drawn_values = np.concatenate(values)
+    return _with_interval(point, drawn_values, table, of, "items", drawn_what, level, seed)
+
+
+def _light_of(
+    table: FloatArray, scale: FloatArray, weights: FloatArray, drawn: FloatArray
+) -> FloatArray:
+    """Mean kappa over pairs of raters for each row of ``drawn``; nan where no pair has one."""
+    index = point_indices(table, scale)
+    given = (index >= 0).astype(np.float64)
+    one, two = np.triu_indices(table.shape[1], 1)
+    credit = weights[index[:, one], index[:, two]] * given[:, one] * given[:, two]
+    points = (index[:, :, None] == np.arange(scale.size)).astype(np.float64)
+    units, pairs = credit.shape
+    first = (points[:, one] * given[:, two, None]).reshape(units, -1)
+    second = (points[:, two] * given[:, one, None]).reshape(units, -1)
+    n = drawn @ (given[:, one] * given[:, two])
+    size = np.maximum(n, 1.0)
+    observed = (drawn @ credit) / size
+    shape = (drawn.shape[0], pairs, scale.size)
+    rows, columns = (drawn @ first).reshape(shape), (drawn @ second).reshape(shape)
+    chance = np.einsum("bpk,kl,bpl->bp", rows, weights, columns, optimize=True) / size**2
+    defined = (1.0 - chance > _TINY) & (n >= 2)
+    kappa = np.divide(observed - chance, 1.0 - chance, out=np.zeros_like(chance), where=defined)
+    known = defined.sum(axis=1)
+    return np.asarray(
+        np.divide(kappa.sum(axis=1), known, out=np.full(known.shape, np.nan), where=known > 0)
+    )
+
+
+def bootstrap_agreement(
+    statistic: Callable[[FloatArray], Estimate],
+    ratings: ArrayLike,
+    *,
+    resample: str = "items",
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile interval of any agreement statistic from a cluster bootstrap.
+
+    Slower than `bootstrap_alpha`, since every replicate is computed afresh. Where raters are drawn
+    again, a rater drawn twice counts once, since copies would agree by construction; the interval
+    is then wider than that of the full number of raters.
+
+    Parameters
+    ----------
+    statistic : callable
+        From a table (units, raters) to an `Estimate`; for example
+        ``lambda table: gwet_ac(table, points)``.
+    ratings : array-like, shape (units, raters)
+    resample, replicates, level, seed
+        As in `bootstrap_alpha`.
+
+    Returns
+    -------
+    Estimate
+    """
+    confidence_level(level)
+    one_of(resample, RESAMPLED, "resample")
+    enough_replicates(replicates)
+    table = ratings_matrix(ratings)
+    point = statistic(table)
+    if point.estimate is None:
+        return point
+    if refused := _too_few_raters(point, table, resample):
+        return refused
+    rng = np.random.default_rng(seed)
+    units, raters = table.shape
+    values = np.full(replicates, np.nan)
+    for b in range(replicates):
+        drawn = table
+        if resample != "raters":
+            drawn = drawn[rng.integers(0, units, units)]
+        if resample != "items":
+            drawn = drawn[:, np.unique(rng.integers(0, raters, raters))]
+        value = statistic(drawn).estimate
+        values[b] = np.nan if value is None else value
+    of = np.arange(units)
+    return _with_interval(point, values, table, of, resample, resample, level, seed)
+
+
+def _with_interval(
+    point: Estimate,
+    values: FloatArray,
+    table: FloatArray,
+    of: IntArray,
+    resample: str,
+    drawn: str,
+    level: float,
+    seed: int,
+) -> Estimate:
+    """Limits by the rule of `bootstrap_interval`, whose clusters are units or raters with ratings."""
+    given = ~np.isnan(table)
+    units, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
+    clusters = {"items": units, "raters": raters, "both": min(units, raters)}[resample]
+    return bootstrap_interval(
+        point,
+        values,
+        level=level,
+        drawn="items and raters" if drawn == "both" else drawn,
+        clusters=clusters,
+        kind="percentile cluster bootstrap",
+        seed=seed,
+    )

@@ -1,0 +1,1 @@
+"""Two groups or two systems compared: tests, effect sizes, preferences, multiplicity and power."""

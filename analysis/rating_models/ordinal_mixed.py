@@ -1,0 +1,279 @@
+"""Cumulative-link mixed model: ordinal ratings by raters who each meet the same prompts.
+
+P(Y_i <= j) = F(theta_j - x_i' beta - a_rater(i) - b_prompt(i)) with normal rater and prompt effects,
+and on request a rater's own effect of each compared level. Fitted by the Laplace approximation, as
+R's ``ordinal::clmm`` does, with the random effects' block structure used (``crossed_effects``).
+
+References
+----------
+1. Christensen RHB. ordinal: regression models for ordinal data. R package (``clmm``).
+2. Self SG, Liang KY. Asymptotic properties of maximum likelihood estimators and likelihood ratio
+   tests under nonstandard conditions. J Am Stat Assoc 1987;82:605-610.
+3. Barr DJ, Levy R, Scheepers C, Tily HJ. Random effects structure for confirmatory hypothesis
+   testing: keep it maximal. J Mem Lang 2013;68:255-278.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from analysis.rating_models.crossed_effects import RandomTerm, random_term, without_slopes
+from analysis.rating_models.laplace import LaplaceLikelihood
+from analysis.rating_models.laplace_fit import LaplaceFit, fit_laplace
+from analysis.rating_models.ordinal import (
+    likelihood_ratio,
+    odds_estimates,
+    ordinal_obstacle,
+    proportional_odds_assumption,
+    proportional_odds_test,
+    threshold_estimates,
+    unused_note,
+    with_profile,
+)
+from analysis.rating_models.ordinal_likelihood import fit_counts, level_counts
+from analysis.rating_models.predictions import predicted_distributions
+from analysis.rating_models.profiles import laplace_slope_profiles
+from analysis.rating_models.ratings import CrossedRatings, Floats
+from analysis.rating_models.results import ModelFit
+from analysis.rating_models.variance_components import (
+    few_raters,
+    for_these_raters_only,
+    variance_components,
+    with_mixture,
+)
+from analysis.results import Assumption, Estimate, undefined
+
+METHOD = "maximum likelihood, Laplace approximation"
+
+
+def random_terms(ratings: CrossedRatings, random_slopes: bool) -> tuple[list[RandomTerm], str]:
+    """The random terms that these data can carry, and why a prompt term is left out."""
+    slopes = ratings.contrasts() if random_slopes else None
+    labels = ratings.terms if random_slopes else ()
+    terms = [random_term("rater", ratings.rater, len(ratings.raters), slopes, labels)]
+    because = ratings.prompt_obstacle()
+    if not because:
+        terms.append(random_term("prompt", ratings.prompt, len(ratings.prompts)))
+    return terms, because
+
+
+def slope_obstacle(ratings: CrossedRatings, random_slopes: bool) -> str:
+    """Why a rater's own effects cannot be estimated; empty when they can or are not asked for."""
+    effects = len(ratings.raters) * len(ratings.levels)
+    if random_slopes and ratings.n <= effects:
+        return (
+            f"{ratings.n} ratings for {effects} random effects ({len(ratings.raters)} raters by "
+            f"{len(ratings.levels)} levels): a rater's own effect and error cannot be told apart"
+        )
+    return ""
+
+
+def inference_unit(ratings: CrossedRatings) -> str:
+    """The unit of inference, in words, of a model whose random prompt is an intercept only.
+
+    Where a prompt has responses of several systems its intercept is the same in all of them and
+    cancels out of their difference, so these models say nothing about other responses.
+    """
+    if ratings.prompt_obstacle():
+        return "rater (random: results speak to other raters, with these prompts only)"
+    if ratings.one_system_per_prompt:
+        return (
+            "rater and prompt (both random, and each prompt has one system: results speak to other "
+            "raters and other prompts)"
+        )
+    return (
+        "rater (random: results speak to other raters who judge these very responses; the random "
+        "prompt intercept cancels out of differences between systems)"
+    )
+
+
+def estimate_unit(ratings: CrossedRatings) -> str:
+    """The same in short, for the estimates."""
+    both = not ratings.prompt_obstacle() and ratings.one_system_per_prompt
+    return "rater and prompt" if both else "rater"
+
+
+def fit_clmm(
+    ratings: CrossedRatings,
+    *,
+    random_slopes: bool = False,
+    ci_level: float = 0.95,
+    most_ratings: int | None = None,
+    profile: bool = False,
+) -> ModelFit:
+    """Cumulative-link mixed model with crossed random raters and prompts.
+
+    Parameters
+    ----------
+    ratings : CrossedRatings
+    random_slopes : bool
+        Let the effect of each level differ between raters (correlated with the rater's intercept).
+    ci_level : float
+        Between 0 and 1; Wald intervals, whose standard errors carry the uncertainty of the
+        variances, as in R's ``clmm``.
+    most_ratings : int, optional
+        Leave the model out, and say so, with more ratings than this (its time grows with them).
+    profile : bool
+        Put profile-likelihood intervals (``profile_ci_low``, ``profile_ci_high``) into ``details``
+        of the coefficients; a dozen fits for each.
+
+    Returns
+    -------
+    ModelFit
+        Coefficients are cumulative log odds ratios within a rater and a prompt, which lie farther
+        from zero than population-averaged ones.
+    """
+    because = ""
+    if most_ratings is not None and ratings.n > most_ratings:
+        because = (
+            f"not fitted, to save time: {ratings.n} ratings are more than the limit of "
+            f"{most_ratings} that was set for this model"
+        )
+    because = (
+        because
+        or ordinal_obstacle(ratings)
+        or ratings.rater_obstacle()
+        or slope_obstacle(ratings, random_slopes)
+    )
+    facts = _facts(ratings, random_slopes)
+    if because:
+        return ModelFit(**facts, undefined_because=because)
+    terms, no_prompt = random_terms(ratings, random_slopes)
+    fit = fit_laplace(ratings, ratings.contrasts(), terms)
+    if not fit.settled:
+        said = (
+            "the fit did not converge: the likelihood has no clear maximum for these data "
+            f"(last promised rise {fit.maximum.decrement / 2:.2g})"
+        )
+        return ModelFit(**facts, undefined_because=said)
+    found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+    if because := few_raters(ratings):
+        return for_these_raters_only(found, because)
+    if not profile:
+        return found
+    ends = laplace_slope_profiles(fit, level=ci_level)
+    pairs = zip(found.coefficients, ends, strict=True)
+    return replace(found, coefficients=tuple(with_profile(e, both) for e, both in pairs))
+
+
+def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
+    slopes = " and slopes" if random_slopes else ""
+    prompts = not ratings.prompt_obstacle()
+    return {
+        "model": "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
+        "title": f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
+        + (" and crossed random prompt intercepts" if prompts else ""),
+        "unit_of_inference": inference_unit(ratings),
+        "method": METHOD,
+        "n": ratings.n,
+        "n_missing": ratings.n_missing,
+        "n_raters": len(ratings.raters),
+        "n_prompts": len(ratings.prompts),
+    }
+
+
+def _model_fit(
+    ratings: CrossedRatings,
+    fit: LaplaceFit,
+    facts: dict[str, Any],
+    no_prompt: str,
+    ci_level: float,
+) -> ModelFit:
+    parameters = fit.maximum.parameters
+    covariance = fit.maximum.covariance()
+    errors = np.sqrt(np.diag(covariance))
+    k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
+    unit = estimate_unit(ratings)
+    components = variance_components(
+        ratings,
+        fit.covariance,
+        no_prompt,
+        fit.maximum.value,
+        lambda: _log_likelihood_without_slopes(ratings, fit),
+    )
+    check = proportional_odds_test(ratings)
+    return ModelFit(
+        **facts,
+        coefficients=odds_estimates(ratings, parameters[k:fixed], errors[k:fixed], unit, ci_level),
+        thresholds=threshold_estimates(ratings, parameters[:k], errors[:k], unit, ci_level),
+        variances=components.estimates,
+        tests=(
+            _effect_test(ratings, fit, unit),
+            _random_effects_test(ratings, fit, unit),
+            check,
+            *components.tests,
+        ),
+        predictions=predicted_distributions(
+            ratings,
+            parameters,
+            covariance,
+            lambda p, code: _spread(fit.likelihood, p, code),
+            ci_level=ci_level,
+            unit=unit,
+        ),
+        log_likelihood=fit.maximum.value,
+        n_parameters=parameters.size,
+        converged=True,
+        notes=(*unused_note(ratings), *components.notes),
+        assumptions=(
+            proportional_odds_assumption(check),
+            Assumption("rater and prompt effects are normal", None, "not tested"),
+        ),
+        details=MappingProxyType({"evaluations": fit.likelihood.evaluations}),
+    )
+
+
+def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> float:
+    """SD of rater plus prompt effect at a level: a slope adds to the intercept of its level."""
+    total = 0.0
+    for term, factor in zip(likelihood.terms, likelihood.factors(parameters), strict=True):
+        row = np.zeros(term.width)
+        row[0] = 1.0
+        if term.width > 1 and code > 0:
+            row[code] = 1.0
+        total += float(np.sum((row @ factor) ** 2))
+    return float(np.sqrt(total))
+
+
+def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+    """Likelihood-ratio test of all levels together, the random effects kept."""
+    null = fit_laplace(ratings, np.empty((ratings.n, 0)), fit.likelihood.terms)
+    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
+    if not null.settled:
+        said = "the model without the effect did not converge"
+        return undefined("likelihood_ratio_effect", said, **facts)
+    return likelihood_ratio(
+        "likelihood_ratio_effect",
+        null.maximum.value,
+        fit.maximum.value,
+        len(ratings.levels) - 1,
+        **facts,
+        null_hypothesis=f"{ratings.effect} makes no difference",
+    )
+
+
+def _log_likelihood_without_slopes(ratings: CrossedRatings, fit: LaplaceFit) -> float | None:
+    """Of the model in which raters have no effects of their own; None when it does not converge."""
+    terms = [without_slopes(t) if t.name == "rater" else t for t in fit.likelihood.terms]
+    smaller = fit_laplace(ratings, ratings.contrasts(), terms)
+    return smaller.maximum.value if smaller.settled else None
+
+
+def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+    """Against the model without random effects; the p-value is conservative (variances at zero)."""
+    fixed = fit_counts(level_counts(ratings))
+    test = likelihood_ratio(
+        "likelihood_ratio_random_effects",
+        fixed.log_likelihood,
+        fit.maximum.value,
+        fit.maximum.parameters.size - fit.likelihood.n_fixed,
+        n=ratings.n,
+        n_missing=ratings.n_missing,
+        unit=unit,
+        null_hypothesis="raters and prompts do not differ (on the boundary: p is conservative)",
+    )
+    return with_mixture(test)

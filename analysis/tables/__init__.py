@@ -1,0 +1,1 @@
+"""Tables collected elsewhere: read, their raters and points found, and each analysis in chapters."""
