@@ -14,7 +14,7 @@ from analysis.judge_worth.outcomes import OUTCOMES, summarise_outcomes, within_s
 from analysis.judge_worth.probes import PROBES, probe_effects
 from analysis.judge_worth.stand_in import stand_in_answer
 from analysis.results import Estimate, undefined
-from models.judge import probes as judge_probes
+from models.judge.wording import probes as judge_probes
 from study.errors import AnalysisError
 from study.protocol.judge import StandInConditions
 from study.store.verdicts import Outcome

@@ -246,8 +246,8 @@ def test_no_verdict_is_no_judge() -> None:
 @pytest.mark.parametrize("probe", ["longer", "identical", "swapped"])
 def test_pairs_of_a_probe_are_those_of_the_judge_s_own_table(tmp_path: Path, probe: str) -> None:
     """Oracle: `probe_table`, which goes by the plan of the calls and not by the ledger."""
-    from models.judge.probes import plan_probe, probe_table
     from models.judge.session import open_session
+    from models.judge.wording.probes import plan_probe, probe_table
 
     study = make_study(tmp_path / "s", rubrics=["empathy", "pairwise"], prompts=2)
     session = open_session(study)

@@ -17,9 +17,9 @@ import pytest
 
 from models.backends import open_backend
 from models.decoding import DecodingSettings
-from models.judge.declaration import hard_faults, judge_faults
-from models.judge.scripted_faults import completion
+from models.judge.scripted.scripted_faults import completion
 from models.judge.session import open_session
+from models.judge.wording.declaration import hard_faults, judge_faults
 from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError
 from study.protocol import load_protocol

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.judge import batches
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking import batches
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from study.errors import ModelError
 from study.store.verdicts import Outcome, read_calls, read_verdicts, record_sent

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.running import RunSummary
-from models.judge.scripted_endpoint import ScriptedJudge, serving
-from models.judge.scripted_faults import FAULTS
-from models.judge.sending import retry_after
+from models.judge.asking.running import RunSummary
+from models.judge.asking.sending import retry_after
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted.scripted_faults import FAULTS
 from models.judge.session import open_session
 from study.errors import ModelError
 from study.store.verdicts import LedgerCall, Outcome, StoredVerdict, read_calls, read_verdicts

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.judge.limits import Budget
-from models.judge.running import CallsFailedError, RunSummary
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.limits import Budget
+from models.judge.asking.running import CallsFailedError, RunSummary
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from study.store.study import opened
 from study.store.verdicts import Outcome, read_calls, read_verdicts, record_sent

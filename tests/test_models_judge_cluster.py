@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from models.judge.running import JudgeStep, RunSummary
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.running import JudgeStep, RunSummary
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from study.errors import ModelError
 from study.store.events import chain_faults

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from models.judge.declaration import judge_faults, judge_hashes
-from models.judge.endpoint_check import endpoint_faults
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.endpoint_check import endpoint_faults
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
+from models.judge.wording.declaration import judge_faults, judge_hashes
 from protocols import shipped_protocols
 from study.cli.group import run
 from study.errors import LockError

@@ -9,10 +9,10 @@ import pytest
 
 from models.backends.openai_backend import OpenAIBackend
 from models.decoding import DecodingSettings
-from models.judge.declaration import judge_faults
-from models.judge.endpoint_check import endpoint_faults, is_same_model
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.endpoint_check import endpoint_faults, is_same_model
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
+from models.judge.wording.declaration import judge_faults
 from study.protocol.contradictions import contradictions
 from study.protocol.judge import Judge
 from study.protocol.systems import System

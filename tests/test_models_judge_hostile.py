@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from models.judge.readings import reparse
-from models.judge.running import ledger_sha256
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.running import ledger_sha256
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
+from models.judge.verdicts.readings import reparse
 from study.store.events import chain_faults
 from study.store.verdicts import Outcome, read_calls, read_verdicts
 from tests.fixtures_judge import ODD_REPLIES, make_study

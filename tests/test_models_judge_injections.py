@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.dialogue.emotion_measures import wilson_interval
-from models.judge.injections import break_control_strings, find_injections
+from models.judge.wording.injections import break_control_strings, find_injections
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "tests" / "reference" / "injections" / "sentences.csv"

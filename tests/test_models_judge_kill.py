@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from study.store.events import chain_faults
 from study.store.study import Study

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.injections import find_injections
-from models.judge.local import LocalAsker
-from models.judge.outcomes import tabulate_outcomes
-from models.judge.prompts import Material, write_prompt
-from models.judge.rubrics import load_rubric
+from models.judge.asking.local import LocalAsker
 from models.judge.session import open_session
+from models.judge.verdicts.outcomes import tabulate_outcomes
+from models.judge.wording.injections import find_injections
+from models.judge.wording.prompts import Material, write_prompt
+from models.judge.wording.rubrics import load_rubric
 from protocols import shipped_protocols
 from study.protocol import load_protocol
 from study.protocol.judge import Judge

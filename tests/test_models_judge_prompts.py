@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from models.judge.injections import break_control_strings, find_injections
-from models.judge.plan import JudgeIdentity, Planner
-from models.judge.prompts import Material, fence_mark, write_prompt
-from models.judge.rubrics import load_rubric, load_rubrics, shipped_rubrics
-from models.judge.scripted_endpoint import ScriptedJudge, serving, unfenced
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving, unfenced
 from models.judge.session import open_session
+from models.judge.wording.injections import break_control_strings, find_injections
+from models.judge.wording.plan import JudgeIdentity, Planner
+from models.judge.wording.prompts import Material, fence_mark, write_prompt
+from models.judge.wording.rubrics import load_rubric, load_rubrics, shipped_rubrics
 from protocols import shipped_protocols
 from study.entities import Response
 from study.errors import ProtocolError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.judge import parsing
-from models.judge.reply_text import declines, read_json, without_thoughts
-from models.judge.rubrics import load_rubric
+from models.judge.verdicts import parsing
+from models.judge.verdicts.reply_text import declines, read_json, without_thoughts
+from models.judge.wording.rubrics import load_rubric
 from protocols import shipped_protocols
 from study.protocol import load_protocol
 from study.store.verdicts import Outcome, VerdictRecord

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from models.judge import parsing, readings
-from models.judge.cases import open_review_cases
-from models.judge.limits import Budget, RateLimits
-from models.judge.outcomes import tabulate_outcomes
-from models.judge.plan import JudgeCall, JudgeIdentity, Planner
-from models.judge.probes import degraded_copy, longer_copy, plan_probe, probe_table
-from models.judge.prompts import Material
-from models.judge.readings import reparse
-from models.judge.rubrics import Rubric, load_rubric
-from models.judge.running import only_run, pending
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.asking.limits import Budget, RateLimits
+from models.judge.asking.running import only_run, pending
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
+from models.judge.verdicts import parsing, readings
+from models.judge.verdicts.cases import open_review_cases
+from models.judge.verdicts.outcomes import tabulate_outcomes
+from models.judge.verdicts.readings import reparse
+from models.judge.wording.plan import JudgeCall, JudgeIdentity, Planner
+from models.judge.wording.probes import degraded_copy, longer_copy, plan_probe, probe_table
+from models.judge.wording.prompts import Material
+from models.judge.wording.rubrics import Rubric, load_rubric
 from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError, StoreError
 from study.protocol import load_protocol

@@ -18,8 +18,8 @@ import pytest
 
 from models.generation import GeneratedResponse
 from models.generation_run import generate_responses
-from models.judge.outcomes import tabulate_outcomes
 from models.judge.session import open_session
+from models.judge.verdicts.outcomes import tabulate_outcomes
 from models.shipped import FOLDER
 from study.cli.results import write_study_report
 from study.protocol.schema import Prompt, Protocol

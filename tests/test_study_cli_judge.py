@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
 from study.store.responses import delete_responses
 from study.store.study import opened

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report import build_report
-from models.judge.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
 from study.cli.report_input import report_data
 from study.rehearsal import rehearse

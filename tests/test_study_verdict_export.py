@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models.judge.scripted_endpoint import ScriptedJudge, serving
-from models.judge.scripted_faults import completion
+from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
+from models.judge.scripted.scripted_faults import completion
 from models.judge.session import open_session
 from study import blinding
 from study.cli.group import run

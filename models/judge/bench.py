@@ -74,7 +74,7 @@ def _endpoint(latency_s: float) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "models.judge.scripted_endpoint", "--port", str(port)]
+    command = [sys.executable, "-m", "models.judge.scripted.scripted_endpoint", "--port", str(port)]
     process = subprocess.Popen([*command, "--latency", str(latency_s)])  # noqa: S603
     try:
         _wait_until_it_answers(port, process)
@@ -170,9 +170,9 @@ def _study(folder: Path) -> Study:
 
 
 def _session(study: Study, address: str, concurrency: int) -> JudgeSession:
-    from models.judge.calls import endpoint_name
-    from models.judge.plan import JudgeIdentity
-    from models.judge.rubrics import load_rubrics
+    from models.judge.asking.calls import endpoint_name
+    from models.judge.wording.plan import JudgeIdentity
+    from models.judge.wording.rubrics import load_rubrics
 
     judge = Judge(
         backend="openai",

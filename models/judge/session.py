@@ -9,20 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
-from models.judge.calls import Asker, EndpointAsker, endpoint_name
-from models.judge.declaration import hard_faults, judge_hashes
-from models.judge.limits import RateLimits, cost_of
-from models.judge.plan import JudgeCall, JudgeIdentity, Planner
-from models.judge.readings import SCRIPTED_MODEL
-from models.judge.rubrics import Rubric, load_rubrics
-from models.judge.running import (
-    JudgeStep,
-    Pending,
-    RunSummary,
-    pending,
-    run_calls,
-)
-from models.judge.sending import LocalSender
+from models.judge.asking.calls import Asker, EndpointAsker, endpoint_name
+from models.judge.asking.limits import RateLimits, cost_of
+from models.judge.asking.running import JudgeStep, Pending, RunSummary, pending, run_calls
+from models.judge.asking.sending import LocalSender
+from models.judge.verdicts.readings import SCRIPTED_MODEL
+from models.judge.wording.declaration import hard_faults, judge_hashes
+from models.judge.wording.plan import JudgeCall, JudgeIdentity, Planner
+from models.judge.wording.rubrics import Rubric, load_rubrics
 from study.errors import LockError, ModelError, ProtocolError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
@@ -127,7 +121,7 @@ class JudgeSession:
         on_step: Callable[[JudgeStep], None] | None = None,
         cluster: str = "",
     ) -> RunSummary:
-        """Make the calls that are missing (see :func:`models.judge.running.run_calls`).
+        """Make the calls that are missing (see :func:`models.judge.asking.running.run_calls`).
 
         The protocol's ``max_cost`` holds as well; the smaller one counts.
 
@@ -158,7 +152,7 @@ class JudgeSession:
         cluster: str,
     ) -> RunSummary:
         if judge.batch:
-            from models.judge.batches import run_batch
+            from models.judge.asking.batches import run_batch
 
             return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
         limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
@@ -179,7 +173,7 @@ class JudgeSession:
 
     async def _asker(self, judge: Judge, limits: RateLimits, cluster: str) -> Asker:
         if cluster:
-            from models.judge.cluster_sender import ClusterSender
+            from models.judge.asking.cluster_sender import ClusterSender
 
             files = self.identity.endpoint.removeprefix(LOCAL) if self._is_local else ""
             sender = await ClusterSender.connect(
@@ -187,7 +181,7 @@ class JudgeSession:
             )
             return EndpointAsker(judge, limits, sender)
         if self._is_local:
-            from models.judge.local import LocalAsker
+            from models.judge.asking.local import LocalAsker
 
             return LocalAsker(judge, self.study.folder)
         return EndpointAsker(judge, limits, LocalSender(judge))
@@ -202,7 +196,7 @@ class JudgeSession:
         if self.judge.backend != "scripted":
             yield self.judge
             return
-        from models.judge.scripted_endpoint import ScriptedJudge, serving
+        from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 
         with serving(ScriptedJudge()) as address:
             yield self.judge.model_copy(update={"endpoint": address, "model": SCRIPTED_MODEL})

@@ -115,7 +115,7 @@ def lock_checked(
     whose files are not on this machine, unless its models lie elsewhere.
     """
     from models.backends.opening import missing_files
-    from models.judge.declaration import judge_hashes
+    from models.judge.wording.declaration import judge_hashes
     from study.leaks import check_responses
     from study.store.locking import accept_finding, lock_study, read_lock
     from study.store.responses import read_responses

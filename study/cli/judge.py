@@ -21,11 +21,11 @@ from study.store.study import Study
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from models.judge.outcomes import OutcomeRow
-    from models.judge.plan import JudgeCall
-    from models.judge.probes import ProbePlan
-    from models.judge.running import JudgeStep, RunSummary
+    from models.judge.asking.running import JudgeStep, RunSummary
     from models.judge.session import Estimate, JudgeSession
+    from models.judge.verdicts.outcomes import OutcomeRow
+    from models.judge.wording.plan import JudgeCall
+    from models.judge.wording.probes import ProbePlan
 
 
 @click.command()
@@ -108,8 +108,8 @@ def judge(
 
 
 def _reparse(study: Study, as_json: bool) -> None:
-    from models.judge.cases import open_review_cases
-    from models.judge.readings import reparse
+    from models.judge.verdicts.cases import open_review_cases
+    from models.judge.verdicts.readings import reparse
 
     done = reparse(study)
     opened = open_review_cases(study)
@@ -120,7 +120,7 @@ def _reparse(study: Study, as_json: bool) -> None:
 
 
 def _probe_plans(session: JudgeSession, names: tuple[str, ...]) -> list[ProbePlan]:
-    from models.judge.probes import PROBES, plan_probe
+    from models.judge.wording.probes import PROBES, plan_probe
     from study.store.responses import read_responses
 
     chosen = list(PROBES) if "all" in names else list(dict.fromkeys(names))
@@ -188,7 +188,7 @@ def _run(
     again: frozenset[str],
     cluster: str,
 ) -> RunSummary:
-    from models.judge.cases import open_review_cases
+    from models.judge.verdicts.cases import open_review_cases
 
     try:
         with _progress(session.judge.price.currency if session.judge.price else "") as show:
@@ -229,8 +229,8 @@ def _show_results(
     summary: RunSummary | None,
     as_json: bool,
 ) -> None:
-    from models.judge.outcomes import tabulate_outcomes
-    from models.judge.probes import probe_table
+    from models.judge.verdicts.outcomes import tabulate_outcomes
+    from models.judge.wording.probes import probe_table
     from study.store.judge_models import model_changes
     from study.store.review_cases import read_cases
     from study.store.verdicts import read_verdicts

@@ -173,7 +173,7 @@ def verify(study: Study, as_json: bool) -> None:
     Examples:
       evenhand verify
     """
-    from models.judge.declaration import judge_hashes
+    from models.judge.wording.declaration import judge_hashes
     from study.store import events
     from study.store.audit import study_faults
     from study.store.judge_models import model_changes

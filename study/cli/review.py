@@ -38,7 +38,7 @@ def review(
       evenhand review 3f9a12bc77d0
       evenhand review 3f9a12bc77d0 --confirm --by "Dr Weiss" --note "names a dose"
     """
-    from models.judge.cases import open_review_cases
+    from models.judge.verdicts.cases import open_review_cases
     from study.store.review_cases import decide_case, read_cases
 
     if confirm and dismiss:

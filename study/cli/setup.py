@@ -118,14 +118,14 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
       evenhand check --ask-judge
       evenhand check --study my-study --json
     """
-    from models.judge.declaration import judge_faults
+    from models.judge.wording.declaration import judge_faults
     from survey_app.messages import load_messages
 
     for language in study.protocol.languages or (study.protocol.language,):
         load_messages(language)
     faults = judge_faults(study.protocol, study.folder)
     if ask_judge and not faults:
-        from models.judge.endpoint_check import endpoint_faults
+        from models.judge.asking.endpoint_check import endpoint_faults
 
         faults = endpoint_faults(study.protocol, study.folder)
     if faults:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from models.judge.injections import find_injections
+from models.judge.wording.injections import find_injections
 from study.entities import Response
 from study.protocol.judge import JudgeReview
 from study.store.raters import read_raters

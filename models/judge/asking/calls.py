@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from models.judge.limits import RateLimits
-from models.judge.sending import AttemptFailed, Failure, Sender
+from models.judge.asking.limits import RateLimits
+from models.judge.asking.sending import AttemptFailed, Failure, Sender
 from study.errors import ModelError
 from study.protocol.judge import Judge
 

@@ -20,9 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from models.judge.readings import SCRIPTED_MODEL
-from models.judge.scripted_batches import ScriptedBatches
-from models.judge.scripted_faults import (
+from models.judge.scripted.scripted_batches import ScriptedBatches
+from models.judge.scripted.scripted_faults import (
     BODIES,
     HEADERS,
     REASONS,
@@ -32,6 +31,7 @@ from models.judge.scripted_faults import (
     cut_answer,
     streamed_answer,
 )
+from models.judge.verdicts.readings import SCRIPTED_MODEL
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -292,7 +292,7 @@ def serving(judge: ScriptedJudge, *, port: int = 0) -> Iterator[str]:
 
 
 def main() -> None:
-    """``python -m models.judge.scripted_endpoint``: serve it in a process of its own."""
+    """``python -m models.judge.scripted.scripted_endpoint``: serve it in a process of its own."""
     import argparse
 
     import uvicorn

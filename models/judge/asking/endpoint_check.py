@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.judge.calls import chat_request
-from models.judge.parsing import JudgeReply, judge_outcomes, read_reply
-from models.judge.prompts import JudgePrompt, Material, write_prompt
-from models.judge.rubrics import Criterion, load_rubrics
-from models.judge.sending import AttemptFailed, LocalSender
+from models.judge.asking.calls import chat_request
+from models.judge.asking.sending import AttemptFailed, LocalSender
+from models.judge.verdicts.parsing import JudgeReply, judge_outcomes, read_reply
+from models.judge.wording.prompts import JudgePrompt, Material, write_prompt
+from models.judge.wording.rubrics import Criterion, load_rubrics
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.schema import Protocol

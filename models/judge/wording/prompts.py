@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.judge.injections import break_control_strings
-from models.judge.rubrics import Anchor, Criterion, Flag, Rubric
+from models.judge.wording.injections import break_control_strings
+from models.judge.wording.rubrics import Anchor, Criterion, Flag, Rubric
 from study.errors import ProtocolError
 
 PROMPT_VERSION = 1

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.judge.calls import Answer, Asker
-from models.judge.ledger_writer import LedgerWriter
-from models.judge.limits import Budget, RateLimits, cost_at_most
-from models.judge.plan import JudgeCall
-from models.judge.readings import call_result
+from models.judge.asking.calls import Answer, Asker
+from models.judge.asking.ledger_writer import LedgerWriter
+from models.judge.asking.limits import Budget, RateLimits, cost_at_most
+from models.judge.verdicts.readings import call_result
+from models.judge.wording.plan import JudgeCall
 from study.errors import ModelError, StoreError
 from study.protocol.judge import Judge, JudgePrice
 from study.store.study import Study

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.judge.calls import Answer
-from models.judge.limits import cost_of
-from models.judge.parsing import (
+from models.judge.asking.calls import Answer
+from models.judge.asking.limits import cost_of
+from models.judge.verdicts.parsing import (
     PARSER_VERSION,
     JudgeReply,
     judge_outcomes,
     no_reply,
     read_reply,
 )
-from models.judge.plan import JudgeCall
-from models.judge.rubrics import Criterion
+from models.judge.wording.plan import JudgeCall
+from models.judge.wording.rubrics import Criterion
 from study.protocol.judge import Judge
 from study.store.study import Study
 from study.store.verdicts import (

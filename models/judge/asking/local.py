@@ -17,7 +17,7 @@ from models.backends.model_files import locate_checkpoint
 from models.backends.transformers_backend import TransformersBackend
 from models.chat_prompt import prompt_tokens
 from models.decoding import DecodingSettings
-from models.judge.calls import Answer, AskAgain
+from models.judge.asking.calls import Answer, AskAgain
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
@@ -98,7 +98,7 @@ class LocalAsker:
         tokens: int,
         again: AskAgain | None = None,
     ) -> Answer:
-        """Answer one request (see :class:`models.judge.calls.Asker`)."""
+        """Answer one request (see :class:`models.judge.asking.calls.Asker`)."""
         del idempotency_key, tokens, again
         # Waiting callers must not fill the threads that the ledger needs, too.
         async with self._queue:

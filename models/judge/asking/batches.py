@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from models.backends.endpoint_words import words_of_endpoint
-from models.judge.calls import Answer
-from models.judge.limits import Budget
-from models.judge.parsing import read_reply
-from models.judge.plan import JudgeCall
-from models.judge.readings import call_result
-from models.judge.running import JudgeStep, RunSummary, only_run, pending
-from models.judge.sending import certificates, open_client
+from models.judge.asking.calls import Answer
+from models.judge.asking.limits import Budget
+from models.judge.asking.running import JudgeStep, RunSummary, only_run, pending
+from models.judge.asking.sending import certificates, open_client
+from models.judge.verdicts.parsing import read_reply
+from models.judge.verdicts.readings import call_result
+from models.judge.wording.plan import JudgeCall
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.store.study import Study

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from models.judge.plan import JudgeCall, Planner, compared
-from models.judge.prompts import TIE, Material
-from models.judge.rubrics import Rubric
+from models.judge.wording.plan import JudgeCall, Planner, compared
+from models.judge.wording.prompts import TIE, Material
+from models.judge.wording.rubrics import Rubric
 from study.entities import Response
 from study.errors import ProtocolError
 from study.protocol.schema import Prompt

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from models.judge.sending import AttemptFailed, Send
-from models.judge.worker_side import RemoteRequest, Sent, lost, send_from_worker
+from models.judge.asking.sending import AttemptFailed, Send
+from models.judge.asking.worker_side import RemoteRequest, Sent, lost, send_from_worker
 from models.workers.cluster import (
     WAIT_FOR_WORKERS_S,
     first_line,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from models.backends.endpoint_words import words_of_endpoint
 from models.backends.openai_backend import forget_ambient_settings
-from models.judge.parsing import read_reply
+from models.judge.verdicts.parsing import read_reply
 from study.errors import ModelError
 from study.installation import install_command
 from study.protocol.endpoint_address import proxy_fault, proxy_hint
@@ -43,7 +43,7 @@ class Failure:
     Attributes
     ----------
     kind, message : str
-        See :class:`models.judge.calls.Answer`.
+        See :class:`models.judge.asking.calls.Answer`.
     status : int or None
         Of the endpoint's answer.
     again : bool

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.judge.calls import chat_request
-from models.judge.limits import (
+from models.judge.asking.calls import chat_request
+from models.judge.asking.limits import (
     completion_tokens_at_most,
     cost_at_most,
     prompt_tokens_at_most,
     tokens_expected,
 )
-from models.judge.prompts import PROMPT_VERSION, Material, write_prompt
-from models.judge.rubrics import Criterion, Rubric
+from models.judge.wording.prompts import PROMPT_VERSION, Material, write_prompt
+from models.judge.wording.rubrics import Criterion, Rubric
 from study.design import williams_square
 from study.entities import Response
 from study.protocol.judge import Judge

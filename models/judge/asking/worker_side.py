@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
-from models.judge.sending import AttemptFailed, Failure, LocalSender
+from models.judge.asking.sending import AttemptFailed, Failure, LocalSender
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
@@ -114,7 +114,7 @@ class _HeldModel:
     """A checkpoint on this machine, loaded once."""
 
     def __init__(self, task: RemoteRequest) -> None:
-        from models.judge.local import LocalAsker
+        from models.judge.asking.local import LocalAsker
 
         system = System(id="judge", title="Judge", backend="transformers", model=task.judge.model)
         folder = locate_checkpoint(system, task.study_folder)
@@ -140,7 +140,7 @@ class _HeldScript:
     """The scripted judge; it needs no connection."""
 
     def send(self, task: RemoteRequest) -> str:
-        from models.judge.scripted_endpoint import ScriptedJudge
+        from models.judge.scripted.scripted_endpoint import ScriptedJudge
 
         return json.dumps(ScriptedJudge().complete(task.request))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from models.judge.prompts import TIE
+from models.judge.wording.prompts import TIE
 from study.store.verdicts import Outcome, StoredVerdict
 
 

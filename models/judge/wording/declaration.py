@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from models.backends.model_files import locate_checkpoint
-from models.judge.prompts import MOST_RESPONSES, PROMPT_VERSION, Material, write_prompt
-from models.judge.rubrics import Rubric, load_rubric, load_rubrics
+from models.judge.wording.prompts import MOST_RESPONSES, PROMPT_VERSION, Material, write_prompt
+from models.judge.wording.rubrics import Rubric, load_rubric, load_rubrics
 from study.errors import EvenhandError, ProtocolError
 from study.protocol.endpoint_address import proxy_fault
 from study.protocol.judge import Judge

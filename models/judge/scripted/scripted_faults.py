@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from models.judge.readings import SCRIPTED_MODEL
+from models.judge.verdicts.readings import SCRIPTED_MODEL
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -1,0 +1,1 @@
+"""How the judge is asked: calls, limits, batches, clusters, and the ledger that keeps each reply."""

@@ -1,0 +1,1 @@
+"""A judge without a model behind an OpenAI-compatible address, its batches and its faults by name."""
