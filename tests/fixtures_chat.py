@@ -14,8 +14,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from models.decoding import DecodingSettings, Generated
-from models.serve_model import ServedModel, create_app
+from models.backends.decoding import DecodingSettings, Generated
+from models.serving.application import ServedModel, create_app
 from models.serving.sockets import listening_socket
 from study import participation
 from study.blinding import chat_model_name

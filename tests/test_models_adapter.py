@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend
+from models.backends.chat_prompt import prompt_tokens
+from models.backends.decoding import DecodingSettings
 from models.backends.model_files import sha256_of_file
-from models.backends.opening import files_sha256
-from models.chat_prompt import prompt_tokens
-from models.decoding import DecodingSettings
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.backends.opening import files_sha256, open_backend
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
 from study.errors import ModelError
 from study.protocol.systems import System
 

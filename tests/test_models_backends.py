@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend, settings_of
+from models.backends.decoding import DecodingSettings
 from models.backends.model_files import SHIPPED_FOLDER, sha256_of_file
-from models.decoding import DecodingSettings
+from models.backends.opening import open_backend, settings_of
 from study.errors import ModelError
 from study.installation import install_command
 from study.protocol.systems import Decoding, System
@@ -132,7 +132,7 @@ def test_another_process_writes_the_same_and_shows_no_noise(checkpoint: Path) ->
         "import sys\n"
         "from pathlib import Path\n"
         "from models.backends.transformers_backend import TransformersBackend\n"
-        "from models.decoding import DecodingSettings\n"
+        "from models.backends.decoding import DecodingSettings\n"
         "messages = [{'role': 'user', 'content': 'I cannot sleep before the exam.'}]\n"
         "settings = DecodingSettings(max_new_tokens=30, temperature=1.0, seed=3)\n"
         "reply = TransformersBackend(Path(sys.argv[1])).generate(messages, settings)\n"

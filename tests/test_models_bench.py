@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend
+from models.backends.decoding import DecodingSettings
+from models.backends.opening import open_backend
 from models.bench.bandwidth import copy_bandwidth, share_of_bandwidth, weight_bytes
 from models.bench.contenders import Contender, Task, measure
 from models.bench.offline_models import goal_rows
 from models.bench.random_checkpoint import SHAPE, write_random_checkpoint
-from models.decoding import DecodingSettings
 from models.shipped import shipped_path
 from study.cli.group import run
 from study.protocol.systems import System

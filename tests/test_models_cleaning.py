@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.backends.decoding import DecodingSettings
 from models.backends.scripted import ScriptedBackend
-from models.cleaning import clean_response, cut_to_whole_sentences
-from models.decoding import DecodingSettings
+from models.generation.cleaning import clean_response, cut_to_whole_sentences
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
+from models.backends.decoding import DecodingSettings
 from models.backends.scripted import ScriptedBackend
-from models.decoding import DecodingSettings
 from models.dialogue.danger_measures import measure_held_out, read_sentences
 from models.dialogue.danger_signs import (
     KINDS,

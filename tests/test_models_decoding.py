@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decoding import (
+from models.backends.decoding import (
     DecodingSettings,
     Logits,
     TextStream,

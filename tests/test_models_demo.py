@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from models.decoding import DecodingSettings, Generated
-from models.demo_card import TRAINING_PAGE, shipped_files, variant_table
-from models.demo_corpus import Dialogue, draw_dialogues, expand, topics
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
-from models.demo_topics import from_grammar, language_faults, on_topic, sentences
-from models.demo_training import DemoRecipe, train_demo_model
-from models.offline_export import file_sha256, read_manifest
-from models.offline_runtime import OfflineRuntime
+from models.backends.decoding import DecodingSettings, Generated
+from models.demo.card import TRAINING_PAGE, shipped_files, variant_table
+from models.demo.corpus import Dialogue, draw_dialogues, expand, topics
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
+from models.demo.topics import from_grammar, language_faults, on_topic, sentences
+from models.demo.training import DemoRecipe, train_demo_model
+from models.offline.export import file_sha256, read_manifest
+from models.offline.runtime import OfflineRuntime
 from models.shipped import FOLDER, shipped_path
 from study.errors import ModelError
 

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend, settings_of
-from models.backends.dialogue_backend import DialogueBackend, sentence_of, with_instruction
-from models.backends.opening import files_sha256
+from models.backends.decoding import DecodingSettings
+from models.backends.opening import files_sha256, open_backend, settings_of
 from models.backends.scripted import reply_sentences
-from models.decoding import DecodingSettings
+from models.dialogue.backend import DialogueBackend, sentence_of, with_instruction
 from models.dialogue.conversation_plan import plan_conversation, signal_in
 from models.dialogue.emotion_classifier import EMOTIONS, Emotion
 from models.dialogue.state_table import ANSWERS, CARRIED, TABLE_FILE, state_table, table_of
-from models.generation import write_response
-from models.serve_model import ServedModel, create_app
+from models.generation.response import write_response
+from models.serving.application import ServedModel, create_app
 from study.errors import GenerationError, ModelError, ProtocolError
 from study.leaks import RULES
 from study.protocol import parse_protocol
@@ -315,7 +314,7 @@ class Leaking:
         return {"backend": "transformers", "model": "leaking", "libraries": {}}
 
     def generate(self, messages: Any, settings: Any, *, on_text: Any = None) -> Any:
-        from models.decoding import Generated
+        from models.backends.decoding import Generated
 
         self.asked.append(messages)
         return Generated(self.written.strip(), self.written, 5, 7, 0.1, 0.05, self.stop_reason)

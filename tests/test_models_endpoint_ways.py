@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from models.backends import open_backend
-from models.decoding import DecodingSettings
+from models.backends.decoding import DecodingSettings
+from models.backends.opening import open_backend
 from models.judge.scripted.scripted_faults import completion
 from models.judge.session import open_session
 from models.judge.wording.declaration import hard_faults, judge_faults

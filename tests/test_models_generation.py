@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend
-from models.generation import GeneratedResponse, conversation, seed_of_prompt, write_response
-from models.generation_run import GenerationStep, generate_responses
+from models.backends.opening import open_backend
+from models.generation.response import (
+    GeneratedResponse,
+    conversation,
+    seed_of_prompt,
+    write_response,
+)
+from models.generation.run import GenerationStep, generate_responses
 from study.errors import GenerationError, StoreError
 from study.protocol.schema import Prompt, Protocol
 from study.protocol.systems import Decoding, System
@@ -106,7 +111,7 @@ def test_provenance_is_enough_to_write_a_response_again(tmp_path: Path) -> None:
     assert provenance["latency_s"] >= provenance["first_token_s"] >= 0
     assert "raw_text" not in provenance
 
-    from models.decoding import DecodingSettings
+    from models.backends.decoding import DecodingSettings
 
     settings = DecodingSettings(seed=provenance["seed"], **provenance["decoding"])
     backend = open_backend(declared, study_folder=tmp_path)
@@ -118,8 +123,8 @@ def test_the_same_text_in_another_process(tmp_path: Path) -> None:
     """Property: nothing of this process (hash seed, earlier draws) goes into a response."""
     code = (
         "from pathlib import Path\n"
-        "from models.backends import open_backend\n"
-        "from models.generation import write_response\n"
+        "from models.backends.opening import open_backend\n"
+        "from models.generation.response import write_response\n"
         "from study.protocol.schema import Prompt\nfrom study.protocol.systems import System\n"
         "system = System(id='one', title='One', backend='scripted')\n"
         "prompt = Prompt(id='night', topic='sleep', text='I cannot sleep.')\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from models.backends.decoding import DecodingSettings
 from models.backends.openai_backend import OpenAIBackend
-from models.decoding import DecodingSettings
 from models.judge.asking.endpoint_check import endpoint_faults, is_same_model
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session

@@ -243,8 +243,8 @@ def test_the_demo_model_behind_serve_model_end_to_end(tmp_path: Path) -> None:
 
     import uvicorn
 
-    from models.backends import open_backend
-    from models.serve_model import ServedModel, create_app
+    from models.backends.opening import open_backend
+    from models.serving.application import ServedModel, create_app
     from models.serving.sockets import listening_socket
     from study.protocol.systems import System
 

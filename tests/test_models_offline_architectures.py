@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.offline_architectures import (
+from models.offline.architectures import (
     ARCHITECTURES,
     exportable_config,
     find_architecture,

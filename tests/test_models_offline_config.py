@@ -10,13 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.offline_architectures import (
-    ARCHITECTURES,
-    exportable_config,
-    meta_params,
-    meta_weights,
-)
-from models.offline_config import CARRIED, IGNORED, NEUTRAL
+from models.offline.architectures import ARCHITECTURES, exportable_config, meta_params, meta_weights
+from models.offline.config import CARRIED, IGNORED, NEUTRAL
 from study.errors import ModelError
 
 # torchao and torch.library warn at import about things that are not ours.

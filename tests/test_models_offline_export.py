@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from models.decoding import DecodingSettings
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.backends.decoding import DecodingSettings
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
 from models.library_noise import libraries_kept_quiet
-from models.offline_export import (
+from models.offline.export import (
     estimated_memory,
     file_sha256,
     licence_line,
@@ -24,8 +24,8 @@ from models.offline_export import (
     refuse_too_little_memory,
     tokenizer_folder,
 )
-from models.offline_stops import stop_tokens
-from models.offline_weights import open_checkpoint, stored_weights
+from models.offline.stops import stop_tokens
+from models.offline.weights import open_checkpoint, stored_weights
 from study.cli.group import run
 from study.errors import ModelError
 from study.installation import install_command
@@ -288,7 +288,7 @@ def test_a_tiny_export_with_an_adapter_agrees_with_transformers(
     from transformers import AutoModelForCausalLM
 
     from models.backends.transformers_backend import TransformersBackend
-    from models.offline_runtime import OfflineRuntime
+    from models.offline.runtime import OfflineRuntime
 
     asked = refuse_network(monkeypatch)
 

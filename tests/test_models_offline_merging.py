@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
-from models.offline_architectures import exportable_config, meta_weights
-from models.offline_merging import load_to_export
-from models.offline_parity import load_in_fp32
-from models.offline_weights import open_checkpoint
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
+from models.offline.architectures import exportable_config, meta_weights
+from models.offline.merging import load_to_export
+from models.offline.parity import load_in_fp32
+from models.offline.weights import open_checkpoint
 from study.errors import ModelError
 
 # PEFT warns of tied layers, of embeddings that it stores, and by a name that transformers will drop.

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.offline_export import file_sha256, manifest_path, read_manifest, tokenizer_folder
-from models.offline_parity import (
+from models.offline.export import file_sha256, manifest_path, read_manifest, tokenizer_folder
+from models.offline.parity import (
     HeldOutText,
     compare_logits,
     demo_exchanges,

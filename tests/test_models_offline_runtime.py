@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from models.decoding import DecodingSettings
-from models.offline_export import manifest_path, read_manifest, tokenizer_folder
-from models.offline_runtime import OfflineRuntime, refuse_damaged
+from models.backends.decoding import DecodingSettings
+from models.offline.export import manifest_path, read_manifest, tokenizer_folder
+from models.offline.runtime import OfflineRuntime, refuse_damaged
 from models.shipped import shipped_path
 from study.errors import GenerationError, ModelError
 
@@ -37,8 +37,8 @@ def test_the_same_seed_gives_the_same_text_in_two_processes(runtime: OfflineRunt
     # Read from standard input and without a main guard, as in a notebook.
     program = (
         "import json\n"
-        "from models.decoding import DecodingSettings\n"
-        "from models.offline_runtime import OfflineRuntime\n"
+        "from models.backends.decoding import DecodingSettings\n"
+        "from models.offline.runtime import OfflineRuntime\n"
         "from models.shipped import shipped_path\n"
         "with OfflineRuntime(shipped_path('demo-tuned.pte'), shipped_path('demo-tuned')) as model:\n"
         f"    reply = model.generate({MESSAGES!r}, {SETTINGS!r})\n"

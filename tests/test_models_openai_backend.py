@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from models.backends import open_backend
+from models.backends.decoding import DecodingSettings
 from models.backends.openai_backend import OpenAIBackend
-from models.decoding import DecodingSettings
+from models.backends.opening import open_backend
 from study.errors import GenerationError, ModelError
 from study.protocol.systems import System
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.backends import open_backend
 from models.backends import scripted_phrases as say
+from models.backends.decoding import DecodingSettings
+from models.backends.opening import open_backend
 from models.backends.scripted import ScriptedBackend, recognised_feelings, recognised_topic
-from models.decoding import DecodingSettings
 from study.errors import ModelError
 from study.protocol.systems import System
 

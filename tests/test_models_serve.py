@@ -21,10 +21,10 @@ import openai
 import pytest
 import uvicorn
 
+from models.backends.decoding import DecodingSettings, Generated
 from models.backends.openai_backend import OpenAIBackend
 from models.backends.scripted import ScriptedBackend
-from models.decoding import DecodingSettings, Generated
-from models.serve_model import ServedModel, create_app, serve
+from models.serving.application import ServedModel, create_app, serve
 from models.serving.replies import StrippedStream
 from models.serving.sockets import listening_socket
 from study.errors import GenerationError, ModelError
@@ -359,7 +359,7 @@ def test_malformed_requests_get_a_status_and_not_a_crash() -> None:
 
 SERVE = """
 from models.backends.scripted import ScriptedBackend
-from models.serve_model import ServedModel, serve
+from models.serving.application import ServedModel, serve
 
 class Closing(ScriptedBackend):
     def close(self):

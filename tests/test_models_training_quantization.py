@@ -151,8 +151,8 @@ def test_the_loss_rounded_in_torch_is_that_of_the_shipped_offline_file() -> None
     # same dialogues, as the shipped manifest has them. Rounding costs 0.0022 there.
     import math
 
-    from models.demo_corpus import draw_dialogues
-    from models.offline_export import read_manifest
+    from models.demo.corpus import draw_dialogues
+    from models.offline.export import read_manifest
     from models.shipped import shipped_path
     from models.training.conversation_data import Conversation
     from models.training.measuring import stored_loss

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from models.demo_corpus import draw_dialogues
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.demo.corpus import draw_dialogues
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
 from models.library_noise import library_noise_kept_out
-from models.offline_export import file_sha256
-from models.offline_merging import load_to_export
-from models.offline_weights import load_weights, open_checkpoint
+from models.offline.export import file_sha256
+from models.offline.merging import load_to_export
+from models.offline.weights import load_weights, open_checkpoint
 from models.training.data_preparation import DataFiles, prepare_data
 from models.training.learned_tokens import IGNORED, Example
 from models.training.loss_curve import LossPoint, loss_points

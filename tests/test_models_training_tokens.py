@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.demo_tokenizer import CHAT_TEMPLATE, train_tokenizer
+from models.demo.tokenizer import CHAT_TEMPLATE, train_tokenizer
 from models.training.conversation_data import Conversation
 from models.training.learned_tokens import IGNORED, encode, encode_conversations
 from study.errors import ModelError

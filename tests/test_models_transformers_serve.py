@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from models.generation import GeneratedResponse
-from models.generation_run import generate_responses
+from models.generation.response import GeneratedResponse
+from models.generation.run import generate_responses
 from models.judge.session import open_session
 from models.judge.verdicts.outcomes import tabulate_outcomes
 from models.shipped import FOLDER

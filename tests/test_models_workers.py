@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from models.backends.decoding import Generated
 from models.backends.scripted import ScriptedBackend
-from models.decoding import Generated
-from models.generation import GeneratedResponse
-from models.generation_run import GenerationStep, generate_responses
+from models.generation.response import GeneratedResponse
+from models.generation.run import GenerationStep, generate_responses
+from models.generation.task import ResponseTask
 from models.serving.sockets import listening_socket
 from models.workers import cluster as cluster_module
 from models.workers.cluster import ClusterPool
 from models.workers.pools import LocalPool
-from models.workers.response_task import ResponseTask
 from protocols import shipped_protocols
 from study.errors import GenerationError, ModelError
 from study.protocol.loading import resolve_includes
@@ -51,7 +51,7 @@ def slow_endpoint() -> Iterator[str]:
     """The scripted system behind a real address, 20 ms a reply: there is time to kill a worker."""
     import uvicorn
 
-    from models.serve_model import ServedModel, create_app
+    from models.serving.application import ServedModel, create_app
 
     class Slow(ScriptedBackend):
         def generate(self, *given: Any, **named: Any) -> Generated:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from models.backends.decoding import DecodingSettings
 from models.backends.scripted import ScriptedBackend
-from models.decoding import DecodingSettings
 from study.errors import Finding
 from study.leaks import ResponseFinding, check_responses
 from study.protocol.schema import Protocol

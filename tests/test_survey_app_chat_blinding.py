@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scipy.stats import ks_2samp
 
-from models.decoding import Generated
+from models.backends.decoding import Generated
 from study.blinding import chat_model_name, system_codes
 from study.entities import Rater, TurnOutcome
 from study.errors import GenerationError

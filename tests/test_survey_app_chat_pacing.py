@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from models.serve_model import ServedModel, create_app
+from models.serving.application import ServedModel, create_app
 from study.errors import ModelError
 from study.protocol.chat import ChatPace
 from survey_app.chat.pacing import PacedReply

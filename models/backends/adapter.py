@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.library_noise import libraries_kept_quiet, library_noise_kept_out
-from models.offline_weights import Checkpoint, read_adapter_config, read_json
+from models.offline.weights import Checkpoint, read_adapter_config, read_json
 from study.errors import ModelError
 from study.installation import install_command
 

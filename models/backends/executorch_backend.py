@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.backends.decoding import DecodingSettings, Generated
 from models.backends.interface import Message
 from models.backends.model_files import (
     library_versions,
     sha256_of_pte,
 )
 from models.backends.peak_memory import peak_memory_bytes
-from models.decoding import DecodingSettings, Generated
 from study.errors import ModelError
 from study.installation import install_command
 
@@ -35,7 +35,7 @@ class ExecutorchBackend:
 
     def __init__(self, pte: Path, tokenizer_folder: Path) -> None:
         _refuse_without_packages()
-        from models.offline_runtime import OfflineRuntime
+        from models.offline.runtime import OfflineRuntime
 
         self._pte = pte
         self._files = sha256_of_pte(pte, tokenizer_folder)

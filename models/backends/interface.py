@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from models.decoding import DecodingSettings, Generated
+from models.backends.decoding import DecodingSettings, Generated
 
 # One turn of a conversation: {"role": "system" | "user" | "assistant", "content": text}.
 Message = Mapping[str, str]

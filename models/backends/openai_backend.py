@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from models.backends.decoding import DecodingSettings, Generated, StopReason
 from models.backends.endpoint_words import words_of_endpoint
 from models.backends.interface import Message
 from models.backends.model_files import library_versions
-from models.decoding import DecodingSettings, Generated, StopReason
 from study.errors import GenerationError, ModelError
 from study.installation import install_command
 from study.protocol.endpoint_address import proxy_hint

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.backends.decoding import DecodingSettings
 from models.backends.interface import Backend
 from models.backends.model_files import (
     locate_adapter,
@@ -16,7 +17,6 @@ from models.backends.model_files import (
     sha256_of_folder,
     sha256_of_pte,
 )
-from models.decoding import DecodingSettings
 from study.errors import ModelError
 from study.protocol.endpoint_address import proxy_fault
 from study.protocol.systems import Dialogue, System
@@ -131,14 +131,14 @@ def files_sha256(system: System, study_folder: Path) -> dict[str, str]:
             if adapter is not None:
                 files |= sha256_of_adapter(adapter)
     if system.backend == "dialogue":
-        from models.backends.dialogue_backend import dialogue_files
+        from models.dialogue.backend import dialogue_files
 
         files |= dialogue_files(system.dialogue or Dialogue(), study_folder)
     return files
 
 
 def _open_dialogue(system: System, study_folder: Path) -> Backend:
-    from models.backends.dialogue_backend import DialogueBackend
+    from models.dialogue.backend import DialogueBackend
 
     settings = system.dialogue or Dialogue()
     # The checkpoint first: a generator that was opened would have to be closed again.

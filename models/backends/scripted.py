@@ -22,9 +22,15 @@ from typing import Any
 import numpy as np
 
 from models.backends import scripted_phrases as say
+from models.backends.decoding import (
+    DecodingSettings,
+    Generated,
+    StopReason,
+    choose_token,
+    first_stop,
+)
 from models.backends.interface import Message
 from models.backends.model_files import library_versions, sha256_of_file
-from models.decoding import DecodingSettings, Generated, StopReason, choose_token, first_stop
 from models.dialogue import conversation_plan, danger_signs
 from models.dialogue.emotion_classifier import Emotion
 from models.dialogue.safety_replies import safety_sentences

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from models.backends.adapter import with_adapter
+from models.backends.chat_prompt import end_tokens, prompt_tokens
+from models.backends.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.backends.interface import Message
 from models.backends.model_files import (
     library_versions,
@@ -19,8 +21,6 @@ from models.backends.model_files import (
     sha256_of_hashes,
 )
 from models.backends.peak_memory import peak_memory_bytes, restart_peak_memory
-from models.chat_prompt import end_tokens, prompt_tokens
-from models.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.library_noise import library_noise_kept_out
 from study.errors import ModelError
 from study.installation import install_command

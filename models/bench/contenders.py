@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
+from models.backends.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.backends.peak_memory import peak_memory_bytes
-from models.decoding import DecodingSettings, Generated, Logits, decode_reply
 from models.separate_process import start_process
 from study.errors import ModelError
 
@@ -175,8 +175,8 @@ def _write(forward: Forward, task: Task) -> tuple[Generated, tuple[int, ...], fl
 
 
 def _open_executorch(pte: Path, task: Task) -> Callable[[], Forward]:
-    from models.offline_export import tokenizer_folder
-    from models.offline_worker import LoadedModel
+    from models.offline.export import tokenizer_folder
+    from models.offline.worker import LoadedModel
 
     model = LoadedModel(str(pte), str(tokenizer_folder(pte)), threads=task.threads)
     return lambda: model.forward

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from models.offline_architectures import head_dim, key_value_heads, permute_rotary
-from models.offline_config import read_as_transformers
-from models.offline_weights import Checkpoint, load_weights, open_checkpoint
+from models.offline.architectures import head_dim, key_value_heads, permute_rotary
+from models.offline.config import read_as_transformers
+from models.offline.weights import Checkpoint, load_weights, open_checkpoint
 from study.errors import ModelError
 
 GgufType = Literal["F32", "Q8_0", "Q4_0"]

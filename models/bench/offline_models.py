@@ -16,7 +16,7 @@ from models.bench.bandwidth import CACHE_BYTES, copy_bandwidth, share_of_bandwid
 from models.bench.contenders import Contender, Measured, Task, measure, missing_packages
 from models.bench.gguf_file import write_gguf
 from models.bench.random_checkpoint import write_random_checkpoint
-from models.offline_export import manifest_path, quantize, read_manifest
+from models.offline.export import manifest_path, quantize, read_manifest
 from models.shipped import shipped_path
 from study.errors import ModelError
 

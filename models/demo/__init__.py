@@ -1,1 +1,1 @@
-"""The grammar of the demo dialogues: one file per topic, one for what the topics share."""
+"""The demo model: the grammar of its dialogues, a file per topic, its tokenizer, training and card."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backends.chat_prompt import prompt_tokens
 from models.backends.model_files import sha256_of_file, sha256_of_hashes
-from models.chat_prompt import prompt_tokens
 from models.dialogue.logistic_regression import one_thread
 
 Vectors = NDArray[np.float64]

@@ -1,1 +1,1 @@
-"""The parts of the chat address: requests, the queue, replies on the wire, the socket."""
+"""Systems behind the chat address: the application, requests, the queue, replies and the socket."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from models.decoding import Generated
+from models.backends.decoding import Generated
 from models.serving.reply_queue import Piece
 from study.errors import EvenhandError
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from models.backends.decoding import Generated
 from models.backends.interface import Backend
-from models.decoding import Generated
 from models.serving.requests import ChatRequest
 
 LONGEST_WAIT_S = 120.0

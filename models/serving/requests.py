@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.backends.decoding import DecodingSettings
 from models.backends.interface import Message
-from models.decoding import DecodingSettings
 from study.errors import ModelError
 
 # Fields that change nothing about the text, or that are read below.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.offline_export import file_sha256
+from models.offline.export import file_sha256
 from models.training.conversation_data import Conversation, Form, read_conversations
 from models.training.data_cleaning import clean_conversations
 from models.training.identity_examples import identity_examples

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.chat_prompt import without_special_tokens
+from models.backends.chat_prompt import without_special_tokens
 from models.training.conversation_data import Conversation, Message
 from study.errors import ModelError
 

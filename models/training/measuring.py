@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models.backends.adapter import merge_adapter
 from models.library_noise import library_noise_kept_out
-from models.offline_parity import load_in_fp32
-from models.offline_weights import open_checkpoint
+from models.offline.parity import load_in_fp32
+from models.offline.weights import open_checkpoint
 from models.training.conversation_data import Conversation
 from models.training.learned_tokens import encode_conversations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from models.offline_export import chat_template
-from models.offline_weights import Checkpoint
+from models.offline.export import chat_template
+from models.offline.weights import Checkpoint
 from models.training.recipes import TrainingSettings
 from study.errors import ModelError
 from study.installation import install_command

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.library_noise import libraries_kept_quiet, library_noise_kept_out
-from models.offline_architectures import exportable_config
-from models.offline_export import TOKENIZER_FILES, file_sha256, licence_line
-from models.offline_weights import Checkpoint, open_checkpoint
+from models.offline.architectures import exportable_config
+from models.offline.export import TOKENIZER_FILES, file_sha256, licence_line
+from models.offline.weights import Checkpoint, open_checkpoint
 from models.training.data_preparation import PreparedData
 from models.training.learned_tokens import EncodedData, encode_conversations
 from models.training.loss_curve import PLOT, TABLE, loss_points, write_loss_curve

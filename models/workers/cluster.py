@@ -11,8 +11,8 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from models.generation.task import ResponseTask, refuse_other_files
 from models.workers.pools import Loss
-from models.workers.response_task import ResponseTask, refuse_other_files
 from study.errors import ModelError
 from study.installation import install_command
 

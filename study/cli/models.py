@@ -78,7 +78,7 @@ def quantize(
       evenhand quantize checkpoints/my-model --adapter lora -o tuned.pte --verify
       evenhand quantize checkpoints/my-model -o my-model.pte --verify --held-out talks.json
     """
-    from models import offline_export
+    from models.offline import export as offline_export
 
     if held_out is not None and not check:
         raise ModelError("--held-out names texts for --verify. Add --verify, or leave it out.")
@@ -93,7 +93,7 @@ def quantize(
             progress=told,
         )
     if check:
-        from models.offline_parity import refuse_disagreement, verify
+        from models.offline.parity import refuse_disagreement, verify
 
         with share_bar("Comparing") as told:
             manifest = verify(
@@ -109,7 +109,7 @@ def quantize(
 
 
 def _show(output: Path, facts: dict[str, Any]) -> None:
-    from models import offline_export
+    from models.offline import export as offline_export
 
     say(f"Wrote {output}, {offline_export.tokenizer_folder(output)} and its manifest.")
     parity = facts.get("parity")
@@ -158,8 +158,8 @@ def serve_model(
       evenhand serve-model tuned-offline --port 8000
       evenhand serve-model --all --port 8000
     """
-    from models.backends import open_backend, settings_of
-    from models.serve_model import ServedModel, serve
+    from models.backends.opening import open_backend, settings_of
+    from models.serving.application import ServedModel, serve
     from study.blinding import chat_model_name
 
     known = {declared.id: declared for declared in study.protocol.systems}

@@ -21,8 +21,8 @@ def reply_source(study: Study, chat_address: str | None) -> ReplySource | None:
 
 
 def _scripted(system_id: str, messages: list[Message], seed: int) -> Reply:
+    from models.backends.decoding import DecodingSettings
     from models.backends.scripted import ScriptedBackend
-    from models.decoding import DecodingSettings
 
     del system_id
     backend = ScriptedBackend()

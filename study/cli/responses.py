@@ -116,8 +116,8 @@ def write_responses(
 
     Systems whose responses are imported are left alone.
     """
-    from models.generation import GeneratedResponse
-    from models.generation_run import GenerationStep, generate_responses
+    from models.generation.response import GeneratedResponse
+    from models.generation.run import GenerationStep, generate_responses
     from study.store.responses import imported_systems, read_responses, save_response
 
     imported = imported_systems(study)

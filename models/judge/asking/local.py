@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from models.backends.chat_prompt import prompt_tokens
+from models.backends.decoding import DecodingSettings
 from models.backends.interface import Message
 from models.backends.model_files import locate_checkpoint
 from models.backends.transformers_backend import TransformersBackend
-from models.chat_prompt import prompt_tokens
-from models.decoding import DecodingSettings
 from models.judge.asking.calls import Answer, AskAgain
 from study.errors import ModelError
 from study.protocol.judge import Judge

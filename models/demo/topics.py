@@ -10,7 +10,7 @@ import re
 from functools import cache
 from itertools import pairwise
 
-from models.demo_corpus import feelings, shared, topics
+from models.demo.corpus import feelings, shared, topics
 
 _WORD = re.compile(r"[a-z]+(?:['-][a-z]+)*")
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.chat_prompt import end_tokens
+from models.backends.chat_prompt import end_tokens
 from models.library_noise import library_noise_kept_out
-from models.offline_weights import Checkpoint, read_json
+from models.offline.weights import Checkpoint, read_json
 from study.errors import ModelError
 
 

@@ -16,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from models import offline_lowering
-from models.offline_architectures import exportable_config, head_dim, meta_params, meta_weights
-from models.offline_merging import load_to_export
-from models.offline_stops import bos_token, stop_tokens
-from models.offline_weights import (
+from models.offline import lowering as offline_lowering
+from models.offline.architectures import exportable_config, head_dim, meta_params, meta_weights
+from models.offline.merging import load_to_export
+from models.offline.stops import bos_token, stop_tokens
+from models.offline.weights import (
     Checkpoint,
     open_checkpoint,
     read_adapter_config,
@@ -287,7 +287,7 @@ def _write_meta_checkpoint(
 def _run_lowering(work: Path, settings: dict[str, Any], layers: int, tell: Progress) -> None:
     started = time.monotonic()
     process, pipe = start_process(
-        "models.offline_lowering", "lower_in_worker", str(work), json.dumps(settings)
+        "models.offline.lowering", "lower_in_worker", str(work), json.dumps(settings)
     )
     expected = 30 + _SECONDS_PER_LAYER * layers
     try:

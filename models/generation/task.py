@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.backends import Backend, open_backend
-from models.backends.opening import files_sha256
-from models.generation import GeneratedResponse, write_response
+from models.backends.interface import Backend
+from models.backends.opening import files_sha256, open_backend
+from models.generation.response import GeneratedResponse, write_response
 from study.errors import ModelError
 from study.protocol.schema import Prompt
 from study.protocol.systems import System

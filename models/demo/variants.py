@@ -1,4 +1,4 @@
-"""What each training method and quantization cost on the demo model: ``python -m models.demo_variants``.
+"""What each training method and quantization cost on the demo model: ``python -m models.demo.variants``.
 
 Trains a base from random weights, and from the shipped base a full, LoRA and QAT-LoRA variants,
 each in one epoch over a small part of the demo dialogues, and measures the held-out loss of each as
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.demo_corpus import Style
-from models.demo_training import (
+from models.demo.corpus import Style
+from models.demo.training import (
     HELD_OUT_SEED,
     RECIPE,
     DemoRecipe,
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    parser = argparse.ArgumentParser(prog="python -m models.demo_variants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.demo.variants", description=__doc__)
     parser.add_argument("--dialogues", type=int, default=3600)
     parser.add_argument("--batch-size", type=int, default=12)
     parser.add_argument("--held-out", type=int, default=300)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from models.backends.decoding import DecodingSettings, Generated, StopReason
 from models.backends.interface import Backend, Message
 from models.backends.model_files import (
     library_versions,
@@ -16,14 +17,13 @@ from models.backends.model_files import (
     sha256_of_file,
 )
 from models.backends.scripted import picker
-from models.cleaning import CleanedText, clean_response, cut_to_whole_sentences
-from models.decoding import DecodingSettings, Generated, StopReason
 from models.dialogue.conversation_plan import PlannedTurn, plan_conversation
 from models.dialogue.danger_signs import LANGUAGES, SIGNS_FOLDER
 from models.dialogue.embeddings import Embedder, embedding_files
 from models.dialogue.emotion_classifier import CLASSIFIER_FILE, load_classifier
 from models.dialogue.safety_replies import REPLIES_FILE, safety_sentences
 from models.dialogue.state_table import TABLE_FILE, Technique, state_table
+from models.generation.cleaning import CleanedText, clean_response, cut_to_whole_sentences
 from study.errors import GenerationError, ModelError
 from study.protocol.systems import Dialogue
 

@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from models.backends.decoding import DecodingSettings, Generated
 from models.backends.interface import Backend
-from models.decoding import DecodingSettings, Generated
 from models.serving.replies import ReplyEnvelope, error_body
 from models.serving.reply_queue import Piece, QueueFullError, ReplyQueue
 from models.serving.requests import RefusedRequest, asked_model, read_request

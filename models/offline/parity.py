@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from models.backends.adapter import with_adapter
 from models.backends.transformers_backend import load_checkpoint
-from models.demo_corpus import draw_dialogues
-from models.offline_export import (
+from models.demo.corpus import draw_dialogues
+from models.offline.export import (
     Manifest,
     file_sha256,
     hashes_of_adapter,
@@ -22,8 +22,8 @@ from models.offline_export import (
     read_manifest,
     tokenizer_folder,
 )
-from models.offline_runtime import OfflineRuntime
-from models.offline_weights import open_checkpoint
+from models.offline.runtime import OfflineRuntime
+from models.offline.weights import open_checkpoint
 from models.training.conversation_data import read_conversations
 from study.errors import Finding, ModelError
 

@@ -1,7 +1,7 @@
 """Runs an offline ``.pte`` file in a worker process.
 
 A prompt that fills the context is refused; a reply that fills it ends with the stop reason
-``context``. Turns are never dropped in silence (see ``models.decoding.refuse_overlong``).
+``context``. Turns are never dropped in silence (see ``models.backends.decoding.refuse_overlong``).
 """
 
 from __future__ import annotations
@@ -16,14 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from models.decoding import DecodingSettings, Generated
-from models.offline_export import (
-    file_sha256,
-    manifest_path,
-    read_manifest,
-    tokenizer_folder,
-)
-from models.offline_worker import Failed, Piece, Ready, Request, Stop
+from models.backends.decoding import DecodingSettings, Generated
+from models.offline.export import file_sha256, manifest_path, read_manifest, tokenizer_folder
+from models.offline.worker import Failed, Piece, Ready, Request, Stop
 from models.separate_process import start_process
 from study.errors import GenerationError, ModelError
 
@@ -211,7 +206,7 @@ class OfflineRuntime:
             return self._ready
         self._discard()
         self._process, self._pipe = start_process(
-            "models.offline_worker", "serve", str(self.pte), str(self.tokenizer_dir)
+            "models.offline.worker", "serve", str(self.pte), str(self.tokenizer_dir)
         )
         answer = self._receive(_LOAD_LIMIT_S)
         if not isinstance(answer, Ready):

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.backends.adapter import merge_adapter, with_adapter
 from models.backends.transformers_backend import load_checkpoint
-from models.offline_weights import Checkpoint, stored_shapes
+from models.offline.weights import Checkpoint, stored_shapes
 from study.errors import ModelError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.offline_architectures import find_architecture
+from models.offline.architectures import find_architecture
 from study.errors import ModelError
 
 State = dict[str, Any]

@@ -19,7 +19,7 @@ from typing import Any, Literal
 Style = Literal["plain", "supportive"]
 Message = dict[str, str]
 
-GRAMMAR = Path(__file__).parent / "demo"
+GRAMMAR = Path(__file__).parent
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -1,4 +1,4 @@
-"""Refreshes the tables of the demo model's card and of docs/training.md: ``python -m models.demo_card``."""
+"""Refreshes the tables of the demo model's card and of docs/training.md: ``python -m models.demo.card``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from models.offline_export import file_sha256
+from models.offline.export import file_sha256
 from models.shipped import FOLDER
 
-TRAINING_PAGE = Path(__file__).parents[1] / "docs" / "training.md"
+TRAINING_PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def shipped_files(folder: Path = FOLDER) -> list[Path]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from models.chat_prompt import end_tokens
-from models.decoding import DecodingSettings, Logits, decode_reply
-from models.offline_program import load_program
+from models.backends.chat_prompt import end_tokens
+from models.backends.decoding import DecodingSettings, Logits, decode_reply
+from models.offline.program import load_program
 from study.errors import ModelError
 from study.installation import install_command
 
@@ -144,7 +144,7 @@ def serve(pipe: Connection, pte: str, tokenizer_dir: str) -> None:
 
 
 def _answer(model: LoadedModel, request: Request, pipe: Connection) -> Any:
-    from models.chat_prompt import prompt_tokens
+    from models.backends.chat_prompt import prompt_tokens
 
     if request.scored:
         import numpy as np

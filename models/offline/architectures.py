@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.offline_config import (
+from models.offline.config import (
     read_as_transformers,
     refuse_impossible_numbers,
     refuse_long_texts,

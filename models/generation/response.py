@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.backends import Backend, Message, settings_of
-from models.cleaning import clean_response
-from models.decoding import DecodingSettings, Generated
+from models.backends.decoding import DecodingSettings, Generated
+from models.backends.interface import Backend, Message
+from models.backends.opening import settings_of
+from models.generation.cleaning import clean_response
 from study.errors import GenerationError
 from study.protocol.schema import Prompt
 from study.protocol.systems import System

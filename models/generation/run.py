@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from models.backends.opening import files_sha256
-from models.generation import GeneratedResponse
+from models.generation.response import GeneratedResponse
+from models.generation.task import ResponseTask, TaskOutcome, carry_out, release
 from models.workers.pools import LocalPool, Pool
-from models.workers.response_task import ResponseTask, TaskOutcome, carry_out, release
 from study.errors import GenerationError, ModelError
 from study.protocol.schema import Prompt, Protocol
 from study.protocol.systems import System

@@ -1,4 +1,4 @@
-"""Makes the shipped demo model, base and tuned, by the recipe code: ``python -m models.demo_training``.
+"""Makes the shipped demo model, base and tuned, by the recipe code: ``python -m models.demo.training``.
 
 Both are trainings of all weights by the recipe emosapp with other numbers: the base from random
 weights on whole dialogues with plain replies, the tuned model from the base on supportive replies.
@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.demo_corpus import Style, draw_dialogues
-from models.demo_tokenizer import save_tokenizer, train_tokenizer
+from models.demo.corpus import Style, draw_dialogues
+from models.demo.tokenizer import save_tokenizer, train_tokenizer
 from models.training.conversation_data import read_conversations
 from models.training.data_preparation import DataFiles, prepare_data
 from models.training.measuring import stored_loss
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rich.progress import Progress as Bar
 
     defaults = DemoRecipe()
-    parser = argparse.ArgumentParser(prog="python -m models.demo_training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.demo.training", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("demo-model"))
     for name in ("base_steps", "tuned_steps", "threads", "seed", "held_out"):
         parser.add_argument(

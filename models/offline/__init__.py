@@ -1,0 +1,1 @@
+"""The offline format: a checkpoint lowered to one ``.pte`` file, and a worker process that runs it."""
