@@ -10,8 +10,8 @@ import streamlit as st
 
 from study.blinding import is_coordinator_token
 from study.store.study import Study
-from survey_app.settings import COORDINATOR_COOKIE, RATER_COOKIE
-from survey_app.study_in_force import settings_in_force
+from survey_app.server.settings import COORDINATOR_COOKIE, RATER_COOKIE
+from survey_app.server.study_in_force import settings_in_force
 
 VIEW = "view"
 COORDINATOR_VIEW = "coordinator"

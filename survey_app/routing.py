@@ -13,24 +13,22 @@ from study.errors import EvenhandError, LinkError, StoreError
 from study.participation import Step, find_place
 from study.store.raters import read_raters
 from study.store.study import Study
-from survey_app import (
-    attention_page,
-    break_page,
-    comprehension_page,
-    consent_page,
-    conversation_page,
-    coordinator_page,
-    demographics_page,
-    elements,
-    ending_pages,
-    identity,
-    instructions_page,
-    language_page,
-    revision_page,
-)
+from survey_app import identity
+from survey_app.drawing import elements
 from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
-from survey_app.study_in_force import study_in_force
+from survey_app.server.study_in_force import study_in_force
+from survey_app.steps import attention as attention_page
+from survey_app.steps import comprehension as comprehension_page
+from survey_app.steps import consent as consent_page
+from survey_app.steps import conversation as conversation_page
+from survey_app.steps import coordinator as coordinator_page
+from survey_app.steps import demographics as demographics_page
+from survey_app.steps import endings as ending_pages
+from survey_app.steps import instructions as instructions_page
+from survey_app.steps import language as language_page
+from survey_app.steps import rest as break_page
+from survey_app.steps import revision as revision_page
 from survey_app.visit import Visit
 
 _log = logging.getLogger("survey_app")

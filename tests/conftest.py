@@ -136,7 +136,7 @@ class SurveyServer:
 
     def start(self) -> None:
         code = (
-            "import os, sys; from pathlib import Path; from survey_app.serving import serve; "
+            "import os, sys; from pathlib import Path; from survey_app.server.serving import serve; "
             "serve(Path(sys.argv[1]), port=int(sys.argv[2]), "
             "chat_address=os.environ.get('EVENHAND_CHAT_ADDRESS'))"
         )

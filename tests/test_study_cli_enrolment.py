@@ -270,7 +270,7 @@ class TestTwoAtOnce:
         self, folder: Path, said: Said, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
-            "survey_app.serving.serve",
+            "survey_app.server.serving.serve",
             lambda _folder, _host, port, *, when_listening, **_: when_listening(port),
         )
         what = (

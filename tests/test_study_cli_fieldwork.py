@@ -74,7 +74,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         told.append(address)
         when_listening(port)
 
-    monkeypatch.setattr("survey_app.serving.serve", serve)
+    monkeypatch.setattr("survey_app.server.serving.serve", serve)
     return told
 
 

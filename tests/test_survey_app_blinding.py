@@ -24,8 +24,8 @@ from streamlit.runtime.metrics_util import Installation
 import survey_app
 from study.store.raters import read_raters
 from study.store.responses import read_responses
-from survey_app.application import mask
-from survey_app.first_message import without_server
+from survey_app.server.application import mask
+from survey_app.server.first_message import without_server
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer

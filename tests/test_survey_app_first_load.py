@@ -19,8 +19,8 @@ from protocols import shipped_protocols
 from study.store.locking import lock_study
 from study.store.raters import choose_language, enrol, read_raters
 from study.store.study import create_study
-from survey_app import static_files
 from survey_app.messages import load_messages
+from survey_app.server import static_files
 from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
 from tests.fixtures_study import answer_everything
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.store.ratings import rating_faults, read_ratings
-from survey_app.load import LoadError, _quantile, measure_load, prepare_raters
+from survey_app.server.load import LoadError, _quantile, measure_load, prepare_raters
 
 if TYPE_CHECKING:
     from conftest import SurveyServer

@@ -22,11 +22,11 @@ from study.errors import EvenhandError, LockError, ProtocolError, StoreError
 from study.store.raters import find_by_code, link_secret, read_raters
 from study.store.ratings import read_ratings
 from survey_app import identity
-from survey_app.documents import shell
 from survey_app.messages import available_languages, load_messages
-from survey_app.serving import ServingError, serve
-from survey_app.settings import STUDY_VARIABLE
-from survey_app.study_in_force import close_study, study_in_force
+from survey_app.server.documents import shell
+from survey_app.server.serving import ServingError, serve
+from survey_app.server.settings import STUDY_VARIABLE
+from survey_app.server.study_in_force import close_study, study_in_force
 
 if TYPE_CHECKING:
     from study.store.study import Study

@@ -20,8 +20,8 @@ from study.store.raters import enrol, find_by_token
 from study.store.ratings import next_assignment, read_assignments, read_ratings
 from study.store.study import create_study
 from survey_app import identity
-from survey_app.settings import STUDY_VARIABLE
-from survey_app.study_in_force import close_study
+from survey_app.server.settings import STUDY_VARIABLE
+from survey_app.server.study_in_force import close_study
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything, ready_rater
 from tests.test_survey_app_accessibility import check, small_targets

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.protocol.spans import sentences
-from survey_app.safe_text import to_html, to_html_with_parts, to_label
+from survey_app.drawing.safe_text import to_html, to_html_with_parts, to_label
 
 ALLOWED = {"p", "br", "strong", "em", "ul", "ol", "li"}
 

@@ -369,7 +369,7 @@ def start_server(
 ) -> None:
     """Run the survey app until it is stopped."""
     try:
-        from survey_app.serving import serve as run_server
+        from survey_app.server.serving import serve as run_server
     except ModuleNotFoundError as error:
         raise StoreError(
             f"The survey app needs the package {error.name!r}. Install it with: "

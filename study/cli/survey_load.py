@@ -24,7 +24,7 @@ def bench_survey() -> list[dict[str, Any]]:
 
 
 def _measured(folder: Path, raters: int, thinking_s: float) -> dict[str, Any]:
-    from survey_app.load import measure_load, prepare_raters
+    from survey_app.server.load import measure_load, prepare_raters
 
     study = _study(folder)
     try:
@@ -70,6 +70,6 @@ def _study(folder: Path) -> Study:
 
 
 def _serve(folder: Path, sending: Any) -> None:
-    from survey_app.serving import serve
+    from survey_app.server.serving import serve
 
     serve(folder, port=0, when_listening=sending.send)

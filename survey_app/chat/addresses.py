@@ -34,10 +34,10 @@ from study.store.ratings import mark_shown
 from survey_app.chat import document
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.states import page_state, reply_state
-from survey_app.request_body import is_of_own_page, json_object
-from survey_app.safe_text import printable
-from survey_app.settings import RATER_COOKIE
-from survey_app.study_in_force import settings_in_force, study_in_force
+from survey_app.drawing.safe_text import printable
+from survey_app.server.request_body import is_of_own_page, json_object
+from survey_app.server.settings import RATER_COOKIE
+from survey_app.server.study_in_force import settings_in_force, study_in_force
 
 _log = logging.getLogger("survey_app")
 

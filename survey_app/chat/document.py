@@ -9,8 +9,9 @@ from study.conversation import declared_chat
 from study.entities import Conversation
 from study.participation import Place
 from study.store.study import Study
-from survey_app import safe_text, static_files
+from survey_app.drawing import safe_text
 from survey_app.messages import Messages, load_messages
+from survey_app.server import static_files
 
 # What the script says, by its key in the catalogue.
 _SCRIPT_SENTENCES = (

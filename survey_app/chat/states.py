@@ -12,8 +12,8 @@ from study import conversation
 from study.conversation import Phase
 from study.entities import Conversation, TurnOutcome
 from study.protocol.chat import Chat
-from survey_app import safe_text
 from survey_app.chat.live import LiveReply
+from survey_app.drawing import safe_text
 
 State = dict[str, Any]
 

@@ -11,7 +11,7 @@ from study.blinding import chat_model_name
 from study.errors import ModelError
 from study.protocol.systems import System
 from study.store.study import Study
-from survey_app.settings import CHAT_KEY_VARIABLE
+from survey_app.server.settings import CHAT_KEY_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from study import session_checks
-from survey_app import elements, opening
-from survey_app.check_form import CheckForm, question_item
+from survey_app.drawing import elements, opening
+from survey_app.drawing.check_form import CheckForm, question_item
 from survey_app.visit import Visit, pressed
 
 

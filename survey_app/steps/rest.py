@@ -7,9 +7,9 @@ import math
 import streamlit as st
 
 from study import participation
-from survey_app import elements
-from survey_app.rating_page import notice_late_tap, show_progress
-from survey_app.safe_text import to_label
+from survey_app.drawing import elements
+from survey_app.drawing.safe_text import to_label
+from survey_app.steps.rating import notice_late_tap, show_progress
 from survey_app.visit import Visit, pressed
 
 

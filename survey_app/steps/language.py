@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from survey_app import elements, languages
+from survey_app import languages
+from survey_app.drawing import elements
 from survey_app.messages import load_messages
 from survey_app.visit import Visit
 

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from survey_app.messages import Messages, load_messages
-from survey_app.static_files import pack
+from survey_app.server.static_files import pack
 
-BROWSER_FILES = Path(__file__).parent / "browser"
+BROWSER_FILES = Path(__file__).parents[1] / "browser"
 
 
 # In this order, and before Streamlit's own.

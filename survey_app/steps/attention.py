@@ -7,9 +7,9 @@ import streamlit as st
 from study import session_checks
 from study.errors import RatingError
 from study.protocol.session import AttentionCheck
-from survey_app import opening
-from survey_app.check_form import CheckForm, check_item
-from survey_app.rating_page import notice_late_tap, show_already_answered, show_progress
+from survey_app.drawing import opening
+from survey_app.drawing.check_form import CheckForm, check_item
+from survey_app.steps.rating import notice_late_tap, show_already_answered, show_progress
 from survey_app.visit import Visit, pressed
 
 

@@ -7,7 +7,7 @@ import time
 
 import streamlit as st
 
-from survey_app import safe_text
+from survey_app.drawing import safe_text
 from survey_app.messages import Messages
 
 # The browser script moves the focus and the scroll position to an element whose mark is new.

@@ -15,7 +15,8 @@ from study.store.conversations import troubles
 from study.store.locking import read_lock, system_codes
 from study.store.raters import link_secret, progress, read_raters
 from study.store.study import Study
-from survey_app import elements, identity
+from survey_app import identity
+from survey_app.drawing import elements
 from survey_app.messages import Messages
 
 REFRESH_SECONDS = 10

@@ -13,7 +13,7 @@ from types import FrameType
 
 from study.errors import EvenhandError
 from study.listening import why_not_listening
-from survey_app.settings import Settings
+from survey_app.server.settings import Settings
 
 GRACE_SECONDS = 3
 
@@ -68,8 +68,8 @@ def _run(
 ) -> None:
     import uvicorn
 
-    from survey_app.application import close_study, create_app
-    from survey_app.study_in_force import close_conversations
+    from survey_app.server.application import close_study, create_app
+    from survey_app.server.study_in_force import close_conversations
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -14,8 +14,10 @@ from study.errors import StoreError
 from study.protocol import Answer
 from study.store.ratings import items_in_order
 from study.store.revisions import RatedAssignment, rated_assignment
-from survey_app import elements, going_back, opening, rating_page, transcript
-from survey_app.rating_card import Card
+from survey_app.drawing import elements, opening, transcript
+from survey_app.drawing.rating_card import Card
+from survey_app.steps import going_back
+from survey_app.steps import rating as rating_page
 from survey_app.visit import Visit, pressed
 
 _SHOWN = "rated response shown"

@@ -12,7 +12,9 @@ import streamlit as st
 from study.entities import MissingReason
 from study.protocol import Answer, Item, Protocol
 from study.protocol.rankings import place_letter
-from survey_app import elements, item_widgets, safe_text, span_widget
+from survey_app.drawing import elements, safe_text
+from survey_app.drawing import items as item_widgets
+from survey_app.drawing import span as span_widget
 from survey_app.messages import Messages
 
 

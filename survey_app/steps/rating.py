@@ -17,8 +17,9 @@ from study.entities import BlindedAssignment
 from study.errors import RatingError, StoreError
 from study.protocol import Answer
 from study.store.ratings import items_in_order, mark_shown
-from survey_app import elements, going_back, opening, transcript
-from survey_app.rating_card import Card
+from survey_app.drawing import elements, opening, transcript
+from survey_app.drawing.rating_card import Card
+from survey_app.steps import going_back
 from survey_app.visit import Visit, pressed
 
 _log = logging.getLogger("survey_app")

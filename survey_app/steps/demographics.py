@@ -9,8 +9,8 @@ import streamlit as st
 
 from study import participation
 from study.protocol import DemographicField
-from survey_app import elements, opening
-from survey_app.safe_text import to_label
+from survey_app.drawing import elements, opening
+from survey_app.drawing.safe_text import to_label
 from survey_app.visit import Visit, pressed
 
 Answers = Mapping[str, str | int | None]

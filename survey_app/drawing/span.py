@@ -14,7 +14,7 @@ import streamlit as st
 
 from study.protocol import Item
 from study.protocol.spans import Span, read_spans, sentences, write_spans
-from survey_app import elements, opening, safe_text
+from survey_app.drawing import elements, opening, safe_text
 from survey_app.messages import Messages
 
 

@@ -20,7 +20,7 @@ from study import participation
 from study.errors import EvenhandError
 from study.store.raters import enrol, find_by_code
 from study.store.study import Study
-from survey_app.settings import RATER_COOKIE
+from survey_app.server.settings import RATER_COOKIE
 
 _PAGE = re.compile(r'data-evenhand-page="([^"]+)"')
 _PATIENCE_S = 120

@@ -6,7 +6,7 @@ import streamlit as st
 
 from study.protocol import Item
 from study.protocol.rankings import place_letter, read_ranking, write_ranking
-from survey_app import elements, opening, safe_text
+from survey_app.drawing import elements, opening, safe_text
 from survey_app.messages import Messages
 
 

@@ -8,8 +8,8 @@ import streamlit as st
 
 from study import completion
 from study.store.raters import progress
-from survey_app import elements
-from survey_app.rating_page import notice_late_tap, show_already_answered
+from survey_app.drawing import elements
+from survey_app.steps.rating import notice_late_tap, show_already_answered
 from survey_app.visit import Visit
 
 LEAVE = "/leave"

@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, Response
 
 from study import drafts
 from study.errors import EvenhandError, LinkError
-from survey_app.request_body import is_of_own_page, json_object
-from survey_app.settings import RATER_COOKIE
-from survey_app.study_in_force import settings_in_force, study_in_force
+from survey_app.server.request_body import is_of_own_page, json_object
+from survey_app.server.settings import RATER_COOKIE
+from survey_app.server.study_in_force import settings_in_force, study_in_force
 
 _log = logging.getLogger("survey_app")
 

@@ -9,9 +9,10 @@ import streamlit as st
 
 from study.protocol import Item, Scale
 from study.protocol.session import AttentionCheck, ComprehensionQuestion
-from survey_app import elements, item_widgets
+from survey_app.drawing import elements
+from survey_app.drawing import items as item_widgets
+from survey_app.drawing.safe_text import to_label
 from survey_app.messages import Messages
-from survey_app.safe_text import to_label
 
 
 @dataclass(frozen=True)

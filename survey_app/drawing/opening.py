@@ -16,7 +16,7 @@ import streamlit as st
 
 from study import drafts
 from study.errors import StoreError
-from survey_app.safe_text import printable
+from survey_app.drawing.safe_text import printable
 from survey_app.visit import Visit
 
 _log = logging.getLogger("survey_app")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from study import conversation
 from study.entities import BlindedAssignment, Conversation
-from survey_app import elements, safe_text
+from survey_app.drawing import elements, safe_text
 from survey_app.messages import Messages
 
 

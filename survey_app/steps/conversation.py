@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from survey_app.rating_page import notice_late_tap
+from survey_app.steps.rating import notice_late_tap
 from survey_app.visit import Visit
 
 

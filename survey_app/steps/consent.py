@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from study import participation
-from survey_app import elements, languages
-from survey_app.safe_text import to_label
+from survey_app import languages
+from survey_app.drawing import elements
+from survey_app.drawing.safe_text import to_label
 from survey_app.visit import Visit, pressed
 
 # Not in the database: a reload shows the information again, and nothing is decided.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from study import participation, session_checks
-from survey_app import elements, opening
-from survey_app.rating_card import Card
+from survey_app.drawing import elements, opening
+from survey_app.drawing.rating_card import Card
 from survey_app.visit import Visit, pressed
 
 

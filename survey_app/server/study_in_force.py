@@ -10,7 +10,7 @@ from study.store.locking import lock_faults, read_lock
 from study.store.study import Study, merge_write_ahead_log, open_study
 from survey_app.chat.live import LiveConversations
 from survey_app.chat.systems import chat_systems
-from survey_app.settings import Settings, settings_of_environment
+from survey_app.server.settings import Settings, settings_of_environment
 
 _opening = threading.Lock()
 _settings: Settings | None = None

@@ -28,21 +28,21 @@ from study.errors import EvenhandError, LinkError, StoreError
 from study.store.locking import read_lock
 from study.store.panels import take_place
 from study.store.raters import choose_language, find_by_token, note_opened
-from survey_app import documents, draft_address, static_files
 from survey_app.chat.addresses import PAGE, ChatAddresses, is_talking
-from survey_app.first_message import UntoldServer
 from survey_app.identity import COORDINATOR_VIEW, VIEW
 from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
 from survey_app.routing import show_failure
-from survey_app.settings import (
+from survey_app.server import documents, draft_address, static_files
+from survey_app.server.first_message import UntoldServer
+from survey_app.server.settings import (
     COOKIE_SECONDS,
     COORDINATOR_COOKIE,
     RATER_COOKIE,
     Settings,
     apply_streamlit_options,
 )
-from survey_app.study_in_force import (
+from survey_app.server.study_in_force import (
     close_study,
     conversations_in_force,
     put_in_force,
@@ -50,7 +50,7 @@ from survey_app.study_in_force import (
 )
 
 _log = logging.getLogger("survey_app")
-_SCRIPT = Path(__file__).parent / "main.py"
+_SCRIPT = Path(__file__).parents[1] / "main.py"
 
 
 def create_app(settings: Settings | None = None) -> App:

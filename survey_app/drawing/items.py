@@ -16,7 +16,9 @@ from study.entities import MissingReason
 from study.protocol import Answer, Item, Scale
 from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import FIRST_BETTER, SECOND_BETTER, TIE, anchors, longest_text
-from survey_app import elements, opening, ranking_widget, safe_text, span_widget
+from survey_app.drawing import elements, opening, safe_text
+from survey_app.drawing import ranking as ranking_widget
+from survey_app.drawing import span as span_widget
 from survey_app.messages import Messages
 
 # An option like any other on the page; no value of a scale comes near it.

@@ -1,0 +1,1 @@
+"""The server: its application before Streamlit's pages, settings, documents, files, drafts and load."""
