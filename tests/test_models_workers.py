@@ -257,6 +257,8 @@ def children(parents: set[int]) -> set[int]:
 def test_workers_without_the_same_files_are_named_before_anything_starts(
     cluster: Cluster, tmp_path: Path
 ) -> None:
+    # A test before may have killed one, which another takes the place of.
+    cluster.wait_for(2)
     offline = System(id="offline", title="O", backend="executorch", model="shipped:demo-tuned.pte")
     other = ResponseTask(offline, prompts(1)[0], tmp_path, {"demo-tuned.pte": "0" * 64})
     missing = ResponseTask(

@@ -145,6 +145,6 @@ def test_shares_follow_the_planned_proportions(number: int, wanted: tuple[int, i
 
 def test_points_use_the_whole_scale_and_the_systems_differ(locked: Study) -> None:
     """So that a rehearsed report shows something: all five points, first system rated higher."""
-    rehearse(locked, 2, 12)
+    rehearse(locked, 3, 12)
     rows = rating_rows(locked)
     assert {row["value"] for row in rows} == {1, 2, 3, 4, 5}

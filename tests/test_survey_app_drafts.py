@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from study import participation
-from study.entities import Rater
+from study.entities import Rater, Rating
 from study.store import tables
 from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, link_secret, withdraw
@@ -105,6 +105,12 @@ def shown_of_every_kind(page: Page) -> tuple[object, ...]:
     )
 
 
+def ratings_of(server: SurveyServer, rater: Rater) -> list[Rating]:
+    """What this rater has saved; the tests of this file share a study, in any order."""
+    own = {a.id for a in read_assignments(server.study) if a.rater_id == rater.id}
+    return [rating for rating in read_ratings(server.study) if rating.assignment_id in own]
+
+
 def test_a_draft_of_every_kind_survives_a_reload_and_goes_to_another_device(
     kinds: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
@@ -120,7 +126,7 @@ def test_a_draft_of_every_kind_survives_a_reload_and_goes_to_another_device(
     other = open_tablet(kinds.link(rater), 1024, 768).page
     assert shown_of_every_kind(other) == before
     # Nothing of it is an answer, and of nobody else.
-    assert read_ratings(kinds.study) == []
+    assert ratings_of(kinds, rater) == []
     stranger = open_tablet(kinds.link(ready(kinds))).page
     assert shown_of_every_kind(stranger) == ("false", False, "", ["-1", "-1", "-1"])
     assert list(stored(kinds, rater)) == [
@@ -302,7 +308,7 @@ def test_no_answer_and_no_text_is_in_an_address_the_history_or_a_get(
     assert any("Zaunk" in body for body in drafts)
     kept = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
     assert "Zaunk" not in page.evaluate(kept)
-    texts = [rating.text for rating in read_ratings(kinds.study) if rating.text]
+    texts = [rating.text for rating in ratings_of(kinds, rater) if rating.text]
     assert texts == [REMARK, REMARK]
 
 
@@ -329,13 +335,12 @@ def test_browser_back_shows_saved_answers_and_saving_keeps_a_remark(
         answer_the_rest(page)
         tablet.button("Save and continue").tap()
     page.get_by_role("heading", name="Response 3 of 4").wait_for()
-    own = {a.id for a in read_assignments(kinds.study) if a.rater_id == rater.id}
 
     def kept() -> list[tuple[str, str | None, int]]:
         return sorted(
             (r.assignment_id, r.text, r.revision)
-            for r in read_ratings(kinds.study)
-            if r.assignment_id in own and r.item_id == "remark"
+            for r in ratings_of(kinds, rater)
+            if r.item_id == "remark"
         )
 
     def shows(position: int) -> None:
