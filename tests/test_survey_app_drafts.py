@@ -78,12 +78,12 @@ def wait_until_kept(page: Page) -> None:
     page.wait_for_function("() => window.evenhandDrafts.waiting() === null")
 
 
-def fill_every_kind(page: Page) -> None:
+def fill_every_kind(page: Page, remark: str = REMARK) -> None:
     page.locator("[data-testid=stSlider]").nth(2).wait_for()
     wait_until_settled(page)
     page.get_by_role("radiogroup").nth(0).get_by_role("radio").nth(1).tap()
     page.get_by_text("It advises").tap()
-    page.get_by_role("textbox").fill(REMARK)
+    page.get_by_role("textbox").fill(remark)
     slider = page.locator("[data-testid=stSlider]").nth(0)
     slider.locator("input[type=range]").focus()
     page.keyboard.press("End")
@@ -116,9 +116,11 @@ def test_a_draft_of_every_kind_survives_a_reload_and_goes_to_another_device(
 ) -> None:
     rater = ready(kinds)
     page = open_tablet(kinds.link(rater)).page
-    fill_every_kind(page)
+    # Of this test alone: the file of the database is searched for it at the end.
+    remark = f"{REMARK} Rotkehlchen"
+    fill_every_kind(page, remark)
     before = shown_of_every_kind(page)
-    assert before == ("true", True, REMARK, ["100", "-1", "-1"])
+    assert before == ("true", True, remark, ["100", "-1", "-1"])
     # At once: what the server has not been told yet goes with the page that is left.
     page.reload()
     assert shown_of_every_kind(page) == before
@@ -137,7 +139,7 @@ def test_a_draft_of_every_kind_survives_a_reload_and_goes_to_another_device(
     # Erased with its rater, with the free text that was in it.
     withdraw(kinds.study, rater.code)
     assert stored(kinds, rater) == {}
-    assert "Zaunk" not in "".join(
+    assert "Rotkehlchen" not in "".join(
         path.read_bytes().decode("latin-1") for path in kinds.study.folder.glob("study.db*")
     )
 
