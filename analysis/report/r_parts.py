@@ -148,9 +148,9 @@ remaining <- sums[!rownames(sums) %in% left_out, , drop = FALSE]
 
 MODELS = """
 heading("Mixed models of each item: every system minus the reference")
-differences <- function(model, item, estimates) {
-  for (s in setdiff(systems, reference)) if (paste0("system", s) %in% names(estimates))
-    cat("difference", model, item, s, "minus", reference,
+differences <- function(model, item, estimates, base) {
+  for (s in setdiff(systems, base)) if (paste0("system", s) %in% names(estimates))
+    cat("difference", model, item, s, "minus", base,
         format(estimates[[paste0("system", s)]], digits = 10), "\\n")
 }
 cumulative_link <- function(rows, item) {
@@ -169,13 +169,13 @@ cumulative_link <- function(rows, item) {
     cat("clmm: R found no standard errors, so its estimates are no maximum to compare with\\n")
     return(NULL)
   }
-  differences("clmm", item, coef(fit))
+  differences("clmm", item, coef(fit), levels(rows$system)[1])
 }
 linear <- function(rows, item) {
   prompts <- if (length(unique(rows$prompt)) > 1) "(1 | prompt)"
   fit <- lmerTest::lmer(reformulate(c("system", "(1 + system | rater)", prompts), "value"), data = rows)
   print(coef(summary(fit)))
-  differences("lmer", item, lme4::fixef(fit))
+  differences("lmer", item, lme4::fixef(fit), levels(rows$system)[1])
 }
 for (item in all_items) {
   rows <- ratings[ratings$item == item & !is.na(ratings$value), ]
@@ -183,8 +183,9 @@ for (item in all_items) {
   if (length(unique(rows$value)) < 2) { cat("undefined: the ratings do not vary\\n"); next }
   rated <- intersect(systems, rows$system)
   if (length(rated) < 2) { cat("undefined: only one system has ratings\\n"); next }
-  if (!reference %in% rated) reference <- rated[1]
-  rows$system <- relevel(factor(rows$system, levels = rated), ref = reference)
+  # Of this item alone: where nobody rated the reference, the next item still has it.
+  base <- if (reference %in% rated) reference else rated[1]
+  rows$system <- relevel(factor(rows$system, levels = rated), ref = base)
   if (!item %in% names(scales)) cat("numeric: no cumulative-link model\\n") else
   if (requireNamespace("ordinal", quietly = TRUE)) try_or_say(cumulative_link(rows, item)) else
     cat("package ordinal is not installed\\n")
