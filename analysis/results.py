@@ -3,12 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic
 
-_NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+from typing_extensions import TypeVar
+
+
+@dataclass(frozen=True)
+class Details(Mapping[str, Any]):
+    """Further figures of one computation: each method has its own frozen subclass.
+
+    A field is a number, a string, None where this computation has no such figure, or the `Details`
+    of a step that it builds on (a bootstrap keeps those of the estimate that it resampled). Fields
+    stand in the order in which they are printed. A figure whose name is a Python keyword takes an
+    underscore at its end (``class_``), which is not printed.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures under their names, those of the steps within laid flat in their place.
+
+        None is left out: it says that there is no such figure, not that it is missing.
+        """
+        flat: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, Details):
+                flat |= value.to_dict()
+            elif value is not None:
+                flat[one.name.removesuffix("_")] = value
+        return flat
+
+    # Reading by key goes with the last method that still keeps its figures in a dict.
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
+
+
+NO_DETAILS = Details()
+# Covariant, as a frozen result is only read: an Estimate[WelchDetails] is an Estimate.
+D = TypeVar("D", bound=Mapping[str, Any], default=Any, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -33,7 +73,7 @@ class Assumption:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Generic[D]):
     """One statistic with its interval, its n and the reason when it is undefined.
 
     Parameters
@@ -59,9 +99,9 @@ class Estimate:
     undefined_because : str
         Empty, or the reason why the statistic does not exist for these data.
     assumptions : tuple of Assumption
-    details : mapping
-        Further figures of the same computation (test statistic, degrees of freedom, ...), plain
-        numbers and strings only.
+    details : Details
+        Further figures of the same computation (test statistic, degrees of freedom, ...): what a
+        function returns says which, ``Estimate[WelchDetails]``.
     """
 
     statistic: str
@@ -76,7 +116,7 @@ class Estimate:
     unit: str = ""
     undefined_because: str = ""
     assumptions: tuple[Assumption, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=lambda: _NO_DETAILS)
+    details: D = NO_DETAILS  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         for name in ("estimate", "ci_low", "ci_high", "p_value"):
@@ -111,9 +151,16 @@ class Estimate:
 
 
 def undefined(
-    statistic: str, because: str, *, n: int = 0, n_missing: int = 0, unit: str = "", **details: Any
+    statistic: str,
+    because: str,
+    *,
+    n: int = 0,
+    n_missing: int = 0,
+    unit: str = "",
+    details: Details | None = None,
+    **told: Any,
 ) -> Estimate:
-    """An estimate that does not exist for these data, with the reason."""
+    """An estimate that does not exist for these data, with the reason and what is still known."""
     return Estimate(
         statistic,
         None,
@@ -121,5 +168,5 @@ def undefined(
         n_missing=n_missing,
         unit=unit,
         undefined_because=because,
-        details=MappingProxyType(details),
+        details=MappingProxyType(told) if details is None else details,
     )
