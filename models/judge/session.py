@@ -11,7 +11,14 @@ from pathlib import Path
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
 from models.judge.asking.calls import Asker, EndpointAsker, endpoint_name
 from models.judge.asking.limits import RateLimits, cost_of
-from models.judge.asking.running import JudgeStep, Pending, RunSummary, pending, run_calls
+from models.judge.asking.running import (
+    JudgeStep,
+    Pending,
+    RunOptions,
+    RunSummary,
+    pending,
+    run_calls,
+)
 from models.judge.asking.sending import LocalSender
 from models.judge.verdicts.readings import SCRIPTED_MODEL
 from models.judge.wording.declaration import hard_faults, judge_hashes
@@ -131,43 +138,34 @@ class JudgeSession:
             Address of a Dask scheduler whose workers send the requests; empty for this process.
         """
         caps = [cap for cap in (max_cost, self.judge.max_cost) if cap is not None]
-        cap = min(caps) if caps else None
+        options = RunOptions(min(caps) if caps else None, again, on_step)
         if cluster:
             if self.judge.batch:
                 raise ModelError(
                     "judge.batch is set: the endpoint itself works through the batch, so --cluster has "
                     "nothing to do. Leave it out."
                 )
-            return asyncio.run(self._run(self.judge, calls, cap, again, on_step, cluster))
+            return asyncio.run(self._run(self.judge, calls, options, cluster))
         with self._reachable() as judge:
-            return asyncio.run(self._run(judge, calls, cap, again, on_step, ""))
+            return asyncio.run(self._run(judge, calls, options, ""))
 
     async def _run(
         self,
         judge: Judge,
         calls: Sequence[JudgeCall],
-        cap: float | None,
-        again: frozenset[str],
-        on_step: Callable[[JudgeStep], None] | None,
+        options: RunOptions,
         cluster: str,
     ) -> RunSummary:
         if judge.batch:
             from models.judge.asking.batches import run_batch
 
-            return await run_batch(self.study, judge, calls, max_cost=cap, on_step=on_step)
+            return await run_batch(
+                self.study, judge, calls, max_cost=options.max_cost, on_step=options.on_step
+            )
         limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
         asker = await self._asker(judge, limits, cluster)
         try:
-            return await run_calls(
-                self.study,
-                judge,
-                calls,
-                asker,
-                limits,
-                max_cost=cap,
-                again=again,
-                on_step=on_step,
-            )
+            return await run_calls(self.study, judge, calls, asker, limits, options)
         finally:
             await asker.close()
 

@@ -174,23 +174,34 @@ def only_run(folder: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How one run is made.
+
+    Attributes
+    ----------
+    max_cost : float or None
+        Hard cap on the cost of the whole ledger, in the currency of the price.
+    again : frozenset of str
+        Cache keys that are asked once more although they are answered.
+    on_step : callable or None
+        Told after every call.
+    """
+
+    max_cost: float | None = None
+    again: frozenset[str] = frozenset()
+    on_step: Callable[[JudgeStep], None] | None = None
+
+
 async def run_calls(
     study: Study,
     judge: Judge,
     calls: Sequence[JudgeCall],
     asker: Asker,
     limits: RateLimits,
-    *,
-    max_cost: float | None = None,
-    again: frozenset[str] = frozenset(),
-    on_step: Callable[[JudgeStep], None] | None = None,
+    options: RunOptions,
 ) -> RunSummary:
     """Make the calls that the ledger lacks.
-
-    Parameters
-    ----------
-    max_cost : float or None
-        Hard cap on the cost of the whole ledger, in the currency of the price.
 
     Raises
     ------
@@ -201,14 +212,15 @@ async def run_calls(
     StoreError
         When the ledger cannot be written; nothing more is asked then.
     """
-    if max_cost is not None and judge.price is None:
+    if options.max_cost is not None and judge.price is None:
         raise ModelError(
-            f"The cost is capped at {max_cost:g}, but the protocol names no judge.price, so nobody can "
-            "count it. Declare judge.price or leave the cap out."
+            f"The cost is capped at {options.max_cost:g}, but the protocol names no judge.price, so "
+            "nobody can count it. Declare judge.price or leave the cap out."
         )
-    left = pending(study, calls, again=again, price=judge.price)
+    left = pending(study, calls, again=options.again, price=judge.price)
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
-    run = _Run(study, judge, asker, left, summary, Budget(max_cost, left.spent), on_step)
+    budget = Budget(options.max_cost, left.spent)
+    run = _Run(study, judge, asker, left, summary, budget, options.on_step)
     limits.prepare(max((call.tokens_at_most for call in left.todo), default=0))
     with only_run(study.folder), _quick_handover():
         try:

@@ -65,6 +65,30 @@ class JudgeCall:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What one call asks: these criteria of a rubric about these responses in this order.
+
+    Attributes
+    ----------
+    rubric : Rubric
+    criteria : tuple of Criterion
+    material : Material
+    prompt_id : str
+    response_ids : tuple of str
+        In the order of ``material.responses``.
+    probe : str
+        Which probe changed the material; empty for the study's own texts.
+    """
+
+    rubric: Rubric
+    criteria: tuple[Criterion, ...]
+    material: Material
+    prompt_id: str
+    response_ids: tuple[str, ...]
+    probe: str = ""
+
+
+@dataclass(frozen=True)
 class Planner:
     """Makes calls for one study and one judge.
 
@@ -113,48 +137,31 @@ class Planner:
         if self.judge.mode == "one-criterion":
             groups = [(criterion,) for criterion in rubric.criteria]
         for criteria in groups:
+            question = Question(rubric, criteria, material, prompt_id, tuple(ids), probe)
             for replicate in range(1, (replicates or self.judge.replicates) + 1):
-                yield self._call(rubric, criteria, material, prompt_id, ids, probe, replicate)
+                yield self._call(question, replicate)
 
-    def _call(
-        self,
-        rubric: Rubric,
-        criteria: tuple[Criterion, ...],
-        material: Material,
-        prompt_id: str,
-        ids: Sequence[str],
-        probe: str,
-        replicate: int,
-    ) -> JudgeCall:
-        judge = self.judge
-        written = write_prompt(rubric, criteria, material, key=self.key, scoring=judge.scoring)
+    def _call(self, question: Question, replicate: int) -> JudgeCall:
+        judge, rubric, criteria = self.judge, question.rubric, question.criteria
+        written = write_prompt(
+            rubric, criteria, question.material, key=self.key, scoring=judge.scoring
+        )
         # Replicates with one seed could come back from an endpoint as the same reply.
         seed = (judge.seed + replicate - 1) % 2**31
         request = chat_request(judge, written.messages, written.schema, seed=seed)
-        letters = string.ascii_uppercase[: len(ids)]
+        letters = string.ascii_uppercase[: len(question.response_ids)]
         at_most = prompt_tokens_at_most(request)
         most_output = completion_tokens_at_most(request)
         planned = PlannedCall(
-            cache_key=cache_key(
-                rubric=rubric,
-                criteria=criteria,
-                response_ids=ids,
-                material=material,
-                request=request,
-                identity=self.identity,
-                mode=judge.mode,
-                scoring=judge.scoring,
-                replicate=replicate,
-                probe=probe,
-            ),
-            probe=probe,
+            cache_key=cache_key(question, request, judge, self.identity, replicate),
+            probe=question.probe,
             rubric_id=rubric.id,
             rubric_version=rubric.version,
             rubric_sha256=rubric.sha256,
             mode=judge.mode,
             scoring=judge.scoring,
-            prompt_id=prompt_id,
-            response_ids=tuple(ids),
+            prompt_id=question.prompt_id,
+            response_ids=question.response_ids,
             criteria=tuple(c.id for c in criteria),
             plan={"letters": letters, "criteria": [c.model_dump(mode="json") for c in criteria]},
             replicate=replicate,
@@ -196,33 +203,28 @@ def compared(rubric: Rubric, responses: Sequence[Response]) -> list[tuple[Respon
 
 
 def cache_key(
-    *,
-    rubric: Rubric,
-    criteria: Sequence[Criterion],
-    response_ids: Sequence[str],
-    material: Material,
+    question: Question,
     request: Mapping[str, Any],
+    judge: Judge,
     identity: JudgeIdentity,
-    mode: str,
-    scoring: str,
     replicate: int,
-    probe: str,
 ) -> str:
     """SHA-256 (hex) over everything that can change the reply, and over what it is a reply to.
 
     The request holds the wording, the model, the sampling and the seed; the rest says for which
     responses in which order, by which rubric and version, and which repeat it is.
     """
+    rubric, material = question.rubric, question.material
     plain = {
         "versions": [KEY_VERSION, PROMPT_VERSION],
         "rubric": [rubric.id, rubric.version, rubric.sha256],
-        "criteria": [c.model_dump(mode="json") for c in criteria],
-        "responses": list(response_ids),
+        "criteria": [c.model_dump(mode="json") for c in question.criteria],
+        "responses": list(question.response_ids),
         "texts": [material.prompt_text, *material.responses],
         "request": dict(request),
         "judge": [identity.model, identity.endpoint],
-        "mode": [mode, scoring],
+        "mode": [judge.mode, judge.scoring],
         "replicate": replicate,
-        "probe": probe,
+        "probe": question.probe,
     }
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
