@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import shape_ratings
 from analysis.report.blocks import Paragraph, Table
-from analysis.report.context import ReportContext
 from analysis.report.sections.attention import attention_blocks, failed_checks
 from analysis.report.sections.exclusions import exclusion_blocks
 from analysis.report.sections.flow import count_stages
 from analysis.report.sections.quality import quality_section
-from analysis.report.shaping import shape_ratings
 from study.cli.report_input import report_data
 from study.entities import RaterStatus
 from study.export import check_rows, rater_rows

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import shape_ratings
 from analysis.report.blocks import Document
-from analysis.report.context import ReportContext
 from analysis.report.sections import OF_NUMBERS, SECTIONS
 from analysis.report.sections.methods import opening_paragraphs, subtitle
-from analysis.report.shaping import shape_ratings
 from analysis.report_data import ReportData
 from study.errors import AnalysisError
 from study.whole_files import whole_folder, write_whole

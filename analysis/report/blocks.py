@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pandas as pd
 
+from analysis.chapters.context import Standing
 from analysis.report.numbers import estimate_text, interval_text, p_text
 from analysis.results import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
-
-Standing = Literal["declared", "exploratory", "descriptive"]
 
 SIMULATED = "SIMULATED DATA: made by a computer, not by people"
 

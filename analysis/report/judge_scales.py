@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray, IntArray
 from analysis.judge_worth.agreement import JudgeAgreement, judge_agreement
 from analysis.judge_worth.alternative_annotator import (
     AlternativeAnnotatorTest,
     alternative_annotator_test,
 )
-from analysis.report.context import ReportContext
-from analysis.report.shaping import BoolArray, FloatArray, IntArray
 from analysis.report_data import ReportJudge
 
 # A study of ordinary size gets 1,000 replicates; a very large one fewer, and says so.

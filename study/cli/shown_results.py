@@ -10,17 +10,33 @@ from study.cli.options import print_json, print_table, say
 
 if TYPE_CHECKING:
     from analysis.results import Estimate
+    from analysis.tables import blocks as typed
     from analysis.tables.ratings import ResultBlock
 
 
-def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) -> None:
+def show(
+    blocks: Sequence[ResultBlock] | Sequence[typed.ResultBlock],
+    kind: str,
+    file: Path,
+    as_json: bool,
+) -> None:
     """Print results as tables, or all of them as JSON."""
+    from analysis.tables.blocks import ResultBlock as TypedBlock
+    from analysis.tables.blocks import UndefinedBlock
+
     if as_json:
         print_json({"kind": kind, "file": file.name, "blocks": [b.to_dict() for b in blocks]})
         return
     # What holds for every block of a table by dimension is said once.
     said: set[str] = set()
     for block in blocks:
+        if isinstance(block, UndefinedBlock):
+            say(f"{block.title}\n  undefined, because {block.undefined_because}\n")
+            continue
+        if isinstance(block, TypedBlock):
+            _show_block(block, said)
+            _show_estimates(block)
+            continue
         if block.facts.get("undefined_because") and not block.estimates:
             say(f"{block.title}\n  undefined, because {block.facts['undefined_because']}\n")
             continue
@@ -28,7 +44,23 @@ def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) ->
         _show_estimates(block)
 
 
-def _show_estimates(block: ResultBlock) -> None:
+def _show_block(block: typed.ResultBlock, said: set[str]) -> None:
+    from analysis.tables.blocks import short
+
+    for table in block.listings():
+        rows = [[short(cell) for cell in row] for row in table.rows]
+        print_table(table.names, rows, title=table.title)
+    for line in block.lines():
+        say(line)
+    for note in block.notes or ():
+        if note not in said:
+            say(note)
+        said.add(note)
+    for assumption in block.checks():
+        say(f"Check of {assumption.name}: {assumption.evidence}")
+
+
+def _show_estimates(block: ResultBlock | typed.ResultBlock) -> None:
     methods = list(dict.fromkeys(e.ci_method for e in block.estimates if e.ci_method))
     rows = [
         (

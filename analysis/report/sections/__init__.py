@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Section
-from analysis.report.context import ReportContext
 from analysis.report.sections.agreement import agreement_section
 from analysis.report.sections.automatic_measures import measures_section
 from analysis.report.sections.choices import choices_section

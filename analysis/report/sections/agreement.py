@@ -13,6 +13,8 @@ from analysis.agreement.intraclass import icc
 from analysis.agreement.jackknife import jackknife_agreement, jackknife_icc2
 from analysis.agreement.krippendorff import krippendorff_alpha
 from analysis.agreement.two_raters import light_kappa, pairwise_kappas
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.report.blocks import (
     Block,
     Column,
@@ -25,12 +27,10 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_agreement_matrix
 from analysis.report.numbers import count, counted, level_text
 from analysis.report.sections.numeric_items import numeric_agreement
 from analysis.report.sections.point_use import point_use_blocks
-from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 from analysis.validation import IntArray
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.description.quality import attention_checks
 from analysis.report.blocks import Block, Column, Footnotes, Paragraph, Row, Table, one_group, tidy
-from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text
 from analysis.results import Estimate
 

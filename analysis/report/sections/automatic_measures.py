@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import groupby
 
+from analysis.chapters.context import ReportContext, Standing
 from analysis.description.text_measures import FAMILIES, Family
 from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
 from analysis.report.blocks import (
@@ -16,11 +17,9 @@ from analysis.report.blocks import (
     Row,
     RowGroup,
     Section,
-    Standing,
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.numbers import interval_text, level_text, number
 from analysis.report.sections.contrast import primary_pair

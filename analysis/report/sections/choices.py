@@ -13,6 +13,8 @@ from analysis.agreement.confusion import pooled_confusion, specific_agreement
 from analysis.agreement.krippendorff import krippendorff_alpha
 from analysis.agreement.labels import AnnotationScores, annotation_scores
 from analysis.agreement.two_raters import Confusion, cohen_kappa, confusion
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.description.proportions import wilson_share
 from analysis.report.blocks import (
     Block,
@@ -26,10 +28,8 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_confusion
 from analysis.report.numbers import count, level_text, number, percent
-from analysis.report.shaping import BoolArray, FloatArray
 from analysis.report_data import ReportItem
 from analysis.resampling import cautions
 from analysis.results import Estimate

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.chapters.context import ReportContext
 from analysis.contrasts.cluster_means import clustered_share
 from analysis.contrasts.preference import TIE, Comparison, davidson
 from analysis.judge_worth.consistency import order_effects
@@ -26,7 +27,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.numbers import count, interval_text, level_text, number
 from analysis.report_data import ReportItem

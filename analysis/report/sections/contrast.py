@@ -9,6 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray
 from analysis.contrasts.effect_sizes import Summary
 from analysis.contrasts.multiplicity import adjust
 from analysis.contrasts.paired import PairedContrast, paired_contrast
@@ -26,10 +28,8 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import ForestRow, draw_forest, draw_slopes
 from analysis.report.numbers import interval_text, level_text, number, p_phrase, p_text, phrase
-from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 from analysis.rounding import differences
 

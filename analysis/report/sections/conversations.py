@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.description.numbers import number_summary
 from analysis.report.blocks import (
     Column,
@@ -16,7 +17,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, level_text, percent
 from analysis.results import Estimate
 

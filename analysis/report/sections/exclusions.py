@@ -11,6 +11,8 @@ import pandas as pd
 from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement.jackknife import jackknife_agreement
 from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.description.quality import longest_run
 from analysis.report.blocks import (
     Block,
@@ -23,7 +25,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number
 from analysis.report.sections.attention import failed_checks
 from analysis.report.sections.contrast import (
@@ -42,7 +43,6 @@ from analysis.report.sections.subgroups import (
     subgroup_splits,
     with_adjusted,
 )
-from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 from study.protocol.analysis_plan import Exclusions
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray
 from analysis.contrasts.multiplicity import AdjustedTest, adjust_families
 from analysis.report.blocks import Block, Column, Footnotes, Row, RowGroup, Table
-from analysis.report.context import ReportContext
 from analysis.report.numbers import p_text
 from analysis.report.sections.contrast import planned_test, primary_pair, totals_contrast
-from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 from study.protocol.analysis_plan import Family
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.report.blocks import (
     Column,
     Figure,
@@ -17,7 +18,6 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.context import ReportContext
 from analysis.report.drawing import new_drawing
 from analysis.report.numbers import number, percent
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray
 from analysis.description.frequencies import FrequencyTable, frequency_table
 from analysis.report.blocks import (
     Block,
@@ -22,11 +24,9 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import MOST_POINTS_AS_BARS, LikertBar, draw_boxes, draw_likert
 from analysis.report.numbers import count, level_text, number
 from analysis.report.sections.numeric_items import numeric_blocks
-from analysis.report.shaping import BoolArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

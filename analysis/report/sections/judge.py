@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.judge_worth.stand_in import StandInAnswer, stand_in_answer
 from analysis.report.blocks import (
     Block,
@@ -14,7 +15,6 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.context import ReportContext
 from analysis.report.judge_scales import (
     DEFAULT_EPSILON,
     PeopleResults,

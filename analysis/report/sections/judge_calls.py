@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.contrasts.preference import Comparison, davidson
 from analysis.judge_worth.consistency import (
     comparison_self_agreement,
@@ -25,7 +26,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, percent
 from analysis.report_data import ReportCriterion, ReportJudge
 from analysis.results import Estimate

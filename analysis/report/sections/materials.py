@@ -7,6 +7,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.report.blocks import (
     Column,
     Footnotes,
@@ -17,7 +18,6 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, counted, number
 from analysis.report_data import ReportData, ReportItem
 

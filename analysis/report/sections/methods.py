@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
-from analysis.report.context import ReportContext
 from analysis.report.numbers import counted, level_text, number
 from analysis.report_data import ReportData
 

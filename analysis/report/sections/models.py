@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.contrasts.multiplicity import adjust
 from analysis.rating_models.gee import fit_gee
 from analysis.rating_models.linear import fit_lmm
@@ -28,7 +29,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, counted, level_text, number, p_text
 from analysis.report_data import ReportItem
 from analysis.results import Estimate

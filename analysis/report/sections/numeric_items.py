@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 
 from analysis.agreement.intraclass import icc
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.description.numbers import NumberSummary, number_summary
 from analysis.report.blocks import (
     Block,
@@ -21,10 +23,8 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_boxes
 from analysis.report.numbers import count, level_text, number
-from analysis.report.shaping import BoolArray, FloatArray
 from analysis.results import Estimate
 
 # The mixed model of ratings with gaps needs a matrix of raters.

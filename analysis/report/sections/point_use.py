@@ -10,11 +10,11 @@ import pandas as pd
 
 from analysis.agreement.confusion import pooled_confusion
 from analysis.agreement.two_raters import Confusion, confusion, prevalence
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray
 from analysis.report.blocks import Block, Column, Figure, Row, RowGroup, Table, one_group
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_confusion
 from analysis.report.numbers import count, percent
-from analysis.report.shaping import BoolArray
 
 # Columns of a longer scale fit on no page.
 MOST_POINTS = 11

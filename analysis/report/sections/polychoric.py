@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import FloatArray
 from analysis.reliability.omega import omega_ordinal
 from analysis.reliability.polychoric import BOUNDARY, PolychoricCorrelations, polychoric
 from analysis.report.blocks import Block, Column, Figure, Paragraph, Row, Table, one_group
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_correlations
 from analysis.report.numbers import count, number
-from analysis.report.shaping import FloatArray
 from analysis.results import Estimate, undefined
 
 # More items than this make a matrix that nobody reads on paper.

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.description.quality import (
     Missingness,
     Straightlining,
@@ -29,7 +30,6 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.figures import draw_missingness
 from analysis.report.numbers import count, level_text, number, percent
 from analysis.report.sections.attention import attention_blocks

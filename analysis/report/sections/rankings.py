@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.agreement.intraclass import kendall_w
+from analysis.chapters.context import ReportContext
 from analysis.contrasts.preference import plackett_luce
 from analysis.description.numbers import number_summary
 from analysis.report.blocks import (
@@ -19,7 +20,6 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, level_text
 from analysis.report_data import ReportItem
 from analysis.results import Estimate

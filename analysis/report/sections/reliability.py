@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
 from analysis.reliability.consistency import ScaleReliability, scale_reliability
 from analysis.reliability.omega import IMPROPER
 from analysis.reliability.omega_bootstrap import bootstrap_omega
@@ -18,7 +19,6 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number
 from analysis.report.sections.polychoric import FEW_PAGES, ordinal_omega, polychoric_blocks
 from analysis.results import Estimate

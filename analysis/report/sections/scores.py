@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import FloatArray
 from analysis.contrasts.paired import paired_contrast
 from analysis.description.numbers import number_summary
 from analysis.reliability.scores import ScoreRule, instrument_score
@@ -21,7 +23,6 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, level_text, number
 from analysis.report.sections.contrast import (
     RESULT_COLUMNS,
@@ -29,7 +30,6 @@ from analysis.report.sections.contrast import (
     result_row,
     signed_rank_note,
 )
-from analysis.report.shaping import FloatArray
 from analysis.report_data import ReportScore
 from analysis.results import Estimate
 

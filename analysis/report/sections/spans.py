@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.agreement.spans import MarkedResponse, character_agreement
+from analysis.chapters.context import ReportContext
 from analysis.contrasts.cluster_means import clustered_share
 from analysis.report.blocks import (
     Column,
@@ -16,7 +17,6 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import count, level_text, number
 from analysis.report_data import ReportItem
 from analysis.resampling import cautions

@@ -9,6 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext, Standing
+from analysis.chapters.shaping import BoolArray
 from analysis.contrasts.ranks import EXACT, EXACT_WHERE
 from analysis.contrasts.two_groups import GroupComparison, compare_groups
 from analysis.report.blocks import (
@@ -19,11 +21,9 @@ from analysis.report.blocks import (
     Row,
     RowGroup,
     Section,
-    Standing,
     Table,
     tidy,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import level_text, number, p_phrase, p_text, phrase
 from analysis.report.sections.contrast import degrees_text, without_interval
 from analysis.report.sections.families import (
@@ -33,7 +33,6 @@ from analysis.report.sections.families import (
     family_blocks,
     subgroup_key,
 )
-from analysis.report.shaping import BoolArray
 from analysis.results import Estimate
 
 

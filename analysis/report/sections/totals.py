@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import FloatArray
 from analysis.contrasts.effect_sizes import Summary
 from analysis.description.frequencies import RaterTotal
 from analysis.report.blocks import (
@@ -17,9 +19,7 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.context import ReportContext
 from analysis.report.numbers import counted, number
-from analysis.report.shaping import FloatArray
 
 MOST_RATERS_SHOWN = 60
 

@@ -1,22 +1,23 @@
-"""What every section needs: the shaped data, the names and what the lock covers."""
+"""What every chapter needs: the shaped data, the names and what the lock covers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from analysis.chapters.shaping import BoolArray, FloatArray, ShapedRatings
 from analysis.description.frequencies import RaterTotal, rater_totals
-from analysis.report.blocks import Standing
-from analysis.report.numbers import count
-from analysis.report.shaping import BoolArray, FloatArray, ShapedRatings
 from analysis.report_data import ReportData, ReportItem
+
+Standing = Literal["declared", "exploratory", "descriptive"]
 
 
 @dataclass(frozen=True)
 class ReportContext:
-    """The study as the sections see it."""
+    """The study as chapters and sections see it."""
 
     data: ReportData
     shaped: ShapedRatings
@@ -114,6 +115,8 @@ class ReportContext:
 
     def n_text(self, unit: str, n: int) -> str:
         """Unit with n, for captions."""
+        from analysis.report.numbers import count
+
         return f"{unit}, n = {count(n)}"
 
 
