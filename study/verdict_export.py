@@ -9,9 +9,9 @@ from typing import Any
 
 from study.export import system_names
 from study.store import locking, responses
-from study.store.judge_models import fingerprint_of
+from study.store.judge.models import fingerprint_of
+from study.store.judge.verdicts import StoredVerdict, read_calls, read_verdicts
 from study.store.study import Study
-from study.store.verdicts import StoredVerdict, read_calls, read_verdicts
 
 # What stands in the place of a system's name that the judge wrote, until the study is unblinded.
 MASK = "[a system's name]"

@@ -9,10 +9,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from protocols import FOLDER
+from study.store.judge.verdicts import Outcome
 from study.store.locking import lock_study
 from study.store.responses import save_response
 from study.store.study import PROTOCOL_FILE, Study, create_study
-from study.store.verdicts import Outcome
 
 # Of rising quality by the scripted judge's rule.
 REPLIES = (

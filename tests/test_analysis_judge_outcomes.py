@@ -17,7 +17,7 @@ from analysis.results import Estimate, undefined
 from models.judge.wording import probes as judge_probes
 from study.errors import AnalysisError
 from study.protocol.judge import StandInConditions
-from study.store.verdicts import Outcome
+from study.store.judge.verdicts import Outcome
 
 
 def _verdicts(*rows: tuple[str, str, float | None]) -> pd.DataFrame:

@@ -21,8 +21,8 @@ from analysis.report.html import document_html
 from analysis.report.numbers import interval_text
 from analysis.report_data import ReportCriterion, ReportData, ReportJudge
 from study.protocol.judge import StandInConditions
+from study.store.judge.verdicts import read_verdicts
 from study.store.responses import read_responses
-from study.store.verdicts import read_verdicts
 from tests.fixtures_judge import make_study
 from tests.simulated_report_data import simulated_report_data
 

@@ -23,11 +23,11 @@ from models.judge.wording.declaration import hard_faults, judge_faults
 from protocols import shipped_protocols
 from study.errors import ModelError, ProtocolError
 from study.protocol import load_protocol
-from study.protocol.contradictions import contradictions
+from study.protocol.contradictions.protocol import contradictions
 from study.protocol.endpoint_address import is_own_network, proxy_fault
 from study.protocol.judge import Judge
 from study.protocol.systems import System
-from study.store.verdicts import read_calls
+from study.store.judge.verdicts import read_calls
 from survey_app.chat.reply_stream import ReplyStream
 from survey_app.chat.systems import chat_systems
 from tests.fixtures_judge import make_study

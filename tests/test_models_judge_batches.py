@@ -11,7 +11,7 @@ from models.judge.asking import batches
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from study.errors import ModelError
-from study.store.verdicts import Outcome, read_calls, read_verdicts, record_sent
+from study.store.judge.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from tests.fixtures_judge import make_study
 
 PRICE = {"input_per_million": 1.0, "output_per_million": 1.0}

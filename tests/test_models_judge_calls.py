@@ -16,7 +16,7 @@ from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.scripted.scripted_faults import FAULTS
 from models.judge.session import open_session
 from study.errors import ModelError
-from study.store.verdicts import LedgerCall, Outcome, StoredVerdict, read_calls, read_verdicts
+from study.store.judge.verdicts import LedgerCall, Outcome, StoredVerdict, read_calls, read_verdicts
 from tests.fixtures_judge import ODD_REPLIES, make_study
 
 # What has to come out when an endpoint misbehaves on every attempt at one call.

@@ -22,8 +22,8 @@ from models.judge.asking.limits import Budget
 from models.judge.asking.running import CallsFailedError, RunSummary
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
+from study.store.judge.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from study.store.study import opened
-from study.store.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from tests.fixtures_judge import make_study
 
 PRICE = {"input_per_million": 100.0, "output_per_million": 300.0}

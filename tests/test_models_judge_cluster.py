@@ -17,9 +17,9 @@ from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from study.errors import ModelError
 from study.store.events import chain_faults
+from study.store.judge.verdicts import LedgerCall, read_calls, read_verdicts
 from study.store.responses import read_responses
 from study.store.study import Study
-from study.store.verdicts import LedgerCall, read_calls, read_verdicts
 from tests.fixtures_cluster import Cluster, kill, running_cluster
 from tests.fixtures_judge import make_study
 

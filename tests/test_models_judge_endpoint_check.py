@@ -13,10 +13,10 @@ from models.judge.asking.endpoint_check import endpoint_faults, is_same_model
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from models.judge.wording.declaration import judge_faults
-from study.protocol.contradictions import contradictions
+from study.protocol.contradictions.protocol import contradictions
 from study.protocol.judge import Judge
 from study.protocol.systems import System
-from study.store.verdicts import Outcome, read_verdicts
+from study.store.judge.verdicts import Outcome, read_verdicts
 from tests.fixtures_judge import make_study
 
 MODEL = "evenhand-scripted-judge-1"

@@ -15,7 +15,7 @@ from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from models.judge.verdicts.readings import reparse
 from study.store.events import chain_faults
-from study.store.verdicts import Outcome, read_calls, read_verdicts
+from study.store.judge.verdicts import Outcome, read_calls, read_verdicts
 from tests.fixtures_judge import ODD_REPLIES, make_study
 
 ONE_CRITERION = """\

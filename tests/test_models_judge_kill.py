@@ -20,8 +20,8 @@ import pytest
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from study.store.events import chain_faults
+from study.store.judge.verdicts import read_calls, read_verdicts
 from study.store.study import Study
-from study.store.verdicts import read_calls, read_verdicts
 from tests.fixtures_judge import make_study
 
 CONCURRENCY = 6

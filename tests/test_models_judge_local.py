@@ -16,8 +16,8 @@ from models.judge.wording.rubrics import load_rubric
 from protocols import shipped_protocols
 from study.protocol import load_protocol
 from study.protocol.judge import Judge
+from study.store.judge.verdicts import Outcome, read_calls, read_verdicts
 from study.store.responses import read_responses
-from study.store.verdicts import Outcome, read_calls, read_verdicts
 from tests.fixtures_judge import REPLIES, make_study
 
 PROTOCOL = load_protocol(shipped_protocols()["demo"])

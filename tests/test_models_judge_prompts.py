@@ -18,8 +18,8 @@ from protocols import shipped_protocols
 from study.entities import Response
 from study.errors import ProtocolError
 from study.protocol import load_protocol
+from study.store.judge.verdicts import read_verdicts
 from study.store.responses import read_responses
-from study.store.verdicts import read_verdicts
 from tests.fixtures_judge import REPLIES, make_study
 
 PROTOCOL = load_protocol(shipped_protocols()["demo"])

@@ -11,7 +11,7 @@ from models.judge.verdicts.reply_text import declines, read_json, without_though
 from models.judge.wording.rubrics import load_rubric
 from protocols import shipped_protocols
 from study.protocol import load_protocol
-from study.store.verdicts import Outcome, VerdictRecord
+from study.store.judge.verdicts import Outcome, VerdictRecord
 
 PROTOCOL = load_protocol(shipped_protocols()["demo"])
 CRITERION = load_rubric("nile", PROTOCOL, study_folder=Path()).criteria[0]

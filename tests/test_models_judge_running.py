@@ -33,10 +33,10 @@ from study.protocol.judge import Judge, JudgeSampling
 from study.rehearsal import rehearse
 from study.store import tables
 from study.store.events import chain_faults
+from study.store.judge.review_cases import decide_case, read_cases
+from study.store.judge.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from study.store.responses import read_responses
-from study.store.review_cases import decide_case, read_cases
 from study.store.study import Study
-from study.store.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from tests.fixtures_judge import make_study
 
 PRICE = {"input_per_million": 100.0, "output_per_million": 300.0}

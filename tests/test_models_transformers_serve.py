@@ -25,10 +25,10 @@ from study.cli.results import write_study_report
 from study.protocol.schema import Prompt, Protocol
 from study.protocol.systems import Decoding, System
 from study.rehearsal import rehearse
+from study.store.judge.verdicts import read_calls, read_verdicts
 from study.store.raters import enrol
 from study.store.responses import read_responses
 from study.store.study import Study
-from study.store.verdicts import read_calls, read_verdicts
 from tests.fixtures_judge import make_study
 
 CHECKPOINT = str(FOLDER / "demo-tuned")

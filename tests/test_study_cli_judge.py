@@ -9,9 +9,9 @@ import pytest
 
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
+from study.store.judge.verdicts import read_calls
 from study.store.responses import delete_responses
 from study.store.study import opened
-from study.store.verdicts import read_calls
 from tests.fixtures_judge import make_study
 
 HARSH = (

@@ -14,9 +14,9 @@ from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
 from study.cli.report_input import report_data
 from study.rehearsal import rehearse
-from study.store.judge_models import model_changes, served_models
+from study.store.judge.models import model_changes, served_models
+from study.store.judge.verdicts import read_calls
 from study.store.study import opened
-from study.store.verdicts import read_calls
 from tests.fixtures_judge import make_study
 
 NAME = "evenhand-scripted-judge"

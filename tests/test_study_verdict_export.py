@@ -14,10 +14,10 @@ from models.judge.scripted.scripted_faults import completion
 from models.judge.session import open_session
 from study import blinding
 from study.cli.group import run
+from study.store.judge.verdicts import read_calls, read_verdicts
 from study.store.locking import unblind_study
 from study.store.responses import read_responses
 from study.store.study import Study
-from study.store.verdicts import read_calls, read_verdicts
 from study.verdict_export import MASK, verdict_rows
 from tests.fixtures_judge import make_study
 

@@ -15,10 +15,7 @@ from study.errors import LockError
 from study.store import tables
 from study.store.database import migrate, open_engine
 from study.store.events import chain_faults
-from study.store.locking import lock_study
-from study.store.responses import read_responses, save_response
-from study.store.study import Study, create_study
-from study.store.verdicts import (
+from study.store.judge.verdicts import (
     CallResult,
     PlannedCall,
     VerdictRecord,
@@ -29,6 +26,9 @@ from study.store.verdicts import (
     record_results,
     record_sent,
 )
+from study.store.locking import lock_study
+from study.store.responses import read_responses, save_response
+from study.store.study import Study, create_study
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from analysis.report_data import ReportCriterion, ReportJudge
 
 if TYPE_CHECKING:
     from study.protocol.judge import StandInConditions
-    from study.store.verdicts import StoredVerdict
+    from study.store.judge.verdicts import StoredVerdict
 
 VERDICT_COLUMNS = (
     "rubric", "criterion", "prompt", "system", "shown", "winner", "replicate", "outcome", "value",
@@ -45,7 +45,7 @@ def report_judge(
     reversed_items : collection of str
         Items whose ratings the report turns round; verdicts on them are turned round too.
     model_changes : sequence of str
-        What changed behind the judge's name, in words (``study.store.judge_models``).
+        What changed behind the judge's name, in words (``study.store.judge.models``).
     """
     study = list(verdicts)
     probing = {name: list(found) for name, found in probes.items()}

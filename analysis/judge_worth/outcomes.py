@@ -17,7 +17,7 @@ from study.errors import AnalysisError
 if TYPE_CHECKING:
     import pandas as pd
 
-# The words of the ledger (study.store.verdicts.Outcome), in the order of the table.
+# The words of the ledger (study.store.judge.verdicts.Outcome), in the order of the table.
 OUTCOMES = ("scored", "abstained", "refused", "unparseable", "truncated", "endpoint failure")
 _COLUMNS = ("system", "criterion", "prompt", "outcome", "value", "low", "high")
 

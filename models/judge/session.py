@@ -27,10 +27,10 @@ from models.judge.wording.rubrics import Rubric, load_rubrics
 from study.errors import LockError, ModelError, ProtocolError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
+from study.store.judge.verdicts import read_calls
 from study.store.locking import read_lock
 from study.store.responses import read_responses
 from study.store.study import Study
-from study.store.verdicts import read_calls
 
 # Begins the address of a judge that is a checkpoint; the SHA-256 over its files follows.
 LOCAL = "local:"

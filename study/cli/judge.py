@@ -134,7 +134,7 @@ def _probe_plans(session: JudgeSession, names: tuple[str, ...]) -> list[ProbePla
 def _keys_to_ask_again(
     study: Study, calls: Sequence[JudgeCall], outcomes: tuple[str, ...]
 ) -> frozenset[str]:
-    from study.store.verdicts import Outcome, read_verdicts
+    from study.store.judge.verdicts import Outcome, read_verdicts
 
     unknown = [name for name in outcomes if name not in list(Outcome)]
     if unknown:
@@ -231,9 +231,9 @@ def _show_results(
 ) -> None:
     from models.judge.verdicts.outcomes import tabulate_outcomes
     from models.judge.wording.probes import probe_table
-    from study.store.judge_models import model_changes
-    from study.store.review_cases import read_cases
-    from study.store.verdicts import read_verdicts
+    from study.store.judge.models import model_changes
+    from study.store.judge.review_cases import read_cases
+    from study.store.judge.verdicts import read_verdicts
 
     study = session.study
     codes = code_of_response(study)
@@ -311,7 +311,7 @@ def _say_results(
 
 def print_outcomes(table: Sequence[OutcomeRow]) -> None:
     """The outcome table, by criterion and blind code."""
-    from study.store.verdicts import Outcome
+    from study.store.judge.verdicts import Outcome
 
     number: Callable[[float | None], str] = lambda v: "" if v is None else f"{v:.2f}"  # noqa: E731
     columns = [

@@ -24,13 +24,13 @@ from study.cli.report_items import (
     turn_round,
 )
 from study.errors import StoreError
-from study.store.judge_models import model_changes
+from study.store.judge.models import model_changes
+from study.store.judge.verdicts import read_verdicts
 from study.store.locking import read_lock, unblinded_at
 from study.store.raters import any_simulated
 from study.store.ratings import read_ratings
 from study.store.responses import imported_systems, read_responses
 from study.store.study import Study
-from study.store.verdicts import read_verdicts
 
 _PACKAGES = (
     "evenhand",

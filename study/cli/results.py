@@ -176,7 +176,7 @@ def verify(study: Study, as_json: bool) -> None:
     from models.judge.wording.declaration import judge_hashes
     from study.store import events
     from study.store.audit import study_faults
-    from study.store.judge_models import model_changes
+    from study.store.judge.models import model_changes
     from study.store.locking import read_lock
 
     locked = read_lock(study) is not None

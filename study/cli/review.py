@@ -13,7 +13,7 @@ from study.store.study import Study
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.store.review_cases import ReviewCase
+    from study.store.judge.review_cases import ReviewCase
 
 
 @click.command()
@@ -39,7 +39,7 @@ def review(
       evenhand review 3f9a12bc77d0 --confirm --by "Dr Weiss" --note "names a dose"
     """
     from models.judge.verdicts.cases import open_review_cases
-    from study.store.review_cases import decide_case, read_cases
+    from study.store.judge.review_cases import decide_case, read_cases
 
     if confirm and dismiss:
         raise StoreError("Give --confirm or --dismiss, not both.")
@@ -70,9 +70,9 @@ def _list_cases(cases: Sequence[ReviewCase], as_json: bool) -> None:
 
 
 def _show_case(study: Study, identity: str, as_json: bool) -> None:
+    from study.store.judge.review_cases import read_cases
+    from study.store.judge.verdicts import read_verdicts
     from study.store.responses import read_responses
-    from study.store.review_cases import read_cases
-    from study.store.verdicts import read_verdicts
 
     case = next((c for c in read_cases(study) if c.id == identity), None)
     if case is None:

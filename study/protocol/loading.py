@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from study.protocol.contradictions import contradictions
+from study.protocol.contradictions.protocol import contradictions
 from study.protocol.languages import declared_languages, in_language, language_faults
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Document, Location, Problem, protocol_error, read_text

@@ -19,8 +19,8 @@ from models.judge.verdicts.readings import call_result
 from models.judge.wording.plan import JudgeCall
 from study.errors import ModelError
 from study.protocol.judge import Judge
+from study.store.judge.verdicts import read_calls, record_batch, record_results, record_sent
 from study.store.study import Study
-from study.store.verdicts import read_calls, record_batch, record_results, record_sent
 
 MARK = "evenhand_requests"
 # Bytes of one call's line in a batch's file, on average.

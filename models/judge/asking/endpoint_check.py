@@ -16,7 +16,7 @@ from models.judge.wording.rubrics import Criterion, load_rubrics
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.schema import Protocol
-from study.store.verdicts import Outcome
+from study.store.judge.verdicts import Outcome
 
 # Made up for this check; no participant and no system wrote them.
 _MADE_UP = Material("I worry about my exam.", ("That sounds hard.", "Let us look at it together."))

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from study.store.judge.verdicts import CallResult, PlannedCall, record_results, record_sent
 from study.store.study import Study
-from study.store.verdicts import CallResult, PlannedCall, record_results, record_sent
 
 
 @dataclass

@@ -22,8 +22,8 @@ from models.judge.verdicts.readings import call_result
 from models.judge.wording.plan import JudgeCall
 from study.errors import ModelError, StoreError
 from study.protocol.judge import Judge, JudgePrice
+from study.store.judge.verdicts import CallResult, log_judge_run, read_calls
 from study.store.study import Study
-from study.store.verdicts import CallResult, log_judge_run, read_calls
 
 LOCK_FILE = "judge.lock"
 

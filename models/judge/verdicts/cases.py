@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from models.judge.wording.injections import find_injections
 from study.entities import Response
 from study.protocol.judge import JudgeReview
+from study.store.judge.review_cases import NewCase, open_cases
+from study.store.judge.verdicts import StoredVerdict, read_verdicts
 from study.store.raters import read_raters
 from study.store.ratings import read_assignments, read_ratings
 from study.store.responses import read_responses
-from study.store.review_cases import NewCase, open_cases
 from study.store.study import Study
-from study.store.verdicts import StoredVerdict, read_verdicts
 
 SAFETY = "safety"
 

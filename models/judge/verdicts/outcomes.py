@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from models.judge.wording.prompts import TIE
-from study.store.verdicts import Outcome, StoredVerdict
+from study.store.judge.verdicts import Outcome, StoredVerdict
 
 
 @dataclass(frozen=True)

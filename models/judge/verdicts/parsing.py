@@ -16,7 +16,7 @@ from typing import Any
 from models.judge.verdicts.reply_text import declines, read_json
 from models.judge.wording.prompts import TIE, criterion_schema, probability_codes
 from models.judge.wording.rubrics import Criterion
-from study.store.verdicts import Outcome, VerdictRecord
+from study.store.judge.verdicts import Outcome, VerdictRecord
 
 # 2: thoughts without an opening, fences of any layout, raw line breaks, refusals in four languages.
 PARSER_VERSION = 2

@@ -17,8 +17,7 @@ from models.judge.verdicts.parsing import (
 from models.judge.wording.plan import JudgeCall
 from models.judge.wording.rubrics import Criterion
 from study.protocol.judge import Judge
-from study.store.study import Study
-from study.store.verdicts import (
+from study.store.judge.verdicts import (
     CallResult,
     LedgerCall,
     Outcome,
@@ -27,6 +26,7 @@ from study.store.verdicts import (
     read_readings,
     record_reading,
 )
+from study.store.study import Study
 
 # Begins the name under which the scripted judge answers, so that its verdicts are always marked.
 SCRIPTED_MODEL = "evenhand-scripted-judge"

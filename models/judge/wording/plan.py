@@ -23,7 +23,7 @@ from study.design import williams_square
 from study.entities import Response
 from study.protocol.judge import Judge
 from study.protocol.schema import Prompt
-from study.store.verdicts import PlannedCall
+from study.store.judge.verdicts import PlannedCall
 
 KEY_VERSION = 1
 

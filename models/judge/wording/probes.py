@@ -14,7 +14,7 @@ from models.judge.wording.rubrics import Rubric
 from study.entities import Response
 from study.errors import ProtocolError
 from study.protocol.schema import Prompt
-from study.store.verdicts import StoredVerdict
+from study.store.judge.verdicts import StoredVerdict
 
 PROBES = {
     "identical": "the same response twice: beside itself in a comparison, or judged a second time",

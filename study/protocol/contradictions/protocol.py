@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from study.protocol.analysis_plan import PrimaryContrast
-from study.protocol.chat_contradictions import chat_contradictions
-from study.protocol.design_contradictions import design_contradictions
+from study.protocol.contradictions.chat import chat_contradictions
+from study.protocol.contradictions.design import design_contradictions
+from study.protocol.contradictions.plan import plan_contradictions
+from study.protocol.contradictions.scores import score_contradictions
+from study.protocol.contradictions.session import session_contradictions
 from study.protocol.endpoint_address import proxy_fault
 from study.protocol.instruments import ReasonItem
 from study.protocol.item_kinds import item_contradictions, rated_points
-from study.protocol.plan_contradictions import plan_contradictions
 from study.protocol.schema import Protocol
-from study.protocol.score_contradictions import score_contradictions
-from study.protocol.session_contradictions import session_contradictions
 from study.protocol.systems import System
 from study.protocol.yaml_tree import Location
 

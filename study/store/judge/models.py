@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from study.store.judge.verdicts import LedgerCall, read_calls
 from study.store.study import Study
-from study.store.verdicts import LedgerCall, read_calls
 
 
 @dataclass(frozen=True)

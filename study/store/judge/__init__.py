@@ -1,0 +1,1 @@
+"""The judge in the store: its calls and verdicts, what answered under its name, cases for people."""
