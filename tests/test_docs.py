@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from study.cli.group import COMMANDS, evenhand
+from study.cli.group import COMMANDS, load_command
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/**/*.md")])
@@ -40,8 +40,7 @@ def test_shown_commands_and_their_options_exist(page: Path) -> None:
 
 
 def _options_exist(name: str, words: list[str], line: str) -> None:
-    command = evenhand.get_command(click.Context(evenhand), name)
-    assert command is not None
+    command: click.Command | None = load_command(name)
     if isinstance(command, click.Group) and words and not words[0].startswith("-"):
         command = command.get_command(click.Context(command), words[0])
         assert command is not None, line
@@ -54,9 +53,7 @@ def _options_exist(name: str, words: list[str], line: str) -> None:
 
 def test_every_command_has_an_example_in_its_help() -> None:
     for name in COMMANDS:
-        command = evenhand.get_command(click.Context(evenhand), name)
-        assert command is not None
-        assert f"evenhand {name}" in (command.help or ""), name
+        assert f"evenhand {name}" in (load_command(name).help or ""), name
 
 
 def test_the_changelog_names_the_version_of_the_package() -> None:

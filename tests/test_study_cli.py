@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from study.cli.group import COMMANDS, EXIT_DEFECT, evenhand, run
+from study.cli.group import COMMANDS, EXIT_DEFECT, evenhand, load_command, run
 from study.cli.options import find_study_folder
 from study.errors import StoreError
 from study.store.raters import read_raters
@@ -341,12 +341,11 @@ class TestWhichStudy:
 
 
 def _commands() -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(evenhand)
     for name in COMMANDS:
-        command = evenhand.get_command(context, name)
-        assert command is not None
+        command = load_command(name)
         yield name, command
         if isinstance(command, click.Group):
+            context = click.Context(command)
             for inner in command.list_commands(context):
                 part = command.get_command(context, inner)
                 assert part is not None
@@ -376,33 +375,6 @@ def test_the_page_of_commands_is_current() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert all(f"`{option}`" in section for option in parameter.opts), (name, parameter)
-
-
-HEAVY = (
-    "torch",
-    "streamlit",
-    "scipy",
-    "statsmodels",
-    "pandas",
-    "transformers",
-    "executorch",
-    "openai",
-)
-
-
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    """The help of every command in one fresh interpreter, then its modules listed."""
-    program = (
-        "import sys; from study.cli.group import COMMANDS, run\n"
-        "for words in ([], *([name] for name in COMMANDS)):\n"
-        "    assert run([*words, '--help']) == 0, words\n"
-        f"print('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.stderr == ""
-    assert done.stdout.rstrip().splitlines()[-1] == "LOADED"
 
 
 def test_the_console_script(here: Path) -> None:

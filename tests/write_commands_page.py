@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from study.cli.group import COMMANDS, evenhand
+from study.cli.group import COMMANDS, evenhand, load_command
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 _HEAD = """\
@@ -36,10 +36,7 @@ def page_text() -> str:
     context = click.Context(evenhand, info_name="evenhand")
     sections = []
     for name in COMMANDS:
-        command = evenhand.get_command(context, name)
-        if command is None:
-            raise LookupError(name)
-        sections += list(_sections(command, f"evenhand {name}", context))
+        sections += list(_sections(load_command(name), f"evenhand {name}", context))
     return "\n".join([_HEAD, *sections])
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from study.errors import StoreError
-from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8501"
 ANY_HOST = "0.0.0.0"  # noqa: S104 (a choice of the coordinator, not the default)

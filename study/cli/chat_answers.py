@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from study.store.study import Study
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.store.study import Study
+
 
 NO_CONVERSATIONS = "--chat-address does nothing here: this study has no conversations."
 _WAIT_S = 3.0

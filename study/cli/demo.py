@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +13,10 @@ from study.cli.link_sheet import rater_links, write_link_sheet
 from study.cli.options import say
 from study.cli.responses import write_responses
 from study.cli.results import write_study_report
-from study.store.exclusive import only_writer
-from study.store.study import Study
 from study.wording import command
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 
 @click.command()
@@ -42,6 +44,8 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
       evenhand demo
       evenhand demo /tmp/try --rehearse 12
     """
+    from study.store.exclusive import only_writer
+
     study = _make_or_reopen(folder)
     try:
         with only_writer(study):

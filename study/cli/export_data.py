@@ -11,12 +11,12 @@ import click
 
 from study.cli.options import say, warn, with_study
 from study.errors import StoreError
-from study.protocol import Item
-from study.store.study import Study
 from study.whole_files import whole_file, write_whole
 
 if TYPE_CHECKING:
     from analysis.tables.spss_stata import LabelledTable, QuestionLabel
+    from study.protocol import Item
+    from study.store.study import Study
 
 
 @click.command()

@@ -32,8 +32,6 @@ from study.cli.options import (
 )
 from study.errors import ModelError, StoreError
 from study.installation import install_command
-from study.store.exclusive import Serving
-from study.store.study import Study
 from study.wording import listed
 
 if TYPE_CHECKING:
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
 
     from study.rehearsal import Rehearsed
     from study.store.locking import Lock
+    from study.store.study import Study
 
 
 @click.command()
@@ -375,6 +374,8 @@ def start_server(
             f"The survey app needs the package {error.name!r}. Install it with: "
             f"{install_command('survey')}"
         ) from None
+    from study.store.exclusive import Serving
+
     serving = Serving(study)
     first = serving.first()
 

@@ -6,70 +6,153 @@ import errno
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from study.errors import EvenhandError
-from study.installation import install_command
-from study.whole_files import NO_ROOM, OF_FILES
 
 EXIT_DEFECT = 70
 
-# In the order in which a study needs them; modules load when their command runs.
+# In the order in which a study needs them: where each is, and the first line of its help. The line stands
+# here too, so that the list of commands is shown without importing their modules; a test holds the two equal.
 COMMANDS = {
-    "demo": "study.cli.demo:demo",
-    "protocols": "study.cli.setup:protocols_command",
-    "init": "study.cli.setup:init",
-    "check": "study.cli.setup:check",
-    "generate": "study.cli.responses:generate",
-    "import": "study.cli.responses:import_file",
-    "lock": "study.cli.fieldwork:lock",
-    "enrol": "study.cli.fieldwork:enrol",
-    "links": "study.cli.fieldwork:links",
-    "serve": "study.cli.fieldwork:serve",
-    "rehearse": "study.cli.fieldwork:rehearse",
-    "reconcile": "study.cli.panel:reconcile",
-    "withdraw": "study.cli.fieldwork:withdraw",
-    "judge": "study.cli.judge:judge",
-    "review": "study.cli.review:review",
-    "report": "study.cli.results:report",
-    "export": "study.cli.export_data:export",
-    "unblind": "study.cli.results:unblind",
-    "verify": "study.cli.results:verify",
-    "analyse": "study.cli.analyse:analyse",
-    "power": "study.cli.power:power",
-    "train": "study.cli.training:train",
-    "quantize": "study.cli.models:quantize",
-    "train-emotion": "study.cli.emotion:train_emotion",
-    "serve-model": "study.cli.models:serve_model",
-    "bench": "study.cli.bench:bench",
+    "demo": (
+        "study.cli.demo:demo",
+        "Make a small study from the shipped protocol and model, serve it and print the links.",
+    ),
+    "protocols": (
+        "study.cli.setup:protocols_command",
+        "List the protocols that come with evenhand.",
+    ),
+    "init": ("study.cli.setup:init", "Make a new study folder from a protocol."),
+    "check": (
+        "study.cli.setup:check",
+        "Validate the protocol and show the design: who rates what, in which time.",
+    ),
+    "generate": (
+        "study.cli.responses:generate",
+        "Write the responses of every system to every prompt; goes on where it stopped.",
+    ),
+    "import": (
+        "study.cli.responses:import_file",
+        "Import responses made elsewhere, from CSV, JSON Lines or .xlsx.",
+    ),
+    "lock": (
+        "study.cli.fieldwork:lock",
+        "Freeze protocol, responses, allocation, analysis plan and the judge's rubrics; print their hashes.",
+    ),
+    "enrol": (
+        "study.cli.fieldwork:enrol",
+        "Enrol raters: codes, personal links and a printable sheet with everybody's QR codes.",
+    ),
+    "links": (
+        "study.cli.fieldwork:links",
+        "Print all raters' links and write the sheet with QR codes again.",
+    ),
+    "serve": ("study.cli.fieldwork:serve", "Serve the survey app until Ctrl-C."),
+    "rehearse": (
+        "study.cli.fieldwork:rehearse",
+        "Let simulated raters complete the study, the same way as people on the pages.",
+    ),
+    "reconcile": (
+        "study.cli.panel:reconcile",
+        "Compare a panel's export with the database, or check one receipt code.",
+    ),
+    "withdraw": (
+        "study.cli.fieldwork:withdraw",
+        "Erase one participant everywhere: answers, answers about the person, link, log.",
+    ),
+    "judge": (
+        "study.cli.judge:judge",
+        "Let the LLM judge score the locked responses; goes on where it stopped.",
+    ),
+    "review": (
+        "study.cli.review:review",
+        "List, show and decide the cases that a person has to look at.",
+    ),
+    "report": ("study.cli.results:report", "Write the report, with every table also as CSV."),
+    "export": (
+        "study.cli.export_data:export",
+        "Export the data; systems under their blind codes until unblinded.",
+    ),
+    "unblind": (
+        "study.cli.results:unblind",
+        "Reveal which code stands for which system. Two people; recorded in the audit log.",
+    ),
+    "verify": (
+        "study.cli.results:verify",
+        "Check the audit chain, the saved answers and raters against it, the allocation and the lock.",
+    ),
+    "analyse": (
+        "study.cli.analyse:analyse",
+        "Statistics on any table, as a table or as JSON with full precision.",
+    ),
+    "power": (
+        "study.cli.power:power",
+        "How many raters, prompts and raters per response a study needs, before it is locked.",
+    ),
+    "train": (
+        "study.cli.training:train",
+        "Train a model from a Hugging Face checkpoint folder and conversations.",
+    ),
+    "quantize": (
+        "study.cli.models:quantize",
+        "Turn a Hugging Face checkpoint into an offline ExecuTorch file.",
+    ),
+    "train-emotion": (
+        "study.cli.emotion:train_emotion",
+        "Train what reads the emotion of a message for the dialogue system, and measure it.",
+    ),
+    "serve-model": (
+        "study.cli.models:serve_model",
+        "Serve one system of the study, or all, behind an OpenAI-compatible address, until Ctrl-C.",
+    ),
+    "bench": (
+        "study.cli.bench:bench",
+        "Run benchmarks; all of them when none is named (models then with the demo model only).",
+    ),
 }
 
 
+def load_command(name: str) -> click.Command:
+    """The command of this name, whose module is imported now.
+
+    Raises
+    ------
+    TypeError
+        When what stands in its place is no command.
+    """
+    place, _ = COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{place} is not a command")
+    return command
+
+
 class StudyCommands(click.Group):
-    """Loads a subcommand's module only when it is asked for."""
+    """A group whose commands are names and lines of help until one of them is asked for.
+
+    Lists of commands, the shell's completion of their names and the suggestions for a misspelt one need no
+    more than that.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order of a study."""
-        return list(COMMANDS)
+        return list(self.commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, or None."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{COMMANDS[cmd_name]} is not a command")
-        return command
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name, loaded, and the arguments that are left for it."""
+        name, command, left = super().resolve_command(ctx, args)
+        return name, None if command is None or name is None else load_command(name), left
 
 
 @click.command(
     cls=StudyCommands,
+    commands={name: click.Command(name, help=line) for name, (_, line) in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="evenhand")
@@ -125,6 +208,8 @@ def _report_missing_package(error: ModuleNotFoundError) -> int:
     package = (error.name or "").partition(".")[0]
     if package in ("study", "survey_app", "analysis", "models", "protocols"):
         return _report_defect()
+    from study.installation import install_command
+
     click.echo(
         f"This command needs the package {package!r}, which is not installed. Install all that evenhand "
         f"uses with: {install_command('all')}",
@@ -134,6 +219,8 @@ def _report_missing_package(error: ModuleNotFoundError) -> int:
 
 
 def _report_system_error(error: OSError) -> int:
+    from study.whole_files import OF_FILES
+
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         told = (
             "There is no temporary folder that can be written to. Make room on the disk, or name a "
@@ -164,6 +251,8 @@ _NO_ROOM_IN_WORDS = (
 
 def _found_no_room(error: BaseException | None) -> bool:
     """Whether a full disk is what an error, or one of those before it, is about."""
+    from study.whole_files import NO_ROOM
+
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return True
@@ -183,6 +272,10 @@ def _report_full_disk() -> int:
 
 
 def _report_defect() -> int:
+    import tempfile
+    import traceback
+    from pathlib import Path
+
     kind, value, _ = sys.exc_info()
     place = None
     try:

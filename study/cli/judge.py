@@ -16,7 +16,6 @@ from study.cli.options import (
     with_study,
 )
 from study.errors import Finding, LockError, StoreError
-from study.store.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from models.judge.verdicts.outcomes import OutcomeRow
     from models.judge.wording.plan import JudgeCall
     from models.judge.wording.probes import ProbePlan
+    from study.store.study import Study
 
 
 @click.command()

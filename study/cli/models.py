@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from study.cli.options import json_option, print_json, print_table, say, share_bar, with_study
 from study.errors import ModelError, StoreError
-from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 
 @click.command()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from study.cli.handed_table import sheet_option
 from study.cli.options import json_option, print_json, print_table, say, with_study
 from study.errors import Finding, StoreError
-from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 
 @click.command()

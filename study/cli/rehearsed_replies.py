@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from study.conversation import Message, Reply, ReplySource
-from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 
 def reply_source(study: Study, chat_address: str | None) -> ReplySource | None:

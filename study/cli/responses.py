@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,8 +19,9 @@ from study.cli.options import (
     with_study,
 )
 from study.errors import ImportFileError, StoreError
-from study.store.exclusive import only_writer
-from study.store.study import Study
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 NOTHING_TO_WRITE = (
     "There are no responses to write: in a study of conversations the systems answer live."
@@ -64,6 +66,8 @@ def generate(
             f"--workers {workers} starts processes here and --cluster {cluster} uses other machines. "
             "Give one of them."
         )
+    from study.store.exclusive import only_writer
+
     with only_writer(study):
         _generate(study, again, workers, cluster or "", as_json)
 
@@ -196,6 +200,7 @@ def import_file(study: Study, file: Path, replace: bool, sheet: str | None, as_j
       evenhand import corrected.csv --replace
     """
     from study.response_file import read_response_file
+    from study.store.exclusive import only_writer
     from study.store.responses import NewResponse, save_responses
 
     rows = read_response_file(file, study.protocol, sheet)

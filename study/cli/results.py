@@ -18,11 +18,11 @@ from study.cli.options import (
 )
 from study.entities import RaterStatus
 from study.errors import Finding, ProtocolError
-from study.store.study import Study
 from study.wording import summed_up
 
 if TYPE_CHECKING:
     from analysis.report import WrittenReport
+    from study.store.study import Study
 
 
 @click.command()

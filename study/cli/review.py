@@ -8,12 +8,12 @@ import click
 
 from study.cli.options import json_option, print_json, print_table, say, with_study
 from study.errors import StoreError
-from study.store.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.store.judge.review_cases import ReviewCase
+    from study.store.study import Study
 
 
 @click.command()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sized
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from study.cli.options import json_option, print_json, print_table, say, warn, with_study
 from study.cli.responses import NOTHING_TO_WRITE
 from study.errors import ModelError, ProtocolError, StoreError
-from study.store.study import Study
 from study.wording import command
+
+if TYPE_CHECKING:
+    from study.store.study import Study
 
 
 @click.command("protocols")
