@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).parents[1]
+WAIT_MS = 120_000
 
 __all__ = [
     "leaves_the_process_as_it_was",
@@ -232,8 +233,10 @@ def survey_server(start_server: Callable[..., SurveyServer]) -> SurveyServer:
 # loop, and asyncio.run() of later modules in the same worker would be refused.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # How long a page may take before a test gives up: no bound of what is right, so a loaded machine's.
+    expect.set_options(timeout=WAIT_MS)
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
     if found is None:
         pytest.skip("Chromium is not installed (on Debian: apt-get install chromium)")
@@ -252,7 +255,7 @@ def wait_until_settled(page: Page) -> None:
     from playwright.sync_api import expect
 
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=60_000)
+    expect(page.locator("[data-stale=true]")).to_have_count(0)
     wait_until_served(page)
 
 
@@ -322,7 +325,7 @@ def open_tablet(chromium: Browser) -> Iterator[Callable[..., RaterPage]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(WAIT_MS)
         contexts.append(context)
         page = context.new_page()
         page.goto(link)

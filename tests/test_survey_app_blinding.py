@@ -26,6 +26,7 @@ from study.store.raters import read_raters
 from study.store.responses import read_responses
 from survey_app.server.application import mask
 from survey_app.server.first_message import without_server
+from tests.conftest import WAIT_MS
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
@@ -131,7 +132,7 @@ def recorded(survey_server: SurveyServer, chromium: object) -> Traffic:
     traffic = Traffic()
     context = chromium.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
     traffic.listen(context)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     rater = survey_server.new_rater()
     page.goto(survey_server.link(rater))
@@ -297,7 +298,7 @@ def test_the_coordinators_page_names_no_system_and_shows_no_answer(
     context = chromium.new_context()
     traffic = Traffic()
     traffic.listen(context)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(survey_server.coordinator_link())
     page.get_by_role("heading", name="Who is where").wait_for()

@@ -21,6 +21,7 @@ from study.blinding import chat_model_name, system_codes
 from study.entities import Rater, TurnOutcome
 from study.errors import GenerationError
 from study.store import conversations
+from tests.conftest import WAIT_MS
 from tests.fixtures_chat import ChatSite, TimedBackend, chat_site
 from tests.test_survey_app_blinding import Traffic, found_names
 from tests.test_survey_app_chat import wait_for_reply, write
@@ -65,7 +66,7 @@ def recorded(site: ChatSite, chromium: Browser) -> Iterator[tuple[Traffic, dict[
     traffic, pages = Traffic(), {}
     for system, rater in talkers(site).items():
         context = chromium.new_context(has_touch=True, reduced_motion="reduce")
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(WAIT_MS)
         traffic.listen(context)
         page = pages[system] = context.new_page()
         traffic.listen_to_events(page)

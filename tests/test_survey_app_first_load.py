@@ -21,7 +21,7 @@ from study.store.raters import choose_language, enrol, read_raters
 from study.store.study import create_study
 from survey_app.messages import load_messages
 from survey_app.server import static_files
-from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import WAIT_MS, RaterPage, SurveyServer, _free_port, wait_until_settled
 from tests.fixtures_study import answer_everything
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_the_first_load_is_under_a_megabyte_and_a_half(
     # By name, as a tablet in a classroom: by number, Chromium takes the loopback for a safe line and
     # offers more ways of packing.
     page = chromium.new_context().new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT_MS)
     line = Bytes(page)
     rater = survey_server.new_rater(rating=True)
     page.goto(survey_server.link(rater).replace("127.0.0.1", "classroom.test"))
@@ -200,7 +200,7 @@ def test_the_shell_says_loading_in_the_raters_language_before_any_script(
     for rater, language in zip(raters, study.protocol.languages, strict=True):
         choose_language(study, rater, language)
         page = chromium.new_context().new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(WAIT_MS)
         scripts = HeldBack(page)
         page.goto(four_languages.link(rater), wait_until="commit")
         words = load_messages(language)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from survey_app.messages import load_messages
-from tests.conftest import SurveyServer, wait_until_settled
+from tests.conftest import WAIT_MS, SurveyServer, wait_until_settled
 from tests.fixtures_layout import LAST, layout_server, next_rater
 from tests.test_survey_app_accessibility import check, scrolls_sideways, small_targets
 from tests.test_survey_app_languages import ARABIC
@@ -224,7 +224,7 @@ def test_scales_and_sliders_run_one_way_whatever_the_browser_speaks(
     context = chromium.new_context(
         viewport={"width": 820, "height": 1180}, locale=browser_language, reduced_motion="reduce"
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto(server.link(next_rater(server)))
     page.locator(".evenhand-untouched").nth(2).wait_for()

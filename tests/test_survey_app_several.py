@@ -17,7 +17,7 @@ from study.protocol.spans import read_spans
 from study.store.raters import find_by_code, read_raters
 from study.store.ratings import rating_faults, read_assignments, read_ratings
 from study.store.responses import read_responses
-from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import WAIT_MS, RaterPage, SurveyServer, _free_port, wait_until_settled
 from tests.fixtures_several import SEVERAL_NAMES, served_study
 from tests.test_survey_app_accessibility import check, scrolls_sideways, small_targets
 from tests.test_survey_app_blinding import Traffic, found_names
@@ -63,7 +63,7 @@ def watched(chromium: Browser) -> Iterator[tuple[Page, Traffic]]:
         viewport={"width": 820, "height": 1180}, has_touch=True, reduced_motion="reduce"
     )
     traffic.listen(context)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(WAIT_MS)
     yield context.new_page(), traffic
     context.close()
 

@@ -52,11 +52,15 @@
     window.evenhandDrafts.keep(page, found);
   }
   for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, begin, true);
+  let touched = null;
   for (const name of ["pointerup", "click", "keyup", "input", "change"]) {
     // After the widgets' own handlers, and once more after what they do a little later.
     document.addEventListener(name, () => {
-      const at = pageNow();
+      const at = touched = pageNow();
       for (const wait of [0, 150]) setTimeout(() => look(at), wait);
     }, true);
   }
+  // A page that is left at once, or a busy one, is gone before those looks: what it shows is kept all the
+  // same. On the way down, so that the drafts' own listener finds it waiting.
+  window.addEventListener("pagehide", () => look(touched), true);
 })();
