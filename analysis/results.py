@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Generic
 
@@ -49,6 +49,7 @@ class Details(Mapping[str, Any]):
 NO_DETAILS = Details()
 # Covariant, as a frozen result is only read: an Estimate[WelchDetails] is an Estimate.
 D = TypeVar("D", bound=Mapping[str, Any], default=Any, covariant=True)
+E = TypeVar("E", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,11 @@ class Estimate(Generic[D]):
                 f"{self.statistic}: estimate {self.estimate!r} and undefined_because "
                 f"{self.undefined_because!r} contradict each other"
             )
+
+    def with_details(self, details: E, **changes: Any) -> Estimate[E]:
+        """The same result with the figures of another step, and other fields where named."""
+        changed: Estimate[Any] = self
+        return replace(changed, details=details, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain, JSON-ready form with full precision."""

@@ -21,14 +21,14 @@ def test_the_standard_error_is_that_of_statsmodels_with_clusters() -> None:
     )
     # statsmodels without correction leaves out our factor G / (G - 1) = 12 / 11.
     expected = float(fit.bse[0]) * np.sqrt(12 / 11)
-    assert ours.details["standard_error"] == pytest.approx(expected, rel=1e-12)
+    assert ours.details.standard_error == pytest.approx(expected, rel=1e-12)
     assert ours.estimate == pytest.approx(values.mean())
 
 
 def test_without_clusters_it_is_the_t_interval() -> None:
     result = cluster_mean([1.0, 2.0, 4.0, None])
     # Mean 7/3, s = 1.527525, se = 0.881917, t(2) = 4.302653.
-    assert result.details["standard_error"] == pytest.approx(0.8819171, abs=1e-7)
+    assert result.details.standard_error == pytest.approx(0.8819171, abs=1e-7)
     assert result.ci_low == pytest.approx(7 / 3 - 4.3026527 * 0.8819171, abs=1e-6)
     assert (result.n, result.n_missing) == (3, 1)
 
@@ -41,7 +41,7 @@ def test_a_share_without_clusters_has_wilson_s_interval() -> None:
 def test_copies_within_clusters_add_nothing() -> None:
     once = clustered_share([1, 0, 1, 1, 0, 1, 0, 1])
     copied = clustered_share(np.repeat([1, 0, 1, 1, 0, 1, 0, 1], 10), np.repeat(np.arange(8), 10))
-    assert copied.details["n_effective"] < once.details["n_effective"]
+    assert copied.details.n_effective < once.details.n_effective
     assert copied.ci_high is not None and once.ci_high is not None
     assert copied.ci_high >= once.ci_high
 

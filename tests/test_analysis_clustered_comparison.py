@@ -29,10 +29,10 @@ def test_with_equally_many_ratings_it_is_welch_of_the_raters_means(seed: int) ->
     means = pd.Series(values).groupby(raters).mean()
     welch = stats.ttest_ind(means[:7], means[7:], equal_var=False)
     assert ours.p_value == pytest.approx(welch.pvalue, abs=1e-12)
-    assert (ours.details["t"], ours.details["df"]) == pytest.approx((welch.statistic, welch.df))
+    assert (ours.details.test.t, ours.details.test.df) == pytest.approx((welch.statistic, welch.df))
     low, high = welch.confidence_interval()
     assert (ours.ci_low, ours.ci_high) == pytest.approx((low, high))
-    assert (ours.n, ours.details["clusters_in_both"]) == (102, 0)
+    assert (ours.n, ours.details.clusters_in_both) == (102, 0)
 
 
 def test_raters_with_different_numbers_of_ratings_have_the_sandwich_of_each_group() -> None:
@@ -46,7 +46,7 @@ def test_raters_with_different_numbers_of_ratings_have_the_sandwich_of_each_grou
         )
         variances.append(float(fit.bse[0]) ** 2 * count / (count - 1))
     ours = cluster_difference(values, first, raters)
-    assert ours.details["standard_error"] == pytest.approx(np.sqrt(sum(variances)), rel=1e-12)
+    assert ours.details.test.standard_error == pytest.approx(np.sqrt(sum(variances)), rel=1e-12)
 
 
 def test_raters_in_both_groups_cancel_as_in_statsmodels() -> None:
@@ -59,8 +59,8 @@ def test_raters_in_both_groups_cancel_as_in_statsmodels() -> None:
     ours = cluster_difference(values, first, raters)
     assert ours.estimate == pytest.approx(float(fit.params[1]))
     expected = float(fit.bse[1]) * np.sqrt(12 / 11)
-    assert ours.details["standard_error"] == pytest.approx(expected, rel=1e-12)
-    assert (ours.details["df"], ours.details["clusters_in_both"]) == (11, 12)
+    assert ours.details.test.standard_error == pytest.approx(expected, rel=1e-12)
+    assert (ours.details.test.df, ours.details.clusters_in_both) == (11, 12)
 
 
 def test_balanced_pairs_are_the_paired_t_test_of_raters_means() -> None:

@@ -57,12 +57,12 @@ def test_baseball_is_as_in_bradleyterry2() -> None:
         if name == "at.home":
             # Two places with effects that add up to zero: the advantage is twice the first's.
             assert 2 * (found.places[0].estimate or 0) == pytest.approx(value, abs=1e-6)
-            assert 2 * found.places[0].details["standard_error"] == pytest.approx(error, abs=1e-6)
+            assert 2 * found.places[0].details.standard_error == pytest.approx(error, abs=1e-6)
             continue
         team = name.removeprefix("team")
         assert _difference(found, team, "Baltimore") == pytest.approx(value, abs=1e-6)
         (pair,) = [d for a, b, d in found.differences if (a, b) == ("Baltimore", team)]
-        assert pair.details["standard_error"] == pytest.approx(error, abs=1e-6)
+        assert pair.details.standard_error == pytest.approx(error, abs=1e-6)
     assert "no ties" in found.tie.undefined_because
 
 
@@ -87,7 +87,7 @@ def test_davidson_with_order_is_a_poisson_model() -> None:
     assert found.tie.estimate == pytest.approx(math.exp(tie), abs=1e-6)
     assert 2 * (found.places[0].estimate or 0) == pytest.approx(place, abs=1e-6)
     (pair_ac,) = [d for i, j, d in found.differences if (i, j) == ("a", "c")]
-    assert pair_ac.details["standard_error"] == pytest.approx(glm.bse[-4], abs=1e-6)
+    assert pair_ac.details.standard_error == pytest.approx(glm.bse[-4], abs=1e-6)
 
 
 def test_two_systems_by_hand() -> None:
@@ -136,9 +136,9 @@ def test_copies_within_a_prompt_do_not_narrow_the_interval() -> None:
     single, copied = davidson(once), davidson(twice)
     assert copied.differences[0][2].estimate == pytest.approx(single.differences[0][2].estimate)
     naive = [Comparison(c.shown, c.winner, f"{c.cluster}-{c.replicate}") for c in twice]
-    error = copied.differences[0][2].details["standard_error"]
-    assert error > 1.2 * davidson(naive).differences[0][2].details["standard_error"]
-    assert error == pytest.approx(single.differences[0][2].details["standard_error"], rel=0.1)
+    error = copied.differences[0][2].details.standard_error
+    assert error > 1.2 * davidson(naive).differences[0][2].details.standard_error
+    assert error == pytest.approx(single.differences[0][2].details.standard_error, rel=0.1)
 
 
 @pytest.mark.parametrize(

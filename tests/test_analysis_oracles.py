@@ -396,7 +396,7 @@ def _independent() -> Iterator[Oracle]:
         "two",
         "wilcox.test correct=FALSE",
         _after("wilcox nocorr :")[0],
-        lambda: result.mann_whitney.details["p_value_without_continuity"],
+        lambda: result.mann_whitney.details.p_value_without_continuity,
     )
     yield from _effects(
         result,
@@ -476,7 +476,7 @@ def _dependent() -> Iterator[Oracle]:
         )
     ]
     # Random replicates on both sides: three standard errors of a 2.5 % quantile of 9,999.
-    error = 3 * result.t_test.details["standard_error"] * np.sqrt(2 * 0.025 * 0.975 / 9999) / 0.0584
+    error = 3 * result.t_test.details.standard_error * np.sqrt(2 * 0.025 * 0.975 / 9999) / 0.0584
     # R's percentiles are not expanded: the level at which ours are at 2.5 and 97.5 %.
     n = result.t_test.n
     level = float(1 - 2 * stats.t.sf(stats.norm.ppf(0.975) * np.sqrt((n - 1) / n), n - 1))

@@ -23,7 +23,7 @@ def test_zeros_are_ranked_and_dropped_as_pratt_says() -> None:
     """
     result = paired_contrast([5.0, 5, 1, 5, 1], [5.0, 5, 2, 3, 4]).wilcoxon
     assert result.estimate == 8.0
-    assert result.details["zeros"] == 2
+    assert result.details.zeros == 2
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -34,12 +34,12 @@ def test_wilcoxon_with_ties_and_zeros_equals_scipy_pratt(seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = rng.integers(1, 6, 800).astype(float), rng.integers(1, 6, 800).astype(float)
     found = paired_contrast(a, b).wilcoxon
-    for corrected, ours in ((True, found.p_value), (False, found.details["p_value_normal"])):
+    for corrected, ours in ((True, found.p_value), (False, found.details.p_value_normal)):
         expected = stats.wilcoxon(
             b - a, zero_method="pratt", method="asymptotic", correction=corrected
         )
         assert ours == pytest.approx(expected.pvalue, rel=1e-9)
-    assert found.details["p_value_method"] == NORMAL
+    assert found.details.p_value_method == NORMAL
 
 
 def test_sixty_pairs_have_r_s_exact_p() -> None:
@@ -49,7 +49,7 @@ def test_sixty_pairs_have_r_s_exact_p() -> None:
     found = paired_contrast(table[:, 1], table[:, 0]).wilcoxon
     assert found.estimate == 1030
     assert found.p_value == pytest.approx(0.40199, abs=5e-6)
-    assert found.details["p_value_normal_continuity"] == pytest.approx(0.39928, abs=5e-6)
+    assert found.details.p_value_normal_continuity == pytest.approx(0.39928, abs=5e-6)
 
 
 @pytest.mark.parametrize("n", [50, 120, 300])
@@ -87,7 +87,7 @@ def test_exact_p_of_many_pairs_with_ties_and_zeros_counts_whole_numbers(n: int) 
 def test_four_differences_of_one_sign_have_an_exact_p_of_one_eighth() -> None:
     """Hand: of 2^4 signs two are as extreme, 2 / 16; ties change nothing. One zero: 2 / 8."""
     tied = paired_contrast([1.0, 2, 3, 4], [2.0, 3, 4, 6]).wilcoxon
-    assert (tied.p_value, tied.details["p_value_method"]) == (0.125, "exact permutation")
+    assert (tied.p_value, tied.details.p_value_method) == (0.125, "exact permutation")
     assert paired_contrast([1.0, 2, 3, 4], [2.0, 3, 4, 4]).wilcoxon.p_value == 0.25
 
 
@@ -103,7 +103,7 @@ def test_exact_signed_rank_p_equals_all_signs_counted(seed: int) -> None:
     expected = (np.abs(sums - middle) >= abs(seen - middle) - 1e-9).mean()
     found = paired_contrast(np.zeros(9), difference).wilcoxon
     assert found.p_value == pytest.approx(expected, rel=1e-12)
-    assert found.details["zeros"] == (difference == 0).sum()
+    assert found.details.zeros == (difference == 0).sum()
 
 
 def test_differences_that_only_rounding_parts_are_equal() -> None:
@@ -123,7 +123,7 @@ def test_rounding_makes_neither_ranks_nor_differences() -> None:
     """Hand: d = +.2, -.2, +.2 and 0 (0.1 + 0.2 - 0.3): ranks 3, 3, 3 and 1, so V = 6, one zero."""
     first, second = [0.1, 0.6, 0.3, 0.3], [0.3, 0.4, 0.5, 0.1 + 0.2]
     found = paired_contrast(first, second)
-    assert (found.wilcoxon.estimate, found.wilcoxon.details["zeros"]) == (6.0, 1)
+    assert (found.wilcoxon.estimate, found.wilcoxon.details.zeros) == (6.0, 1)
     assert found.rank_biserial.estimate == pytest.approx(1 / 3)
 
 
@@ -168,8 +168,8 @@ def test_equivalence_is_shown_within_wide_bounds_only() -> None:
     interval = equivalence(a, b, (-9, 9))
     assert interval.ci_level == pytest.approx(0.9)
     low, high = interval.ci_low or 0, interval.ci_high or 0
-    assert equivalence(a, b, (low - 0.01, high + 0.01)).details["equivalent"] == "yes"
-    assert equivalence(a, b, (low - 0.01, high - 0.01)).details["equivalent"] == "not shown"
+    assert equivalence(a, b, (low - 0.01, high + 0.01)).details.equivalent == "yes"
+    assert equivalence(a, b, (low - 0.01, high - 0.01)).details.equivalent == "not shown"
     assert paired_contrast(a, b).equivalence is None
 
 

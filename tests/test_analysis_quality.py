@@ -135,7 +135,7 @@ def test_missingness_by_rater_and_item_with_reasons() -> None:
     first, second = missingness(frame, "rater")
     assert (first.n, first.n_missing, dict(first.by_reason)) == (1, 1, {"skipped": 1})
     assert dict(second.by_reason) == {"withdrawn": 1, "no reason recorded": 1}
-    assert [m.share_missing.estimate for m in missingness(frame, "item")] == [0.5, 1.0]
+    assert [(m.n, m.n_missing) for m in missingness(frame, "item")] == [(1, 1), (0, 2)]
 
 
 def test_lacking_column_is_named() -> None:

@@ -128,7 +128,7 @@ def test_primary_contrast_in_the_page_is_the_result_object(eai: ReportData, page
     assert test.estimate is not None and test.p_value is not None
     assert f"mean difference of totals = {number(test.estimate)}" in page.text
     assert interval_text(test) in page.text
-    assert f"t(35) = {number(float(test.details['t']))}, p {p_text(test.p_value)}" in page.text
+    assert f"t(35) = {number(test.details.t)}, p {p_text(test.p_value)}" in page.text
     assert result.d_z.estimate is not None
     assert f"d_z = {number(result.d_z.estimate)}" in page.text
 
@@ -386,7 +386,7 @@ def test_r_repeats_the_primary_contrast(eai: ReportData, tmp_path: Path) -> None
     test = paired_contrast(totals["b"], totals["a"]).t_test
     found = re.search(r"t = ([\d.]+), df = 35", run.stdout)
     assert found is not None
-    assert float(found[1]) == pytest.approx(float(test.details["t"]), rel=1e-4)
+    assert float(found[1]) == pytest.approx(test.details.t, rel=1e-4)
     assert "SIMULATED DATA" in run.stdout
 
 

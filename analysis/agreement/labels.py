@@ -224,7 +224,7 @@ def _class(
         wilson_share(hits, whole, statistic=what, level=level, n_missing=n_missing, unit="item")
         for what, whole in (("precision", given), ("recall", had))
     ]
-    precision, recall = (replace(share, details=details) for share in shares)
+    precision, recall = (share.with_details(details) for share in shares)
     if not given:
         precision = replace(precision, undefined_because=f"{name!r} was never given")
     if not had:

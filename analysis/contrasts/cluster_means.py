@@ -7,18 +7,45 @@ the error of a mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, IntArray, confidence_level, vector
 from study.errors import AnalysisError
 
 # Below this a sum of squares is rounding noise.
 _TINY = 1e-24
+
+
+@dataclass(frozen=True)
+class ClusterMeanDetails(Details):
+    """Of a mean of clusters; no error and degrees of freedom from a single cluster."""
+
+    clusters: int
+    standard_error: float | None = None
+    df: int | None = None
+
+
+@dataclass(frozen=True)
+class ClusteredShareDetails(Details):
+    """Of a share of clusters.
+
+    Parameters
+    ----------
+    n_effective : float
+        How many independent observations the clusters are worth.
+    clusters : int
+    count : float
+        Sum of the hits.
+    """
+
+    n_effective: float
+    clusters: int
+    count: float
 
 
 def cluster_codes(clusters: Sequence[Any] | NDArray[Any] | None, n: int) -> tuple[IntArray, int]:
@@ -64,7 +91,7 @@ def cluster_mean(
     statistic: str = "mean",
     level: float = 0.95,
     unit: str = "response",
-) -> Estimate:
+) -> Estimate[ClusterMeanDetails]:
     """Mean with an interval from the differences between clusters.
 
     Parameters
@@ -81,8 +108,7 @@ def cluster_mean(
     Returns
     -------
     Estimate
-        Student's t with clusters - 1 degrees of freedom; p-value of a mean of zero. ``details``:
-        ``standard_error``, ``clusters``, ``df``.
+        Student's t with clusters - 1 degrees of freedom; p-value of a mean of zero.
 
     Notes
     -----
@@ -96,7 +122,7 @@ def cluster_mean(
     Examples
     --------
     >>> result = cluster_mean([1.0, 2.0, 3.0])
-    >>> result.estimate, round(result.details["standard_error"], 4)
+    >>> result.estimate, round(result.details.standard_error, 4)
     (2.0, 0.5774)
     """
     from scipy import stats
@@ -110,12 +136,12 @@ def cluster_mean(
         return undefined(statistic, "there is no value", n_missing=n_missing, unit=unit)
     kept, group = np.unique(codes[present], return_inverse=True)
     mean, n_clusters = float(x.mean()), int(kept.size)
-    details: dict[str, float] = {"clusters": n_clusters}
+    details = ClusterMeanDetails(n_clusters)
     low = high = p_value = None
     method = "none: a single cluster tells nothing about the differences between clusters"
     if n_clusters >= 2:
         error = float(np.sqrt(cluster_variance_of_mean(x, group.reshape(-1), n_clusters)))
-        details |= {"standard_error": error, "df": n_clusters - 1}
+        details = ClusterMeanDetails(n_clusters, error, n_clusters - 1)
         method = "none: the clusters do not differ"
         if error > 0:
             half = error * float(stats.t.ppf((1 + level) / 2, n_clusters - 1))
@@ -133,7 +159,7 @@ def cluster_mean(
         int(x.size),
         n_missing,
         unit,
-        details=MappingProxyType(details),
+        details=details,
     )
 
 
@@ -144,7 +170,7 @@ def clustered_share(
     statistic: str = "share",
     level: float = 0.95,
     unit: str = "verdict",
-) -> Estimate:
+) -> Estimate[ClusteredShareDetails]:
     """A share with Wilson's interval for as many observations as the clusters are worth.
 
     Wilson's formula takes the effective n: the n of independent observations whose share has the
@@ -162,7 +188,6 @@ def clustered_share(
     Returns
     -------
     Estimate
-        ``details``: ``n_effective``, ``clusters``, ``count`` (sum of the hits).
 
     References
     ----------
@@ -175,12 +200,12 @@ def clustered_share(
 
     mean = cluster_mean(hits, clusters, statistic=statistic, level=level, unit=unit)
     if mean.estimate is None:
-        return mean
-    share, groups = mean.estimate, int(mean.details["clusters"])
+        return undefined(statistic, mean.undefined_because, n_missing=mean.n_missing, unit=unit)
+    share, groups = mean.estimate, mean.details.clusters
     if not 0.0 <= share <= 1.0:
         raise AnalysisError(f"hits: their mean is {share:g}; expected values between 0 and 1")
     z = float(special.ndtri((1 + level) / 2))
-    error = float(mean.details.get("standard_error", 0.0))
+    error = mean.details.standard_error or 0.0
     spread = share * (1.0 - share)
     effective = float(groups)
     if groups < mean.n:
@@ -201,11 +226,5 @@ def clustered_share(
         n=mean.n,
         n_missing=mean.n_missing,
         unit=unit,
-        details=MappingProxyType(
-            {
-                "n_effective": effective,
-                "clusters": groups,
-                "count": float(np.nansum(vector(hits))),
-            }
-        ),
+        details=ClusteredShareDetails(effective, groups, float(np.nansum(vector(hits)))),
     )

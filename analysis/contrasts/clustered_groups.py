@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,32 @@ from analysis.contrasts.cluster_means import (
     cluster_variance_of_mean,
     sums_by_cluster,
 )
-from analysis.contrasts.effect_sizes import t_estimate, welch_df
-from analysis.results import Estimate, undefined
+from analysis.contrasts.effect_sizes import TDetails, Units, t_estimate, welch_df
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level, vector
 
 STATISTIC = "cluster_robust_difference"
 # Below this a variance is what rounding left of equal values.
 _TINY = 1e-24
+
+
+@dataclass(frozen=True)
+class ClusteredDifferenceDetails(Details):
+    """Of a difference with clusters.
+
+    Parameters
+    ----------
+    test : TDetails or None
+        None where there is no test.
+    clusters, clusters_first, clusters_second, clusters_in_both : int or None
+        How many there are, with values in each group and in both; None where a group has no value.
+    """
+
+    test: TDetails | None = None
+    clusters: int | None = None
+    clusters_first: int | None = None
+    clusters_second: int | None = None
+    clusters_in_both: int | None = None
 
 
 def cluster_difference(
@@ -31,7 +49,7 @@ def cluster_difference(
     *,
     level: float = 0.95,
     unit: str = "rater",
-) -> Estimate:
+) -> Estimate[ClusteredDifferenceDetails]:
     """Mean of the first group minus mean of the second, every rating once, raters as clusters.
 
     Where no cluster has ratings in both groups, the variance is the sum of the two groups' own
@@ -54,9 +72,8 @@ def cluster_difference(
     Returns
     -------
     Estimate
-        ``n`` counts values. ``details``: ``standard_error``, ``t``, ``df``, ``clusters``,
-        ``clusters_first``, ``clusters_second``, ``clusters_in_both``. Undefined where a group has no
-        value, a group has one cluster and shares none, or the clusters do not differ.
+        ``n`` counts values. Undefined where a group has no value, a group has one cluster and shares
+        none, or the clusters do not differ.
 
     Notes
     -----
@@ -73,7 +90,7 @@ def cluster_difference(
     Examples
     --------
     >>> result = cluster_difference([1, 2, 3, 4, 3, 5], [1, 1, 1, 1, 0, 0], ["a", "a", "b", "b", "c", "d"])
-    >>> result.estimate, result.details["clusters"]
+    >>> result.estimate, result.details.clusters
     (-1.5, 4)
     """
     confidence_level(level)
@@ -85,31 +102,32 @@ def cluster_difference(
     n_missing = int((~present).sum())
     told: dict[str, Any] = {"n": int(x.size), "n_missing": n_missing, "unit": unit}
     if side.all() or not side.any():
-        return undefined(STATISTIC, "a group has no value", **told)
+        because = "a group has no value"
+        return undefined(STATISTIC, because, **told, details=ClusteredDifferenceDetails())
     first, second = np.unique(codes[side]), np.unique(codes[~side])
     shared = np.intersect1d(first, second).size
-    details: dict[str, Any] = {
-        "clusters": int(np.union1d(first, second).size),
-        "clusters_first": int(first.size),
-        "clusters_second": int(second.size),
-        "clusters_in_both": int(shared),
-    }
+    details = ClusteredDifferenceDetails(
+        None,
+        int(np.union1d(first, second).size),
+        int(first.size),
+        int(second.size),
+        int(shared),
+    )
     if not shared and min(first.size, second.size) < 2:
         because = f"each group needs two {unit}s; there are {first.size} and {second.size}"
-        return undefined(STATISTIC, because, **told, **details)
-    if details["clusters"] < 2:
-        return undefined(STATISTIC, f"all ratings are by one {unit}", **told, **details)
+        return undefined(STATISTIC, because, **told, details=details)
+    if details.clusters == 1:
+        because = f"all ratings are by one {unit}"
+        return undefined(STATISTIC, because, **told, details=details)
     variance, df = (_shared if shared else _nested)(x, side, codes)
     if variance < _TINY * max(1.0, float((x**2).mean())):
         because = f"the {unit}s do not differ, so there is no variance to test with"
-        return undefined(STATISTIC, because, **told, **details)
+        return undefined(STATISTIC, because, **told, details=details)
     difference = float(x[side].mean() - x[~side].mean())
     error = float(np.sqrt(variance))
-    tested = t_estimate(STATISTIC, difference, error, df, level, x.size, n_missing, unit)
-    return replace(
-        tested,
-        ci_method=f"cluster-robust by {unit}, t",
-        details=MappingProxyType({**tested.details, **details}),
+    tested = t_estimate(STATISTIC, difference, error, df, level, Units(**told))
+    return tested.with_details(
+        replace(details, test=tested.details), ci_method=f"cluster-robust by {unit}, t"
     )
 
 

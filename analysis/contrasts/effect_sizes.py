@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
 
 import numpy as np
 
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.rounding import standard_deviation
 from analysis.validation import FloatArray
 
@@ -17,6 +16,58 @@ EXACT = "exact, noncentral t"
 _NODES = 200
 # Standard normal mass beyond this is below 1e-18.
 _REACH = 9.0
+
+
+@dataclass(frozen=True)
+class TDetails(Details):
+    """Of a t test; ``standard_error`` in units of the estimate."""
+
+    t: float
+    df: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class StandardisedDetails(Details):
+    """Of a standardised difference: what it was divided by, and Hedges' J (1 without correction)."""
+
+    standardiser: float
+    df: float
+    correction: float
+
+
+@dataclass(frozen=True)
+class Units:
+    """What an estimate rests on.
+
+    Parameters
+    ----------
+    n, n_missing : int
+        Units that entered, and those left out because of missing values.
+    unit : str
+        What one is.
+    """
+
+    n: int
+    n_missing: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """What a mean difference is measured in.
+
+    Parameters
+    ----------
+    scale, standard_error : float
+        In units of the outcome; the standard error is that of the difference.
+    df : float
+        Degrees of freedom of the scale.
+    """
+
+    scale: float
+    standard_error: float
+    df: float
 
 
 @dataclass(frozen=True)
@@ -151,15 +202,8 @@ def small_sample_factor(df: float) -> float:
 
 
 def t_estimate(
-    name: str,
-    difference: float,
-    error: float,
-    df: float,
-    level: float,
-    n: int,
-    n_missing: int,
-    unit: str,
-) -> Estimate:
+    name: str, difference: float, error: float, df: float, level: float, units: Units
+) -> Estimate[TDetails]:
     """A difference with its t interval and two-sided t test."""
     from scipy import stats
 
@@ -173,105 +217,85 @@ def t_estimate(
         level,
         "t",
         float(2 * stats.t.sf(abs(t), df)),
-        n,
-        n_missing,
-        unit,
-        details=MappingProxyType({"t": t, "df": df, "standard_error": error}),
+        units.n,
+        units.n_missing,
+        units.unit,
+        details=TDetails(t, df, error),
     )
 
 
 def standardised(
     name: str,
     difference: float,
-    *,
-    scale: float,
-    standard_error: float,
-    df: float,
+    by: Standardiser,
     level: float,
-    n: int,
-    n_missing: int,
-    unit: str,
+    units: Units,
+    *,
     method: str = EXACT,
     corrected: bool = False,
-) -> Estimate:
-    """A mean difference over ``scale``, its interval from the noncentral t.
+) -> Estimate[StandardisedDetails]:
+    """A mean difference over a standard deviation, its interval from the noncentral t.
 
     Parameters
     ----------
-    difference, scale, standard_error : float
-        In units of the outcome; the standard error is that of the difference.
-    df : float
-        Degrees of freedom of the scale.
+    difference : float
+        In units of the outcome.
+    by : Standardiser
+    level : float
+    units : Units
+    method : str
+        Name of the interval.
     corrected : bool
         Multiply estimate and limits by Hedges' J.
     """
-    if scale <= 0 or standard_error <= 0:
+    if by.scale <= 0 or by.standard_error <= 0:
         because = "the values do not vary, so there is no standard deviation to measure in"
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    if corrected and df <= 1:
+        return undefined(name, because, **vars(units))
+    if corrected and by.df <= 1:
         because = "the correction for small samples needs more than one degree of freedom"
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    factor = small_sample_factor(df) if corrected else 1.0
-    low, high = noncentrality_interval(difference / standard_error, df, level)
-    per_ncp = factor * standard_error / scale
+        return undefined(name, because, **vars(units))
+    factor = small_sample_factor(by.df) if corrected else 1.0
+    low, high = noncentrality_interval(difference / by.standard_error, by.df, level)
+    per_ncp = factor * by.standard_error / by.scale
     return Estimate(
         name,
-        factor * difference / scale,
+        factor * difference / by.scale,
         low * per_ncp,
         high * per_ncp,
         level,
         method,
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType({"standardiser": scale, "df": df, "correction": factor}),
+        **vars(units),
+        details=StandardisedDetails(by.scale, by.df, factor),
     )
 
 
 def two_group_effects(
     first: Summary, second: Summary, level: float, unit: str
-) -> dict[str, Estimate]:
+) -> dict[str, Estimate[StandardisedDetails]]:
     """Cohen's d, Hedges' g (pooled and average variance) and Glass' delta of two groups.
 
     Keys: ``cohens_d``, ``hedges_g``, ``hedges_g_average_variance``, ``glass_delta`` (standard
     deviation of the second group). Both groups need n of 2 or more.
     """
     names = ("cohens_d", "hedges_g", "hedges_g_average_variance", "glass_delta")
-    n, n_missing = first.n + second.n, first.n_missing + second.n_missing
+    units = Units(first.n + second.n, first.n_missing + second.n_missing, unit)
     if first.mean is None or second.mean is None or first.sd is None or second.sd is None:
         because = f"each group needs at least two values; there are {first.n} and {second.n}"
-        return {k: undefined(k, because, n=n, n_missing=n_missing, unit=unit) for k in names}
+        return {k: undefined(k, because, **vars(units)) for k in names}
     n1, n2, v1, v2 = first.n, second.n, first.sd**2, second.sd**2
     difference = first.mean - second.mean
     pooled = ((n1 - 1) * v1 + (n2 - 1) * v2) / (n1 + n2 - 2)
     apart = v1 / n1 + v2 / n2
     pooled_error = float(np.sqrt(pooled * (1 / n1 + 1 / n2)))
-    pooled_kind = (float(np.sqrt(pooled)), pooled_error, n1 + n2 - 2.0)
-    kinds = {
-        "cohens_d": (*pooled_kind, False),
-        "hedges_g": (*pooled_kind, True),
-        "hedges_g_average_variance": (
-            float(np.sqrt((v1 + v2) / 2)),
-            float(np.sqrt(apart)),
-            welch_df(n1, v1, n2, v2),
-            True,
-        ),
-        "glass_delta": (second.sd, float(np.sqrt(v2 / n2 + v1 / n1)), n2 - 1.0, False),
-    }
+    by_pooled = Standardiser(float(np.sqrt(pooled)), pooled_error, n1 + n2 - 2.0)
+    by_average = Standardiser(
+        float(np.sqrt((v1 + v2) / 2)), float(np.sqrt(apart)), welch_df(n1, v1, n2, v2)
+    )
+    by_second = Standardiser(second.sd, float(np.sqrt(v2 / n2 + v1 / n1)), n2 - 1.0)
+    kinds = zip(names, (by_pooled, by_pooled, by_average, by_second), strict=True)
     return {
-        name: standardised(
-            name,
-            difference,
-            scale=scale,
-            standard_error=error,
-            df=df,
-            level=level,
-            n=n,
-            n_missing=n_missing,
-            unit=unit,
-            corrected=corrected,
-        )
-        for name, (scale, error, df, corrected) in kinds.items()
+        name: standardised(name, difference, by, level, units, corrected=name.startswith("hedges"))
+        for name, by in kinds
     }
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.contrasts.assumptions import normality
-from analysis.contrasts.effect_sizes import EXACT, Summary, standardised, summarised, t_estimate
+from analysis.contrasts.effect_sizes import (
+    StandardisedDetails,
+    Standardiser,
+    Summary,
+    TDetails,
+    Units,
+    standardised,
+    summarised,
+    t_estimate,
+)
 from analysis.contrasts.ranks import fisher_z_interval
-from analysis.contrasts.signed_rank import signed_rank_test, signed_ranks
+from analysis.contrasts.signed_rank import SignedRankDetails, signed_rank_test, signed_ranks
 from analysis.resampling import bootstrap_interval, enough_replicates, resampled_means
-from analysis.results import Assumption, Estimate, undefined
+from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.rounding import differences
 from analysis.validation import (
     FloatArray,
@@ -27,6 +35,36 @@ from study.errors import AnalysisError
 INTERVALS = ("percentile", "bca")
 _FEW = "a difference needs at least two complete pairs; there are {n}"
 _STILL = "all differences are equal, so there is no variance to test with"
+
+
+@dataclass(frozen=True)
+class RankBiserialDetails(Details):
+    """Of a rank-biserial correlation: the pairs that do not differ."""
+
+    zeros: int
+
+
+@dataclass(frozen=True)
+class EquivalenceDetails(Details):
+    """Of two one-sided tests.
+
+    Parameters
+    ----------
+    bound_low, bound_high : float
+    p_above_low, p_below_high : float
+        Of the test that the difference is above the lower bound, and of that it is below the higher.
+    alpha : float
+        Level of each.
+    equivalent : str
+        ``"yes"`` or ``"not shown"``.
+    """
+
+    bound_low: float
+    bound_high: float
+    p_above_low: float
+    p_below_high: float
+    alpha: float
+    equivalent: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +94,13 @@ class PairedContrast:
     """
 
     groups: tuple[Summary, Summary]
-    t_test: Estimate
-    wilcoxon: Estimate
-    d_z: Estimate
-    hedges_d_z: Estimate
-    d_av: Estimate
-    rank_biserial: Estimate
-    equivalence: Estimate | None
+    t_test: Estimate[TDetails]
+    wilcoxon: Estimate[SignedRankDetails]
+    d_z: Estimate[StandardisedDetails]
+    hedges_d_z: Estimate[StandardisedDetails]
+    d_av: Estimate[StandardisedDetails]
+    rank_biserial: Estimate[RankBiserialDetails]
+    equivalence: Estimate[EquivalenceDetails] | None
     assumptions: tuple[Assumption, ...]
 
 
@@ -116,16 +154,16 @@ def paired_contrast(
     confidence_level(level)
     a, b, n_missing = complete_pairs(first, second, names)
     groups = (summarised(names[0], a, n_missing), summarised(names[1], b, n_missing))
-    difference = differences(a, b)
+    difference, units = differences(a, b), Units(int(a.size), n_missing, unit)
     what = f"{names[1]} minus {names[0]}"
     return PairedContrast(
         groups,
-        _paired_t(difference, level, n_missing, unit),
+        _paired_t(difference, level, units),
         signed_rank_test(difference, n_missing=n_missing, unit=unit),
-        _d_z("d_z", difference, level, n_missing, unit, corrected=False),
-        _d_z("hedges_d_z", difference, level, n_missing, unit, corrected=True),
-        _d_av(a, b, level, n_missing, unit),
-        _rank_biserial(difference, level, n_missing, unit),
+        _d_z("d_z", difference, level, units),
+        _d_z("hedges_d_z", difference, level, units),
+        _d_av(a, b, level, units),
+        _rank_biserial(difference, level, units),
         None
         if bounds is None
         else equivalence(a, b, bounds, alpha=alpha, unit=unit, n_missing=n_missing),
@@ -139,62 +177,49 @@ def _refusal(difference: FloatArray) -> str:
     return _STILL if difference.max() == difference.min() else ""
 
 
-def _paired_t(difference: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
-    name, n = "paired_t_difference", int(difference.size)
-    because = _refusal(difference)
+def _paired_t(difference: FloatArray, level: float, units: Units) -> Estimate[TDetails]:
+    name, because = "paired_t_difference", _refusal(difference)
     if because:
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    error = float(difference.std(ddof=1) / np.sqrt(n))
-    return t_estimate(name, float(difference.mean()), error, n - 1, level, n, n_missing, unit)
+        return undefined(name, because, **vars(units))
+    error = float(difference.std(ddof=1) / np.sqrt(units.n))
+    return t_estimate(name, float(difference.mean()), error, units.n - 1, level, units)
 
 
 def _d_z(
-    name: str, difference: FloatArray, level: float, n_missing: int, unit: str, *, corrected: bool
-) -> Estimate:
-    n, because = int(difference.size), _refusal(difference)
-    if because:
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
-    spread = float(difference.std(ddof=1))
-    return standardised(
-        name,
-        float(difference.mean()),
-        scale=spread,
-        standard_error=spread / float(np.sqrt(n)),
-        df=n - 1.0,
-        level=level,
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        method=EXACT,
-        corrected=corrected,
-    )
-
-
-def _d_av(a: FloatArray, b: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
-    difference, n = differences(a, b), int(a.size)
+    name: str, difference: FloatArray, level: float, units: Units
+) -> Estimate[StandardisedDetails]:
     because = _refusal(difference)
     if because:
-        return undefined("d_av", because, n=n, n_missing=n_missing, unit=unit)
-    return standardised(
-        "d_av",
-        float(difference.mean()),
-        scale=float(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)),
-        standard_error=float(difference.std(ddof=1) / np.sqrt(n)),
-        df=n - 1.0,
-        level=level,
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        method="noncentral t of the paired test (Algina and Keselman)",
+        return undefined(name, because, **vars(units))
+    spread = float(difference.std(ddof=1))
+    by = Standardiser(spread, spread / float(np.sqrt(units.n)), units.n - 1.0)
+    corrected = name.startswith("hedges")
+    return standardised(name, float(difference.mean()), by, level, units, corrected=corrected)
+
+
+def _d_av(
+    a: FloatArray, b: FloatArray, level: float, units: Units
+) -> Estimate[StandardisedDetails]:
+    difference = differences(a, b)
+    because = _refusal(difference)
+    if because:
+        return undefined("d_av", because, **vars(units))
+    by = Standardiser(
+        float(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)),
+        float(difference.std(ddof=1) / np.sqrt(units.n)),
+        units.n - 1.0,
     )
+    method = "noncentral t of the paired test (Algina and Keselman)"
+    return standardised("d_av", float(difference.mean()), by, level, units, method=method)
 
 
-def _rank_biserial(difference: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
-    name, n = "rank_biserial_paired", int(difference.size)
-    moved = difference[difference != 0]
+def _rank_biserial(
+    difference: FloatArray, level: float, units: Units
+) -> Estimate[RankBiserialDetails]:
+    name, moved = "rank_biserial_paired", difference[difference != 0]
     if not moved.size:
-        because = "no pair differs" if n else _FEW.format(n=0)
-        return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
+        because = "no pair differs" if units.n else _FEW.format(n=0)
+        return undefined(name, because, **vars(units))
     up, down, _ = signed_ranks(moved)
     r, m = (up - down) / (up + down), float(moved.size)
     error = float(np.sqrt((2 * m**3 + 3 * m**2 + m) / 6) / ((m**2 + m) / 2))
@@ -206,10 +231,8 @@ def _rank_biserial(difference: FloatArray, level: float, n_missing: int, unit: s
         limits[1] if limits else None,
         level,
         "Fisher z" if limits else "none: all differences have one sign",
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType({"zeros": n - int(m)}),
+        **vars(units),
+        details=RankBiserialDetails(units.n - int(m)),
     )
 
 
@@ -221,7 +244,7 @@ def equivalence(
     alpha: float = 0.05,
     unit: str = "rater",
     n_missing: int = 0,
-) -> Estimate:
+) -> Estimate[EquivalenceDetails]:
     """Two one-sided t tests (TOST): is the paired difference within the bounds?
 
     Parameters
@@ -239,7 +262,7 @@ def equivalence(
     -------
     Estimate
         The mean difference with its 1 - 2 alpha interval; p is the larger of the two one-sided
-        p-values. ``details``: ``p_above_low``, ``p_below_high``, the bounds, ``equivalent``.
+        p-values.
 
     Raises
     ------
@@ -267,14 +290,7 @@ def equivalence(
     below = float(stats.t.cdf((mean - high) / error, n - 1))
     half = float(stats.t.ppf(1 - alpha, n - 1)) * error
     p_value = max(above, below)
-    details: dict[str, float | str] = {
-        "bound_low": low,
-        "bound_high": high,
-        "p_above_low": above,
-        "p_below_high": below,
-        "alpha": alpha,
-        "equivalent": "yes" if p_value < alpha else "not shown",
-    }
+    verdict = "yes" if p_value < alpha else "not shown"
     return Estimate(
         "tost_difference",
         mean,
@@ -286,7 +302,7 @@ def equivalence(
         n,
         n_missing,
         unit,
-        details=MappingProxyType(details),
+        details=EquivalenceDetails(low, high, above, below, alpha, verdict),
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.contrasts.cluster_means import cluster_codes
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
 
@@ -24,6 +23,13 @@ SEPARATED = (
 # exp(12) to 1 is beyond what any study can tell from certainty.
 _LARGEST = 12.0
 _STEPS = 200
+
+
+@dataclass(frozen=True)
+class StrengthDetails(Details):
+    """Of a strength on the log scale; no error where all comparisons are of one prompt."""
+
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -338,21 +344,20 @@ class _Reporter:
     n: int
     n_missing: int
 
-    def linear(self, statistic: str, row: FloatArray) -> Estimate:
+    def linear(self, statistic: str, row: FloatArray) -> Estimate[StrengthDetails]:
         from scipy import stats
 
         value = float(row @ self.values)
         variance = float(row @ self.covariance @ row)
         law = stats.norm() if self.df is None else stats.t(self.df)
         low = high = p_value = None
-        method, details = "none: all comparisons are of one prompt", {}
+        method, error = "none: all comparisons are of one prompt", None
         if variance > 0:
             error = float(np.sqrt(variance))
             half = error * float(law.ppf((1 + self.level) / 2))
             low, high = value - half, value + half
             p_value = float(2 * law.sf(abs(value) / error))
             method = "information, normal" if self.df is None else "sandwich over prompts, t"
-            details = {"standard_error": error}
         return Estimate(
             statistic,
             value,
@@ -364,10 +369,10 @@ class _Reporter:
             self.n,
             self.n_missing,
             "comparison",
-            details=MappingProxyType(details),
+            details=StrengthDetails(error),
         )
 
-    def exponential(self, statistic: str, row: FloatArray) -> Estimate:
+    def exponential(self, statistic: str, row: FloatArray) -> Estimate[StrengthDetails]:
         """The same on the scale of the parameter's exponential."""
         log = self.linear(statistic, row)
         ends = [None if e is None else float(np.exp(e)) for e in (log.ci_low, log.ci_high)]

@@ -5,12 +5,12 @@ All take the values of both groups without gaps; `analysis.contrasts.two_groups.
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.contrasts.effect_sizes import t_estimate, welch_df
-from analysis.results import Estimate, undefined
+from analysis.contrasts.effect_sizes import TDetails, Units, t_estimate, welch_df
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, IntArray
 
 # R's rule: without ties the exact distribution counts while both groups are smaller than this.
@@ -23,6 +23,36 @@ EXACT_WHERE = (
     f"without ties where both groups have fewer than {_EXACT_BELOW} values, with ties where there are "
     f"at most {_EXACT_WITH_TIES} in all"
 )
+
+
+@dataclass(frozen=True)
+class MannWhitneyDetails(Details):
+    """Of a rank-sum test.
+
+    Parameters
+    ----------
+    z, p_value_normal_continuity : float
+        Of the normal approximation with continuity correction.
+    z_without_continuity, p_value_without_continuity : float
+    p_value_method : str
+        `EXACT` or `NORMAL`: where the p value of the estimate comes from.
+    p_value_exact : float or None
+        None where it was not counted.
+    """
+
+    z: float
+    z_without_continuity: float
+    p_value_normal_continuity: float
+    p_value_without_continuity: float
+    p_value_method: str
+    p_value_exact: float | None = None
+
+
+@dataclass(frozen=True)
+class CliffDetails(Details):
+    """Of Cliff's delta."""
+
+    standard_error: float
 
 
 def _rank_refusal(x: FloatArray, y: FloatArray) -> str:
@@ -42,7 +72,9 @@ def _superiority(x: FloatArray, y: FloatArray) -> float:
     return float(ranks[: x.size].sum() - x.size * (x.size + 1) / 2)
 
 
-def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Estimate:
+def mann_whitney(
+    x: FloatArray, y: FloatArray, n_missing: int, unit: str
+) -> Estimate[MannWhitneyDetails]:
     """U of x, and its test that all ways to part the values into these groups are equally likely.
 
     The p-value is exact without ties when both groups have fewer than 50 values, as in R, and with
@@ -59,10 +91,6 @@ def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Est
     Returns
     -------
     Estimate
-        ``details``: ``p_value_method`` (``"exact permutation"`` or the normal approximation),
-        ``p_value_exact`` where it was counted, and of the normal approximation ``z`` and
-        ``p_value_normal_continuity`` (with the same correction), ``z_without_continuity`` and
-        ``p_value_without_continuity``.
 
     References
     ----------
@@ -86,26 +114,23 @@ def mann_whitney(x: FloatArray, y: FloatArray, n_missing: int, unit: str) -> Est
     corrected = float(np.sign(distance)) * max(abs(distance) - 0.5, 0.0)
     normal = float(2 * stats.norm.sf(abs(corrected) / error))
     exact = n <= _EXACT_WITH_TIES if tied else max(x.size, y.size) < _EXACT_BELOW
-    details: dict[str, float | str] = {
-        "z": corrected / error,
-        "z_without_continuity": distance / error,
-        "p_value_normal_continuity": normal,
-        "p_value_without_continuity": float(2 * stats.norm.sf(abs(distance) / error)),
-        "p_value_method": EXACT if exact else NORMAL,
-    }
-    p_value = normal
-    if exact:
-        p_value = _exact_p_value(stats.rankdata(both), x.size)
-        details["p_value_exact"] = p_value
+    counted = _exact_p_value(stats.rankdata(both), x.size) if exact else None
     return Estimate(
         "mann_whitney_u",
         u,
         ci_method="none: a test statistic; see Brunner-Munzel for an effect with interval",
-        p_value=p_value,
+        p_value=normal if counted is None else counted,
         n=n,
         n_missing=n_missing,
         unit=unit,
-        details=MappingProxyType(details),
+        details=MannWhitneyDetails(
+            corrected / error,
+            distance / error,
+            normal,
+            float(2 * stats.norm.sf(abs(distance) / error)),
+            NORMAL if counted is None else EXACT,
+            counted,
+        ),
     )
 
 
@@ -128,7 +153,7 @@ def _exact_p_value(ranks: FloatArray, n_first: int) -> float:
 
 def brunner_munzel(
     x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str
-) -> Estimate:
+) -> Estimate[TDetails]:
     """P(x > y) + P(x = y) / 2 with the test and interval of Brunner and Munzel."""
     from scipy import stats
 
@@ -155,7 +180,7 @@ def brunner_munzel(
             unit=unit,
         )
     df = welch_df(x.size, v1, y.size, v2)
-    test = t_estimate(name, estimate - 0.5, error, df, level, n, n_missing, unit)
+    test = t_estimate(name, estimate - 0.5, error, df, level, Units(n, n_missing, unit))
     half = float(stats.t.ppf((1 + level) / 2, df)) * error
     return Estimate(
         name,
@@ -172,7 +197,9 @@ def brunner_munzel(
     )
 
 
-def cliffs_delta(x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str) -> Estimate:
+def cliffs_delta(
+    x: FloatArray, y: FloatArray, level: float, n_missing: int, unit: str
+) -> Estimate[CliffDetails]:
     """P(x > y) - P(x < y) with Cliff's asymmetric interval."""
     from scipy import stats
 
@@ -216,7 +243,7 @@ def cliffs_delta(x: FloatArray, y: FloatArray, level: float, n_missing: int, uni
         n=n,
         n_missing=n_missing,
         unit=unit,
-        details=MappingProxyType({"standard_error": float(np.sqrt(variance))}),
+        details=CliffDetails(float(np.sqrt(variance))),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray
 
 # Counting all signs of so many ranks takes a tenth of a second; from there on the normal approximation
@@ -16,9 +16,31 @@ EXACT = "exact permutation"
 NORMAL = "normal approximation with continuity correction"
 
 
+@dataclass(frozen=True)
+class SignedRankDetails(Details):
+    """Of a signed-rank test.
+
+    Parameters
+    ----------
+    z, p_value_normal : float
+        Of the normal approximation without correction.
+    zeros : int
+        Pairs that do not differ.
+    p_value_normal_continuity : float
+    p_value_method : str
+        `EXACT` or `NORMAL`: where the p value of the estimate comes from.
+    """
+
+    z: float
+    zeros: int
+    p_value_normal: float
+    p_value_normal_continuity: float
+    p_value_method: str
+
+
 def signed_rank_test(
     difference: FloatArray, *, n_missing: int = 0, unit: str = "rater"
-) -> Estimate:
+) -> Estimate[SignedRankDetails]:
     """Test that differences are symmetric about zero.
 
     Zeros take part in the ranking and are dropped afterwards (Pratt); tied differences share their
@@ -39,9 +61,7 @@ def signed_rank_test(
     Returns
     -------
     Estimate
-        V, the rank sum of the positive differences. ``details``: ``p_value_method``
-        (`EXACT` or `NORMAL`), ``z`` and ``p_value_normal`` of the normal approximation without
-        correction, ``p_value_normal_continuity``, ``zeros``.
+        V, the rank sum of the positive differences.
 
     References
     ----------
@@ -62,13 +82,6 @@ def signed_rank_test(
     normal = float(2 * stats.norm.sf(distance / error))
     continuous = float(min(1.0, 2 * stats.norm.sf(max(distance - 0.5, 0) / error)))
     exact = moved.size < EXACT_BELOW
-    details: dict[str, float | str] = {
-        "z": (up - down) / 2 / error,
-        "zeros": n - int(moved.size),
-        "p_value_normal": normal,
-        "p_value_normal_continuity": continuous,
-        "p_value_method": EXACT if exact else NORMAL,
-    }
     return Estimate(
         name,
         up,
@@ -77,7 +90,13 @@ def signed_rank_test(
         n=n,
         n_missing=n_missing,
         unit=unit,
-        details=MappingProxyType(details),
+        details=SignedRankDetails(
+            (up - down) / 2 / error,
+            n - int(moved.size),
+            normal,
+            continuous,
+            EXACT if exact else NORMAL,
+        ),
     )
 
 

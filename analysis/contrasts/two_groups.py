@@ -13,13 +13,23 @@ from numpy.typing import ArrayLike
 
 from analysis.contrasts.assumptions import equal_variances, normality
 from analysis.contrasts.effect_sizes import (
+    StandardisedDetails,
     Summary,
+    TDetails,
+    Units,
     summarised,
     t_estimate,
     two_group_effects,
     welch_df,
 )
-from analysis.contrasts.ranks import brunner_munzel, cliffs_delta, mann_whitney, rank_biserial
+from analysis.contrasts.ranks import (
+    CliffDetails,
+    MannWhitneyDetails,
+    brunner_munzel,
+    cliffs_delta,
+    mann_whitney,
+    rank_biserial,
+)
 from analysis.results import Assumption, Estimate, undefined
 from analysis.rounding import rounding_error, without_rounding
 from analysis.validation import (
@@ -44,15 +54,15 @@ class SummaryComparison:
 
     groups: tuple[Summary, Summary]
     planned: str
-    student: Estimate
-    welch: Estimate
-    hedges_g: Estimate
-    hedges_g_average_variance: Estimate
-    cohens_d: Estimate
-    glass_delta: Estimate
+    student: Estimate[TDetails]
+    welch: Estimate[TDetails]
+    hedges_g: Estimate[StandardisedDetails]
+    hedges_g_average_variance: Estimate[StandardisedDetails]
+    cohens_d: Estimate[StandardisedDetails]
+    glass_delta: Estimate[StandardisedDetails]
 
     @property
-    def planned_test(self) -> Estimate:
+    def planned_test(self) -> Estimate[TDetails]:
         """The t test that was declared in advance."""
         return self.student if self.planned == "student" else self.welch
 
@@ -61,9 +71,9 @@ class SummaryComparison:
 class GroupComparison(SummaryComparison):
     """Two groups with their raw values: the above and what needs the values themselves."""
 
-    mann_whitney: Estimate
-    brunner_munzel: Estimate
-    cliffs_delta: Estimate
+    mann_whitney: Estimate[MannWhitneyDetails]
+    brunner_munzel: Estimate[TDetails]
+    cliffs_delta: Estimate[CliffDetails]
     rank_biserial: Estimate
     assumptions: tuple[Assumption, ...]
 
@@ -117,7 +127,7 @@ def compare_groups(
 
     Examples
     --------
-    >>> compare_groups([3, 4, 5, 5], [2, 3, 3, 4]).student.details["df"]
+    >>> compare_groups([3, 4, 5, 5], [2, 3, 3, 4]).student.details.df
     6
     """
     confidence_level(level)
@@ -134,7 +144,7 @@ def compare_groups(
         planned,
         student,
         welch,
-        **_effects(groups, level, unit),
+        **two_group_effects(*groups, level, unit),
         mann_whitney=mann_whitney(x, y, n_missing, unit),
         brunner_munzel=brunner_munzel(x, y, level, n_missing, unit),
         cliffs_delta=cliffs_delta(x, y, level, n_missing, unit),
@@ -179,7 +189,9 @@ def compare_summaries(
     one_of(planned, PLANNED, "planned")
     groups = (_published(first), _published(second))
     student, welch = _t_tests(groups, level, unit)
-    return SummaryComparison(groups, planned, student, welch, **_effects(groups, level, unit))
+    return SummaryComparison(
+        groups, planned, student, welch, **two_group_effects(*groups, level, unit)
+    )
 
 
 def _published(group: Summary) -> Summary:
@@ -205,13 +217,11 @@ def _published(group: Summary) -> Summary:
     return replace(group, sd=0.0) if group.sd <= rounding_error(np.asarray(group.mean)) else group
 
 
-def _effects(groups: tuple[Summary, Summary], level: float, unit: str) -> dict[str, Estimate]:
-    return two_group_effects(groups[0], groups[1], level, unit)
-
-
-def _t_tests(groups: tuple[Summary, Summary], level: float, unit: str) -> tuple[Estimate, Estimate]:
+def _t_tests(
+    groups: tuple[Summary, Summary], level: float, unit: str
+) -> tuple[Estimate[TDetails], Estimate[TDetails]]:
     a, b = groups
-    n, n_missing = a.n + b.n, a.n_missing + b.n_missing
+    units = Units(a.n + b.n, a.n_missing + b.n_missing, unit)
     names = ("student_t_difference", "welch_t_difference")
     if a.mean is None or b.mean is None or a.sd is None or b.sd is None:
         because = f"each group needs at least two values; there are {a.n} and {b.n}"
@@ -220,16 +230,13 @@ def _t_tests(groups: tuple[Summary, Summary], level: float, unit: str) -> tuple[
     else:
         because = ""
     if because or a.mean is None or b.mean is None or a.sd is None or b.sd is None:
-        refused = (undefined(k, because, n=n, n_missing=n_missing, unit=unit) for k in names)
+        refused = (undefined(k, because, **vars(units)) for k in names)
         return next(refused), next(refused)
     difference, v1, v2 = a.mean - b.mean, a.sd**2, b.sd**2
-    pooled = ((a.n - 1) * v1 + (b.n - 1) * v2) / (n - 2)
+    pooled = ((a.n - 1) * v1 + (b.n - 1) * v2) / (units.n - 2)
     kinds = (
-        (names[0], float(np.sqrt(pooled * (1 / a.n + 1 / b.n))), n - 2),
+        (names[0], float(np.sqrt(pooled * (1 / a.n + 1 / b.n))), units.n - 2),
         (names[1], float(np.sqrt(v1 / a.n + v2 / b.n)), welch_df(a.n, v1, b.n, v2)),
     )
-    tests = [
-        t_estimate(name, difference, error, df, level, n, n_missing, unit)
-        for name, error, df in kinds
-    ]
+    tests = [t_estimate(name, difference, error, df, level, units) for name, error, df in kinds]
     return tests[0], tests[1]

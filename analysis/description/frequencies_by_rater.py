@@ -66,7 +66,7 @@ def frequency_table_by_rater(
     Examples
     --------
     >>> table = frequency_table_by_rater([1, 1, 2, 2, 3, 1], ["a", "a", "b", "b", "c", "c"], [1, 2, 3])
-    >>> table.rows[0].percent, table.rows[0].share.details["clusters"]
+    >>> table.rows[0].percent, table.rows[0].share.details.clusters
     (50.0, 3)
     """
     table = frequency_table(values, points, item=item, system=system, top=top, level=level)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.contrasts.effect_sizes import t_estimate
+from analysis.contrasts.effect_sizes import Units, t_estimate
 from analysis.results import Estimate, undefined
 from analysis.rounding import standard_deviation
 from analysis.validation import FloatArray, confidence_level, vector
@@ -135,7 +135,8 @@ def _mean_and_sd(
     if spread == 0.0:
         method = "none: all numbers are equal"
         return Estimate("mean", mean, ci_method=method, n=n, n_missing=n_missing, unit=unit), sd
-    located = t_estimate("mean", mean, spread / np.sqrt(n), n - 1, level, n, n_missing, unit)
+    units = Units(n, n_missing, unit)
+    located = t_estimate("mean", mean, spread / np.sqrt(n), n - 1, level, units)
     # The test against zero answers no question about a mean rating.
     return (
         Estimate(

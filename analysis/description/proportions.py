@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.results import Assumption, Estimate, undefined
+from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, one_of
 from study.errors import AnalysisError
 
 SIMULTANEOUS = ("goodman", "sison_glaz")
 NO_ANSWERS = "there is no answer"
+
+
+@dataclass(frozen=True)
+class ShareDetails(Details):
+    """Of a share: how many there are of what it is the share of."""
+
+    count: int
 
 
 def wilson_share(
@@ -24,7 +31,7 @@ def wilson_share(
     n_missing: int = 0,
     unit: str = "rating",
     assumptions: tuple[Assumption, ...] = (),
-) -> Estimate:
+) -> Estimate[ShareDetails]:
     """A share with Wilson's score interval, which stays within 0 and 1.
 
     References
@@ -56,7 +63,7 @@ def wilson_share(
         n_missing=n_missing,
         unit=unit,
         assumptions=assumptions,
-        details=MappingProxyType({"count": count}),
+        details=ShareDetails(count),
     )
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.contrasts.effect_sizes import t_estimate
+from analysis.contrasts.effect_sizes import TDetails, Units, t_estimate
 from analysis.contrasts.two_groups import compare_groups
 from analysis.description.frequencies import NO_REASON
 from analysis.description.proportions import wilson_share
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import (
     FloatArray,
     columns_present,
@@ -31,6 +31,13 @@ from study.errors import AnalysisError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class SlopeDetails(Details):
+    """Of a slope without a test: all raters have this one."""
+
+    slope: float
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,12 @@ class Missingness:
     label : str
     n, n_missing : int
         Answers given and missing.
-    share_missing : Estimate
     by_reason : mapping of str to int
     """
 
     label: str
     n: int
     n_missing: int
-    share_missing: Estimate
     by_reason: Mapping[str, int]
 
 
@@ -373,18 +378,19 @@ def place_effect(
     return _mean_over_raters("place_slope", np.array(slopes), without, level)
 
 
-def _mean_over_raters(name: str, values: Any, n_missing: int, level: float) -> Estimate:
+def _mean_over_raters(
+    name: str, values: FloatArray, n_missing: int, level: float
+) -> Estimate[TDetails | SlopeDetails]:
     n = int(values.size)
+    units = Units(n, n_missing, "rater")
     if n < 2:
         because = f"{n} raters have ratings at two positions or more; at least two are needed"
-        return undefined(name, because, n=n, n_missing=n_missing, unit="rater")
+        return undefined(name, because, **vars(units))
     error = float(values.std(ddof=1) / np.sqrt(n))
     if error < 1e-15:
         because = "all raters have the same slope, so there is no variance to test with"
-        return undefined(
-            name, because, n=n, n_missing=n_missing, unit="rater", slope=float(values.mean())
-        )
-    return t_estimate(name, float(values.mean()), error, n - 1, level, n, n_missing, "rater")
+        return undefined(name, because, **vars(units), details=SlopeDetails(float(values.mean())))
+    return t_estimate(name, float(values.mean()), error, n - 1, level, units)
 
 
 def order_effect(
@@ -422,7 +428,7 @@ def order_effect(
     return replace(result.welch, statistic="order_effect")
 
 
-def missingness(ratings: pd.DataFrame, by: str, *, level: float = 0.95) -> tuple[Missingness, ...]:
+def missingness(ratings: pd.DataFrame, by: str) -> tuple[Missingness, ...]:
     """Missing answers by rater, by item, or by any other column.
 
     Parameters
@@ -432,9 +438,7 @@ def missingness(ratings: pd.DataFrame, by: str, *, level: float = 0.95) -> tuple
         ``missing_reason``.
     by : str
         For example ``"rater"`` or ``"item"``.
-    level : float
     """
-    confidence_level(level)
     columns_present(list(ratings.columns), [by, "value"], "missingness")
     found = []
     for label, rows in ratings.groupby(by, sort=False, observed=True):
@@ -451,9 +455,6 @@ def missingness(ratings: pd.DataFrame, by: str, *, level: float = 0.95) -> tuple
                 str(label),
                 len(rows) - n_missing,
                 n_missing,
-                wilson_share(
-                    n_missing, len(rows), statistic="missing_share", level=level, unit="answer"
-                ),
                 MappingProxyType(counted),
             )
         )

@@ -9,16 +9,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from analysis.description.text_measures import FAMILIES, Family, Measure, measure_responses
 from analysis.resampling import bootstrap_interval, enough_replicates, resampled
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, columns_present, confidence_level
 from study.errors import AnalysisError
+
+
+@dataclass(frozen=True)
+class MeasureDetails(Details):
+    """Of a measure of texts.
+
+    Parameters
+    ----------
+    no_interval_because : str or None
+        None where draws gave an interval, or the reason why they gave none.
+    missing : str
+        Why prompts have no value, with how many responses each.
+    """
+
+    no_interval_because: str | None
+    missing: str
 
 
 @dataclass(frozen=True)
@@ -215,7 +230,7 @@ class _Drawing:
             n=n,
             n_missing=int(known.size) - n,
             unit="prompt",
-            details=MappingProxyType({"missing": _why_missing(sums)}),
+            details=MeasureDetails(None, _why_missing(sums)),
         )
         return bootstrap_interval(
             point, values, level=self.level, drawn="prompts", clusters=n, seed=self.seed
@@ -230,7 +245,6 @@ class _Drawing:
             if measure.pooled == "highest"
             else "one prompt tells nothing about others"
         )
-        details = {"no_interval_because": because, "missing": _why_missing(sums)}
         return Estimate(
             measure.name,
             estimate,
@@ -238,7 +252,7 @@ class _Drawing:
             n=n,
             n_missing=int(known.size) - n,
             unit="prompt",
-            details=MappingProxyType(details),
+            details=MeasureDetails(because, _why_missing(sums)),
         )
 
 

@@ -100,20 +100,16 @@ def order_effects(comparisons: Sequence[Comparison], *, level: float = 0.95) -> 
 def _flip_rate(
     flips: list[float], reversals: list[float], clusters: list[str], lost: int, level: float
 ) -> Estimate:
-    from dataclasses import replace
-
     if not flips:
         return undefined("flip_rate", _ONE_ORDER, n_missing=lost, unit="pair of orders")
     rate = clustered_share(
         flips, clusters, statistic="flip_rate", level=level, unit="pair of orders"
     )
     details = {**rate.details, "reversed": float(np.mean(reversals))}
-    return replace(rate, n_missing=lost, details=MappingProxyType(details))
+    return rate.with_details(MappingProxyType(details), n_missing=lost)
 
 
 def _first_place(comparisons: Sequence[Comparison], level: float) -> Estimate:
-    from dataclasses import replace
-
     decided = [c for c in comparisons if c.winner not in (None, TIE)]
     name, missing = "first_place_rate", len(comparisons) - len(decided)
     if not decided:
@@ -126,9 +122,8 @@ def _first_place(comparisons: Sequence[Comparison], level: float) -> Estimate:
         unit="comparison",
     )
     expected = float(np.mean([1.0 / len(c.shown) for c in decided]))
-    return replace(
-        rate, n_missing=missing, details=MappingProxyType({**rate.details, "expected": expected})
-    )
+    details = {**rate.details, "expected": expected}
+    return rate.with_details(MappingProxyType(details), n_missing=missing)
 
 
 def score_self_agreement(

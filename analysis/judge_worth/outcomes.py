@@ -167,4 +167,4 @@ def _bound(
 ) -> Estimate:
     bound = cluster_mean(filled, prompts, statistic=statistic, level=level, unit="verdict")
     details = {**bound.details, "without_score": n_filled}
-    return replace(bound, p_value=None, details=MappingProxyType(details))
+    return bound.with_details(MappingProxyType(details), p_value=None)

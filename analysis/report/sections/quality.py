@@ -58,7 +58,7 @@ def quality_section(context: ReportContext) -> Section:
         f"{fate} {_fast_words(context)} Long runs of equal answers can be honest when the "
         "responses are alike."
     )
-    gaps = missingness(context.data.ratings, "item", level=context.level)
+    gaps = missingness(context.data.ratings, "item")
     blocks: list[Block] = [
         Paragraph(text),
         _rater_table(context),
@@ -118,7 +118,7 @@ def _rater_table(context: ReportContext) -> Table:
     lines = straightlining(_in_order(context), _ranges(context))
     fast = _fast(context)
     no_speed = "no time was recorded" if len(context.data.responses) else "no response was shown"
-    gaps = {m.label: m for m in missingness(context.data.ratings, "rater", level=context.level)}
+    gaps = {m.label: m for m in missingness(context.data.ratings, "rater")}
     ranked = sorted(lines, key=lambda x: (-_share_uniform(x), -x.longest_run, x.rater))
     for line in ranked[:MOST_RATERS_SHOWN]:
         quick = fast.get(line.rater)
