@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -65,3 +66,25 @@ def test_the_changelog_names_the_version_of_the_package() -> None:
 def test_no_document_names_the_makers_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(work|root|home)/", page.read_text(encoding="utf-8")), page
+
+
+def _statistics() -> dict[str, bool]:
+    """Public functions of the rooms of statistics; true for a result with a reference of its own."""
+    rooms = ("agreement", "reliability", "contrasts", "rating_models", "judge_worth", "description")
+    found = {}
+    for file in (f for room in rooms for f in (ROOT / "analysis" / room).glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                result = ast.unparse(node.returns) if node.returns else ""
+                referenced = "References\n" in (ast.get_docstring(node) or "")
+                found[node.name] = referenced and "Estimate" in result
+    return found
+
+
+def test_the_page_on_statistics_names_what_is_there_and_all_of_it() -> None:
+    """Oracle: the source; every function that gives an estimate by a reference has its row."""
+    page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z][a-z_0-9]*)`", page))
+    statistics = _statistics()
+    assert {name for name in named if "_" in name} - set(statistics) == set()
+    assert {name for name, wanted in statistics.items() if wanted} - named == set()
