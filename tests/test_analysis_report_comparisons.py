@@ -18,7 +18,7 @@ from analysis.description.numbers import number_summary
 from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.html import document_html
-from analysis.report_data import Named, ReportData, ReportItem
+from analysis.report_data import ReportData
 from protocols import shipped_protocols
 from study.cli.report_input import report_data
 from study.rehearsal import rehearse
@@ -26,6 +26,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import create_study
 from tests.fixtures_study import answer_everything
+from tests.simulated_comparisons import with_comparisons
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
@@ -36,53 +37,11 @@ def _table(document: Document, key: str) -> Table:
     return next(t for t in document.tables if t.key == key)
 
 
-def _item(kind: str, **fields: object) -> ReportItem:
-    return ReportItem(kind, kind.capitalize(), f"{kind}?", "own", (), kind, **fields)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="module")
 def data() -> ReportData:
-    """Six raters, five prompts, three systems: comparisons, rankings, marks and conversations."""
+    """Six raters, five prompts, three systems, and no item that is a number."""
     plain = simulated_report_data(raters=6, prompts=5, items=1, n_systems=3)
-    rng, rows, orders, marks, talks = np.random.default_rng(9), [], [], [], []
-    for rater in plain.raters["rater"]:
-        for prompt in [f"p{k:02d}" for k in range(1, 6)]:
-            where = {"rater": rater, "group": "student", "simulated": True, "position": 1,
-                     "prompt": prompt, "topic": prompt}  # fmt: skip
-            for pair in (("a", "b"), ("b", "c"), ("c", "a")):
-                a, b = pair if rng.random() < 0.5 else pair[::-1]
-                value = int(rng.choice([1, 2, 0], p=[0.5, 0.3, 0.2]))
-                chosen = {1: a, 2: b, 0: "tie"}[value]
-                rows.append({**where, "item": "pairwise", "place_a": a, "place_b": b,
-                             "value": value, "chosen": chosen})  # fmt: skip
-            scores = np.array([0.8, 0.4, 0.0]) + rng.normal(0, 0.7, 3)
-            ranks = (-scores).argsort().argsort() + 1.0
-            if rng.random() < 0.2:
-                ranks = np.array([1.5, 1.5, 3.0])
-            for place, (system, rank) in enumerate(zip("abc", ranks, strict=True), start=1):
-                orders.append({**where, "item": "ranking", "system": system, "place": place,
-                               "rank": float(rank)})  # fmt: skip
-                start = int(rng.integers(0, 4))
-                label = str(rng.choice(["warm", ""]))
-                marks.append({**where, "item": "spans", "system": system, "start": start,
-                              "end": start + 5 if label else start, "length": 12,
-                              "label": label})  # fmt: skip
-                ended = str(rng.choice(["rater", "turns", ""]))
-                talks.append({**where, "system": system, "ended_by": ended,
-                              "seconds": float(rng.integers(60, 600)) if ended else None,
-                              "rater_turns": int(rng.integers(1, 9)), "rater_words": 40,
-                              "replies_complete": 3, "replies_failed": 0})  # fmt: skip
-    labels = (Named("warm", "Warm"), Named("cold", "Cold"))
-    return dataclasses.replace(
-        plain,
-        items=(),
-        ratings=plain.ratings.iloc[:0],
-        compared=(_item("pairwise"), _item("ranking"), _item("spans", labels=labels)),
-        comparisons=pd.DataFrame(rows),
-        rankings=pd.DataFrame(orders),
-        spans=pd.DataFrame(marks),
-        conversations=pd.DataFrame(talks),
-    )
+    return dataclasses.replace(with_comparisons(plain), items=(), ratings=plain.ratings.iloc[:0])
 
 
 @pytest.fixture(scope="module")

@@ -4,74 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.judge_worth.agreement import judge_agreement
-from analysis.judge_worth.ledger_frame import PROBE_COLUMNS, VERDICT_COLUMNS, report_judge
+from analysis.judge_worth.ledger_frame import report_judge
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text
-from analysis.report_data import ReportCriterion, ReportData, ReportJudge
+from analysis.report_data import ReportCriterion, ReportData
 from study.protocol.judge import StandInConditions
 from study.store.judge.verdicts import read_verdicts
 from study.store.responses import read_responses
 from tests.fixtures_judge import make_study
+from tests.simulated_judge import POINTS, simulated_judge
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
-POINTS = (1.0, 2.0, 3.0, 4.0, 5.0)
-
-
-def _judge(data: ReportData, **changes: Any) -> ReportJudge:
-    """Verdicts near people's means plus half a point, one in twelve refused, and comparisons."""
-    rng = np.random.default_rng(3)
-    items = [item.id for item in data.items[:2]]
-    means = data.ratings.groupby(["system", "prompt", "item"])["value"].mean()
-    rows = []
-    for (system, prompt, item), mean in means.items():
-        if item in items:
-            for replicate in (1, 2):
-                value = float(np.clip(np.round(mean + 0.5 + rng.normal(0, 0.5)), 1, 5))
-                refused = rng.random() < 1 / 12
-                rows.append(
-                    ("eai", item, prompt, system, (), None, replicate,
-                     "refused" if refused else "scored", np.nan if refused else value, 1.0, 5.0)
-                )  # fmt: skip
-    prompts = sorted({p for _, p, _ in means.index})
-    for prompt, shown in itertools.product(prompts, (("a", "b"), ("b", "a"))):
-        winner = rng.choice([shown[0], shown[1], "tie"], p=[0.5, 0.3, 0.2])
-        rows.append(("pairwise", "overall", prompt, "", shown, str(winner), 1, "scored",
-                     np.nan, np.nan, np.nan))  # fmt: skip
-    probes = [
-        ("longer", "eai", items[0], p, 3.0, 3.0 + k % 2, bool(k % 2)) for k, p in enumerate(prompts)
-    ]
-    fields: dict[str, Any] = {
-        "models": ("a-model",),
-        "criteria": (
-            *(ReportCriterion("eai", item, item, POINTS) for item in items),
-            ReportCriterion("pairwise", "overall", "Overall", ()),
-        ),
-        "verdicts": pd.DataFrame(rows, columns=list(VERDICT_COLUMNS)),
-        "probes": pd.DataFrame(probes, columns=list(PROBE_COLUMNS)),
-        "stand_in_only_if": StandInConditions.model_validate(
-            {"group": "student", "weighted_kappa_at_least": 0.9}
-        ),
-    }
-    return ReportJudge(**{**fields, **changes})
 
 
 @pytest.fixture(scope="module")
 def data() -> ReportData:
     plain = simulated_report_data(raters=8, prompts=12, items=3, missing=0.2)
-    return dataclasses.replace(plain, judge=_judge(plain))
+    return dataclasses.replace(plain, judge=simulated_judge(plain))
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +146,7 @@ def test_no_nan_reaches_the_page_and_the_files_are_written(
 )
 def test_what_the_text_says(changes: dict[str, Any], phrase: str) -> None:
     plain = simulated_report_data(raters=3, prompts=3, items=2)
-    few = dataclasses.replace(plain, judge=_judge(plain, **changes))
+    few = dataclasses.replace(plain, judge=simulated_judge(plain, **changes))
     assert phrase in _words(build_report(few, created=DAY, sections=("judge",)))
 
 
@@ -194,7 +154,7 @@ def test_what_the_text_says(changes: dict[str, Any], phrase: str) -> None:
 def test_with_too_few_raters_the_section_says_what_is_undefined(raters: int) -> None:
     plain = simulated_report_data(raters=max(raters, 1), prompts=4, items=2)
     condition = StandInConditions.model_validate({"group": "student"})
-    judge = _judge(plain, stand_in_only_if=condition)
+    judge = simulated_judge(plain, stand_in_only_if=condition)
     if raters == 0:
         plain = dataclasses.replace(
             plain, ratings=plain.ratings.iloc[:0], raters=plain.raters.iloc[:0]
@@ -206,7 +166,7 @@ def test_with_too_few_raters_the_section_says_what_is_undefined(raters: int) -> 
 
 def test_failures_alone_are_reported() -> None:
     plain = simulated_report_data(raters=3, prompts=3, items=2)
-    judge = _judge(plain)
+    judge = simulated_judge(plain)
     lost = judge.verdicts.assign(outcome="endpoint failure", value=np.nan, winner=None)
     judge = dataclasses.replace(judge, verdicts=lost, probes=judge.probes.iloc[:0])
     found = build_report(dataclasses.replace(plain, judge=judge), created=DAY, sections=("judge",))
