@@ -228,9 +228,11 @@ def _compared() -> list[tuple[str, str, str, float, float]]:
         for term, occurrence in terms.items():
             ours = _by_term(fits[data].models[model], term)
             estimate, error = _line(term, occurrence)[:2]
-            rows.append((f"{model} {term} estimate", data, function, estimate, ours.estimate))
+            # A bar within a cell of a Markdown table would end it.
+            name = f"{model} {term}".replace("|", "\\|")
+            rows.append((f"{name} estimate", data, function, estimate, ours.estimate))
             own_error = ours.details["std_error"]
-            rows.append((f"{model} {term} standard_error", data, function, error, own_error))
+            rows.append((f"{name} standard_error", data, function, error, own_error))
     for model, occurrence in (("clm", 0), ("clmm", 1)):
         ll = fits["long_missing"].models[model].log_likelihood
         r_value = _line("ll ", occurrence)[0]

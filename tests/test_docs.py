@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -88,3 +89,19 @@ def test_the_page_on_statistics_names_what_is_there_and_all_of_it() -> None:
     statistics = _statistics()
     assert {name for name in named if "_" in name} - set(statistics) == set()
     assert {name for name, wanted in statistics.items() if wanted} - named == set()
+
+
+def test_the_summary_of_the_validation_counts_the_pages_own_rows() -> None:
+    """When this fails: python tests/write_validation_table.py"""
+    spec = importlib.util.spec_from_file_location(
+        "writer", ROOT / "tests/write_validation_table.py"
+    )
+    assert spec is not None and spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    assert writer.with_summary(page) == page
+    counted = re.findall(r"^\| [^|]+ \| (\d+) \| \d+ \|", page, re.MULTILINE)
+    assert len(counted) == 10
+    rows = re.findall(r"\de[-+]\d\d \|$", page, re.MULTILINE)
+    assert sum(map(int, counted)) == len(rows)
