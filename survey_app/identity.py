@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from study.blinding import is_coordinator_token
+from study.protocol.endpoint_address import base_address
 from study.store.study import Study
 from survey_app.server.settings import COORDINATOR_COOKIE, RATER_COOKIE
 from survey_app.server.study_in_force import settings_in_force
@@ -35,7 +36,5 @@ def is_coordinator(study: Study) -> bool:
 
 def server_address() -> str:
     """The address under which this browser reaches the server, without a slash at the end."""
-    declared = settings_in_force().address
-    if declared:
-        return declared.rstrip("/")
-    return str(st.context.url or "").split("?")[0].rstrip("/")
+    own = str(st.context.url or "").split("?")[0]
+    return settings_in_force().address or base_address(own)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from models.backends.decoding import DecodingSettings
@@ -47,12 +47,15 @@ class _Answering(BaseHTTPRequestHandler):
         self.server.bodies.append(asked)
         if asked.get("stream"):
             chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-            delta = {"index": 0, "delta": {"content": "I hear you."}, "finish_reason": "stop"}
-            body = f"data: {json.dumps(chunk | {'choices': [delta]})}\n\ndata: [DONE]\n\n".encode()
+            delta = {"index": 0, "delta": {"content": self.server.says}, "finish_reason": "stop"}
+            event = json.dumps(chunk | {"choices": [delta]}, ensure_ascii=False)
+            body = f"data: {event}\n\ndata: [DONE]\n\n".encode()
         else:
             verdict = '{"reason": "r", "harm": false, "harm_types": [], "score": 1}'
             body = json.dumps(completion(verdict)).encode()
         self.send_response(200)
+        kind = "text/event-stream" if asked.get("stream") else "application/json"
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -68,6 +71,7 @@ class Noting(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answering)
         self.asked: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.says = "I hear you."
 
     @property
     def address(self) -> str:
@@ -206,7 +210,7 @@ def test_check_refuses_a_proxy_where_it_has_no_use(tmp_path: Path) -> None:
         ] * faults
 
 
-def _chat(folder: Path, **fields: Any) -> None:
+def _chat(folder: Path, *, says: str = "I hear you.", **fields: Any) -> None:
     """As the chat page asks a system with an endpoint of its own."""
     system = System(id="remote", title="Remote", backend="openai", model="m", **fields)
     protocol = load_protocol(shipped_protocols()["sus"])
@@ -218,11 +222,20 @@ def _chat(folder: Path, **fields: Any) -> None:
         study.close()
 
     async def talk() -> str:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             stream = ReplyStream(client, asked, [{"role": "user", "content": "I worry."}], 3, 5.0)
             return "".join([piece async for piece in stream.pieces()])
 
-    assert asyncio.run(talk()) == "I hear you."
+    assert asyncio.run(talk()) == says
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\u0085"])
+def test_only_line_feeds_and_returns_end_a_line_of_a_stream(end: str, tmp_path: Path) -> None:
+    """HTML Living Standard, 9.2.5; Python's `splitlines` knows more ends of lines."""
+    with noting() as endpoint:
+        endpoint.says = f"I hear{end}you."
+        _chat(tmp_path / "s", endpoint=f"{endpoint.address}/v1/", says=endpoint.says)
+        assert endpoint.asked == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize("ask", [_generate, _chat])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from models.endpoint.failures import retry_after
 from models.judge.asking.running import RunSummary
-from models.judge.asking.sending import retry_after
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.scripted.scripted_faults import FAULTS
 from models.judge.session import open_session

@@ -9,6 +9,7 @@ import pytest
 
 from models.backends.decoding import DecodingSettings
 from models.backends.openai_backend import OpenAIBackend
+from models.endpoint.connection import Endpoint
 from models.judge.asking.endpoint_check import endpoint_faults, is_same_model
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
@@ -202,10 +203,11 @@ def test_settings_that_are_kept_back_contradict_those_that_are_declared(tmp_path
 
 def test_generation_sends_what_its_system_s_endpoint_takes() -> None:
     """The request itself, as the client would send it."""
-    backend = OpenAIBackend(
-        model="m", endpoint="http://127.0.0.1:1/v1", length_parameter="max_completion_tokens",
+    endpoint = Endpoint(
+        "http://127.0.0.1:1/v1", "m", length_parameter="max_completion_tokens",
         leave_out=("temperature", "seed"),
     )  # fmt: skip
+    backend = OpenAIBackend(endpoint)
     request = backend._request([], DecodingSettings(max_new_tokens=7))
     provenance = backend.provenance()
     backend.close()

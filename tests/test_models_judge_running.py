@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from models.judge.asking.limits import Budget, RateLimits
-from models.judge.asking.running import only_run, pending
+from models.judge.asking.running import pending
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import JudgeSession, open_session
 from models.judge.verdicts import parsing, readings
@@ -33,6 +33,7 @@ from study.protocol.judge import Judge, JudgeSampling
 from study.rehearsal import rehearse
 from study.store import tables
 from study.store.events import chain_faults
+from study.store.exclusive import only_judge
 from study.store.judge.review_cases import decide_case, read_cases
 from study.store.judge.verdicts import Outcome, read_calls, read_verdicts, record_sent
 from study.store.responses import read_responses
@@ -203,7 +204,7 @@ def test_a_budget_counts_what_is_under_way() -> None:
 
 def test_a_second_run_at_the_same_time_is_refused(opened: Any) -> None:
     session: JudgeSession = opened(prompts=1)
-    with only_run(session.study.folder), pytest.raises(StoreError, match="at work"):
+    with only_judge(session.study), pytest.raises(StoreError, match="at work"):
         session.run(session.calls())
     assert session.run(session.calls()).asked == 3
 

@@ -24,6 +24,7 @@ import uvicorn
 from models.backends.decoding import DecodingSettings, Generated
 from models.backends.openai_backend import OpenAIBackend
 from models.backends.scripted import ScriptedBackend
+from models.endpoint.connection import Endpoint
 from models.serving.application import ServedModel, create_app, serve
 from models.serving.replies import StrippedStream
 from models.serving.sockets import listening_socket
@@ -158,12 +159,8 @@ def test_our_own_endpoint_backend_gives_the_same_reply() -> None:
     direct = ScriptedBackend().generate(WORRY, settings)
     pieces: list[str] = []
     with served(ScriptedBackend()) as address:
-        backend = OpenAIBackend(
-            model="floor",
-            endpoint=address,
-            accepts=frozenset({"top_k", "repetition_penalty"}),
-            retries=0,
-        )
+        accepts = frozenset({"top_k", "repetition_penalty"})
+        backend = OpenAIBackend(Endpoint(address, "floor", accepts=accepts, retries=0))
         reply = backend.generate(WORRY, settings, on_text=pieces.append)
         assert backend.provenance()["returned_model"] == "floor"
         backend.close()
@@ -299,7 +296,7 @@ def test_an_error_in_mid_stream_reaches_the_client() -> None:
             )
             with pytest.raises(openai.APIError, match="The worker ended"):
                 list(stream)
-        ours = OpenAIBackend(model="floor", endpoint=address, retries=0)
+        ours = OpenAIBackend(Endpoint(address, "floor", retries=0))
         with pytest.raises(GenerationError, match=r"error in mid-reply: The worker ended"):
             ours.generate(WORRY, DecodingSettings())
         ours.close()
@@ -359,6 +356,7 @@ def test_malformed_requests_get_a_status_and_not_a_crash() -> None:
 
 SERVE = """
 from models.backends.scripted import ScriptedBackend
+from models.endpoint.connection import Endpoint
 from models.serving.application import ServedModel, serve
 
 class Closing(ScriptedBackend):

@@ -286,7 +286,7 @@ def test_a_key_stays_in_the_workers_own_environment(
     with pytest.raises(GenerationError) as caught:
         written(protocol_of(2, declared), tmp_path, cluster=cluster.address)
     assert "worker tcp://127.0.0.1:" in str(caught.value)
-    assert "the environment variable EVENHAND_TEST_KEY is not set" in str(caught.value)
+    assert "environment variable EVENHAND_TEST_KEY is not set" in str(caught.value)
 
 
 def test_other_versions_and_wrong_addresses_are_refused_in_words(

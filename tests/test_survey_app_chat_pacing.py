@@ -11,7 +11,7 @@ import itertools
 import time
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,7 +125,7 @@ def clock() -> float:
 
 
 async def one_turn(
-    client: httpx.AsyncClient, system: ChatSystem, seed: int, pace: ChatPace, times: Times
+    client: httpx2.AsyncClient, system: ChatSystem, seed: int, pace: ChatPace, times: Times
 ) -> None:
     asked = clock()
     paced, arrivals = PacedReply(pace, seed, asked), []
@@ -144,7 +144,7 @@ async def one_turn(
 async def many_turns(address: str, pace: ChatPace, first_seed: int, at_once: int) -> Times:
     times = Times()
     seeds = iter(range(first_seed, first_seed + TURNS))
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
 
         async def rater(model: str) -> None:
             for seed in seeds:
@@ -195,7 +195,7 @@ def test_the_stream_tells_what_made_a_reply() -> None:
         system = ChatSystem(address, "m-1", {"temperature": 0.5}, "Be kind.", None)
 
         async def ask() -> tuple[str, dict[str, object], dict[str, object]]:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx2.AsyncClient(trust_env=False) as client:
                 messages = [{"role": "user", "content": "hello"}]
                 stream = ReplyStream(client, system, messages, 77, 10)
                 text = "".join([piece async for piece in stream.pieces()])
@@ -227,7 +227,7 @@ def test_a_system_that_finds_the_conversation_too_long_is_given_less_of_it() -> 
     with served_app(create_app([ServedModel("m-1", backend)])) as address:
 
         async def ask() -> ReplyStream:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx2.AsyncClient(trust_env=False) as client:
                 stream = ReplyStream(client, ChatSystem(address, "m-1", {}, "", None), talk, 1, 10)
                 assert [piece async for piece in stream.pieces()]
                 return stream
@@ -240,7 +240,7 @@ def test_a_system_that_finds_the_conversation_too_long_is_given_less_of_it() -> 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "http://[broken/v1"])
 def test_a_system_that_is_gone_is_one_error_that_names_nothing(address: str) -> None:
     async def ask() -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False) as client:
             system = ChatSystem(address, "quokka", {}, "", None)
             stream = ReplyStream(client, system, [{"role": "user", "content": "x"}], 1, 5)
             async for _ in stream.pieces():

@@ -1,33 +1,21 @@
-"""Any address that speaks the OpenAI chat protocol, through the official client."""
+"""Any address that speaks the OpenAI chat protocol, as a system."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from models.backends.decoding import DecodingSettings, Generated, StopReason
-from models.backends.endpoint_words import words_of_endpoint
 from models.backends.interface import Message
 from models.backends.model_files import library_versions
+from models.endpoint.connection import Endpoint, open_client
+from models.endpoint.failures import AttemptFailed, Failure, failure_of, retry_rules
+from models.endpoint.words import words_of_endpoint
 from study.errors import GenerationError, ModelError
-from study.installation import install_command
-from study.protocol.endpoint_address import proxy_hint
-
-if TYPE_CHECKING:
-    import openai
-
-    from models.backends.bounded_transport import BoundedTransport
-
-DEFAULT_TIMEOUT_S = 120.0
-# The longest reply that a protocol may ask for, at three tokens a second.
-DEFAULT_LONGEST_S = 2700.0
-DEFAULT_RETRIES = 2
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 8.0
+from study.protocol.endpoint_address import request_settings
 
 # Settings outside the OpenAI protocol and the value that means "off".
 _BEYOND_PROTOCOL: dict[str, float] = {"top_k": 0, "repetition_penalty": 1.0}
@@ -66,27 +54,7 @@ class OpenAIBackend:
 
     Parameters
     ----------
-    model : str
-        The name under which the endpoint serves it.
-    endpoint : str
-        Base address, usually ending in ``/v1``.
-    api_key : str or None
-        Sent as bearer token; None where the endpoint needs none.
-    accepts : frozenset of str
-        See :func:`refuse_unhonoured`.
-    length_parameter : str
-        Under which name the endpoint takes the longest length of a reply.
-    leave_out : sequence of str
-        Of ``temperature``, ``top_p`` and ``seed``: what is not sent.
-    proxy : str
-        Address of an HTTP proxy; empty to ask directly, whatever the environment says.
-    timeout_s : float
-        Seconds that the endpoint may be silent, to the first and between two pieces of text.
-    longest_s : float
-        Seconds that one reply may take in all.
-    retries : int
-        Further attempts after a refused connection, a time-out, 408, 409, 429 or a 5xx status;
-        ``Retry-After`` is kept to.
+    endpoint : Endpoint
 
     Raises
     ------
@@ -94,35 +62,9 @@ class OpenAIBackend:
         When the client is not installed or the address is not one.
     """
 
-    def __init__(
-        self,
-        *,
-        model: str,
-        endpoint: str,
-        api_key: str | None = None,
-        proxy: str = "",
-        accepts: frozenset[str] = frozenset(),
-        length_parameter: str = "max_tokens",
-        leave_out: Sequence[str] = (),
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        longest_s: float = DEFAULT_LONGEST_S,
-        retries: int = DEFAULT_RETRIES,
-    ) -> None:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ModelError(
-                f"The endpoint is {endpoint!r}; expected an address such as "
-                f"http://127.0.0.1:8000/v1."
-            )
-        self._model = model
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._accepts = accepts
-        self._length_parameter = length_parameter
-        self._leave_out = tuple(leave_out)
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._transport = _transport(proxy, longest_s)
-        self._client = _client(endpoint, api_key, timeout_s, retries, self._transport)
+        self._client, self._transport = open_client(endpoint)
         self._reported: dict[str, Any] = {}
 
     def provenance(self) -> dict[str, Any]:
@@ -130,16 +72,13 @@ class OpenAIBackend:
 
         User name, password and query of the address are left out: they can hold secrets.
         """
-        parts = urlsplit(self._endpoint)
-        port = f":{parts.port}" if parts.port else ""
+        left_out = self._endpoint.leave_out
         return {
             "backend": "openai",
-            "model": self._model,
-            "endpoint": f"{parts.scheme}://{parts.hostname}{port}{parts.path}",
-            "seed_honoured": "not sent"
-            if "seed" in self._leave_out
-            else "as far as the endpoint does",
-            **({"left_out": list(self._leave_out)} if self._leave_out else {}),
+            "model": self._endpoint.model,
+            "endpoint": self._endpoint.shown,
+            "seed_honoured": "not sent" if "seed" in left_out else "as far as the endpoint does",
+            **({"left_out": list(left_out)} if left_out else {}),
             "peak_memory_missing": "the endpoint does not tell",
             "libraries": library_versions("openai"),
             **self._reported,
@@ -153,23 +92,17 @@ class OpenAIBackend:
         on_text: Callable[[str], None] | None = None,
     ) -> Generated:
         """Ask for one reply (see :class:`models.backends.interface.Backend`)."""
-        refuse_unhonoured(settings, self._accepts)
+        import tenacity
+
+        refuse_unhonoured(settings, self._endpoint.accepts)
         self._reported = {}
-        for attempt in range(self._retries + 1):
-            if attempt:
-                time.sleep(min(FIRST_WAIT_S * 2 ** (attempt - 1), LONGEST_WAIT_S))
-            reply = self._stream(messages, settings, on_text)
-            # A good status with no piece of a reply in it is no better than a 502.
-            if reply.pieces:
-                break
-        else:
-            raise GenerationError(
-                f"The endpoint answered as {self._model!r} without any piece of a reply: "
-                f"{words_of_endpoint(bytes(self._transport.beginning)).rstrip('.')}. Run the command "
-                "again; if it happens again, look at the endpoint's log."
-            )
+        attempts = tenacity.Retrying(**retry_rules(self._endpoint.retries))
+        try:
+            reply = attempts(self._stream, messages, settings, on_text)
+        except AttemptFailed as failed:
+            raise failed.failure.error(self._endpoint) from failed.__cause__
         self._reported = reply.reported()
-        return reply.finished(self._model)
+        return reply.finished(self._endpoint.model)
 
     def _stream(
         self,
@@ -178,13 +111,26 @@ class OpenAIBackend:
         on_text: Callable[[str], None] | None,
     ) -> _Reply:
         reply = _Reply(on_text=on_text)
-        with self._errors_in_words():
-            stream = self._client.chat.completions.create(**self._request(messages, settings))
-            with stream:
+        try:
+            with self._client.chat.completions.create(
+                **self._request(messages, settings)
+            ) as stream:
                 for chunk in stream:
                     reply.add(chunk)
                     if reply.reached(settings.time_limit_s):
                         break
+        except ModelError:
+            raise
+        except Exception as error:
+            failure = failure_of(error, self._endpoint)
+            # Once a piece has come, somebody may have read it: no other reply can follow.
+            again = failure.again and not reply.pieces
+            raise AttemptFailed(dataclasses.replace(failure, again=again)) from error
+        if not reply.pieces:
+            # A good status with no piece of a reply in it is no better than a 502.
+            said = words_of_endpoint(bytes(self._transport.beginning)).rstrip(".")
+            message = f"the answer came without any piece of a reply: {said}"
+            raise AttemptFailed(Failure("no completion", message, again=True, in_doubt=True))
         return reply
 
     def close(self) -> None:
@@ -198,61 +144,23 @@ class OpenAIBackend:
             "seed": settings.seed,
         }
         request: dict[str, Any] = {
-            "model": self._model,
+            "model": self._endpoint.model,
             "messages": [dict(message) for message in messages],
-            self._length_parameter: settings.max_new_tokens,
-            **{name: value for name, value in sampling.items() if name not in self._leave_out},
+            **request_settings(
+                sampling,
+                settings.max_new_tokens,
+                length_parameter=self._endpoint.length_parameter,
+                leave_out=self._endpoint.leave_out,
+            ),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if settings.stop:
             request["stop"] = list(settings.stop)
-        beyond = {name: getattr(settings, name) for name in sorted(self._accepts)}
+        beyond = {name: getattr(settings, name) for name in sorted(self._endpoint.accepts)}
         if beyond:
             request["extra_body"] = beyond
         return request
-
-    @contextmanager
-    def _errors_in_words(self) -> Iterator[None]:
-        import httpx2
-        import openai
-
-        from models.backends.bounded_transport import TooSlow
-
-        where = f"The endpoint {self.provenance()['endpoint']} (model {self._model!r})"
-        try:
-            yield
-        except openai.APITimeoutError as error:
-            cause = error.__cause__
-            silent = f"sent nothing for {self._timeout_s:g} seconds"
-            raise GenerationError(
-                f"{where} {f'was too slow: {cause}' if isinstance(cause, TooSlow) else silent}. "
-                f"See whether it is busy or stuck, then run the command again."
-            ) from error
-        except openai.APIConnectionError as error:
-            raise ModelError(
-                f"{where} cannot be reached or broke off: {error.__cause__ or error}. "
-                f"Start it or correct 'endpoint' in the protocol, then run the command again."
-                f"{proxy_hint(self._endpoint, field='proxy')}"
-            ) from error
-        except openai.APIStatusError as error:
-            raise _status_error(where, error.status_code, _said(error)) from error
-        except openai.APIError as error:
-            raise GenerationError(
-                f"{where} reported an error in mid-reply: {error.message}. "
-                f"Run the command again; if it happens again, look at the endpoint's log."
-            ) from error
-        except httpx2.HTTPError as error:
-            # The body is read after the client has given the answer out.
-            raise GenerationError(
-                f"{where} broke off in mid-reply: {error}. Run the command again; if it happens again, "
-                "look at the endpoint's log."
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise GenerationError(
-                f"{where} sent something that is not the OpenAI chat protocol: {error}. "
-                f"Check that 'endpoint' is the base address, usually ending in /v1."
-            ) from error
 
 
 @dataclass
@@ -347,73 +255,3 @@ def _whole(text: str) -> str:
     """
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return joined.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _said(error: Any) -> str:
-    """What the endpoint itself said, without the client's frame around it."""
-    return words_of_endpoint(error.response.content)
-
-
-def _status_error(where: str, status: int, message: str) -> ModelError:
-    remedies = {
-        400: "A setting or the prompt does not suit this endpoint: change it.",
-        401: "Check the key in the variable that 'api_key_variable' names.",
-        403: "The key has no right to this model: check the account.",
-        404: "Check 'endpoint' (usually ending in /v1) and 'model'.",
-        422: "A setting does not suit this endpoint: change it.",
-        429: "It is busy or the quota is used up: wait, then run the command again.",
-    }
-    remedy = remedies.get(status, "Look at the endpoint's log, then run the command again.")
-    kind = GenerationError if status in {400, 422, 429} or status >= 500 else ModelError
-    return kind(f"{where} answered with HTTP status {status}: {message.rstrip('.')}. {remedy}")
-
-
-def _transport(proxy: str, longest_s: float) -> BoundedTransport:
-    try:
-        import httpx2
-        import openai  # noqa: F401 - of the same extra, and the first to be used
-
-        from models.backends.bounded_transport import BoundedTransport
-    except ImportError as error:
-        raise ModelError(
-            f"The openai backend needs the package 'openai'. Install it with: {install_command('models')}"
-        ) from error
-    known = httpx2.create_ssl_context()
-    return BoundedTransport(longest_s=longest_s, verify=known, proxy=proxy or None)
-
-
-def _client(
-    endpoint: str, api_key: str | None, timeout_s: float, retries: int, transport: BoundedTransport
-) -> openai.OpenAI:
-    """The official client, with nothing taken from the environment and no redirects.
-
-    The client would send an OPENAI_API_KEY, an organisation or headers from the environment to
-    whatever address it is given, and follow a redirect with the prompt to another host.
-    """
-    import openai
-
-    timeout = openai.Timeout(timeout_s, connect=min(10.0, timeout_s))
-    client = openai.OpenAI(
-        api_key=api_key or "none",
-        base_url=endpoint,
-        timeout=timeout,
-        max_retries=retries,
-        http_client=openai.DefaultHttpxClient(
-            follow_redirects=False, timeout=timeout, transport=transport
-        ),
-    )
-    forget_ambient_settings(client)
-    return client
-
-
-def forget_ambient_settings(client: openai.OpenAI | openai.AsyncOpenAI) -> None:
-    """Take out of a new client what it read from ``OPENAI_...`` variables of the environment.
-
-    The constructor reads them wherever an argument is None, and there is no value that means "none".
-    Hiding the variables meanwhile would change the environment of every other thread.
-    """
-    client.organization = client.project = None
-    client.admin_api_key = client.webhook_secret = None
-    # From OPENAI_CUSTOM_HEADERS. Private, so a test sends a request and looks at its headers.
-    client._custom_headers = {}
-    client._ambient_authorizations = frozenset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from models.backends.model_files import (
     sha256_of_pte,
 )
 from study.errors import ModelError
-from study.protocol.endpoint_address import proxy_fault
 from study.protocol.systems import Dialogue, System
 
 
@@ -158,6 +156,7 @@ def _open_dialogue(system: System, study_folder: Path) -> Backend:
 
 def _open_endpoint(system: System) -> Backend:
     from models.backends.openai_backend import OpenAIBackend, refuse_unhonoured
+    from models.endpoint.connection import endpoint_of_system
 
     for field, example in (("endpoint", "http://127.0.0.1:8000/v1"), ("model", "my-model")):
         if not getattr(system, field):
@@ -165,33 +164,9 @@ def _open_endpoint(system: System) -> Backend:
                 f"System {system.id!r} has backend 'openai' but no {field!r}. "
                 f"Name it in the protocol, for example {field}: {example}"
             )
-    accepts = frozenset(system.endpoint_accepts)
-    refuse_unhonoured(settings_of(system), accepts)
-    place = f"System {system.id!r}: proxy"
-    if fault := proxy_fault(system.proxy, system.endpoint, field=place, resolve=True):
-        raise ModelError(fault)
-    return OpenAIBackend(
-        model=system.model,
-        endpoint=system.endpoint,
-        proxy=system.proxy,
-        api_key=_key_of(system),
-        accepts=accepts,
-        length_parameter=system.length_parameter,
-        leave_out=system.leave_out,
-    )
-
-
-def _key_of(system: System) -> str | None:
-    if not system.api_key_variable:
-        return None
-    key = os.environ.get(system.api_key_variable, "").strip()
-    if not key:
-        raise ModelError(
-            f"System {system.id!r}: the environment variable {system.api_key_variable} is not set; "
-            f"expected the key of {system.endpoint}. Set it in the shell that runs this command, "
-            f"or remove 'api_key_variable' when the endpoint needs no key."
-        )
-    return key
+    endpoint = endpoint_of_system(system)
+    refuse_unhonoured(settings_of(system), endpoint.accepts)
+    return OpenAIBackend(endpoint)
 
 
 def _refuse_foreign_fields(system: System) -> None:

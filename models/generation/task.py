@@ -11,6 +11,7 @@ from pathlib import Path
 from models.backends.interface import Backend
 from models.backends.opening import files_sha256, open_backend
 from models.generation.response import GeneratedResponse, write_response
+from models.workers.held import Held
 from study.errors import ModelError
 from study.protocol.schema import Prompt
 from study.protocol.systems import System
@@ -64,47 +65,9 @@ class TaskOutcome:
         return cls(failure=f"worker {worker}: {error}" if worker else str(error), loaded=loaded)
 
 
-class _LoadedModel:
-    """The model that this process holds; another one takes its place."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._key: tuple[object, ...] | None = None
-        self._backend: Backend | None = None
-
-    def carry_out(self, task: ResponseTask) -> TaskOutcome:
-        # One reply at a time: a worker may have several threads, a model has one state.
-        with self._turn:
-            try:
-                backend = self._for(task)
-            except ModelError as error:
-                return TaskOutcome.failed(error, loaded=False)
-            try:
-                return TaskOutcome(write_response(task.system, backend, task.prompt))
-            except ModelError as error:
-                return TaskOutcome.failed(error, loaded=True)
-
-    def close(self) -> None:
-        with self._turn:
-            self._drop()
-
-    def _for(self, task: ResponseTask) -> Backend:
-        loading = task.system.model_dump_json(exclude=_NOT_LOADED)
-        key = (loading, str(task.study_folder), tuple(sorted(task.files.items())))
-        if self._backend is None or key != self._key:
-            self._drop()
-            refuse_other_files(task)
-            self._backend = open_backend(task.system, study_folder=task.study_folder)
-            self._key = key
-        return self._backend
-
-    def _drop(self) -> None:
-        if self._backend is not None:
-            self._backend.close()
-        self._backend = self._key = None
-
-
-_LOADED = _LoadedModel()
+_LOADED: Held[Backend] = Held()
+# One reply at a time: a worker may have several threads, a model has one state.
+_TURN = threading.Lock()
 
 
 def carry_out(task: ResponseTask) -> TaskOutcome:
@@ -112,12 +75,28 @@ def carry_out(task: ResponseTask) -> TaskOutcome:
 
     A worker's log prints what raised with all arguments, and would name the system.
     """
-    return _LOADED.carry_out(task)
+    loading = task.system.model_dump_json(exclude=_NOT_LOADED)
+    key = (loading, str(task.study_folder), tuple(sorted(task.files.items())))
+    with _TURN:
+        try:
+            backend = _LOADED.get(key, lambda: _open(task))
+        except ModelError as error:
+            return TaskOutcome.failed(error, loaded=False)
+        try:
+            return TaskOutcome(write_response(task.system, backend, task.prompt))
+        except ModelError as error:
+            return TaskOutcome.failed(error, loaded=True)
+
+
+def _open(task: ResponseTask) -> Backend:
+    refuse_other_files(task)
+    return open_backend(task.system, study_folder=task.study_folder)
 
 
 def release() -> None:
     """Let go of the model that this process holds."""
-    _LOADED.close()
+    with _TURN:
+        _LOADED.close()
 
 
 def cluster_worker() -> str:

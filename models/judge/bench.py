@@ -17,6 +17,7 @@ from typing import Any
 
 from models.judge.session import JudgeSession
 from study.errors import ModelError
+from study.protocol.endpoint_address import shown_address
 from study.protocol.judge import Judge
 from study.store.study import Study
 
@@ -170,7 +171,6 @@ def _study(folder: Path) -> Study:
 
 
 def _session(study: Study, address: str, concurrency: int) -> JudgeSession:
-    from models.judge.asking.calls import endpoint_name
     from models.judge.wording.plan import JudgeIdentity
     from models.judge.wording.rubrics import load_rubrics
 
@@ -184,4 +184,6 @@ def _session(study: Study, address: str, concurrency: int) -> JudgeSession:
         replicates=60,
     )
     rubrics = load_rubrics(judge.rubrics, study.protocol, study_folder=study.folder)
-    return JudgeSession(study, judge, rubrics, JudgeIdentity("bench", endpoint_name(judge)))
+    return JudgeSession(
+        study, judge, rubrics, JudgeIdentity("bench", shown_address(judge.endpoint))
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
-from models.judge.asking.calls import Asker, EndpointAsker, endpoint_name
+from models.judge.asking.calls import Asker, EndpointAsker
 from models.judge.asking.limits import RateLimits, cost_of
 from models.judge.asking.running import (
     JudgeStep,
@@ -25,6 +25,7 @@ from models.judge.wording.declaration import hard_faults, judge_hashes
 from models.judge.wording.plan import JudgeCall, JudgeIdentity, Planner
 from models.judge.wording.rubrics import Rubric, load_rubrics
 from study.errors import LockError, ModelError, ProtocolError
+from study.protocol.endpoint_address import shown_address
 from study.protocol.judge import Judge
 from study.protocol.systems import System
 from study.store.judge.verdicts import read_calls
@@ -246,7 +247,7 @@ def _identity(judge: Judge, study_folder: Path) -> JudgeIdentity:
         case "scripted":
             return JudgeIdentity(SCRIPTED_MODEL, "scripted", simulated=True)
         case "openai":
-            return JudgeIdentity(judge.model, endpoint_name(judge))
+            return JudgeIdentity(judge.model, shown_address(judge.endpoint))
         case "transformers":
             system = System(id="judge", title="Judge", backend="transformers", model=judge.model)
             folder = locate_checkpoint(system, study_folder)

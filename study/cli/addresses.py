@@ -33,7 +33,9 @@ def checked_address(
     del context
     if given is None:
         return None
-    address = given.strip().rstrip("/")
+    from study.protocol.endpoint_address import base_address
+
+    address = base_address(given)
     reason = _fault(address)
     if reason:
         raise StoreError(

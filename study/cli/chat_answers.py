@@ -17,7 +17,7 @@ def chat_remark(study: Study, chat_address: str | None) -> str | None:
 
     Systems with an endpoint of their own are not asked: naming what fails would tell them apart.
     """
-    import httpx
+    import httpx2
 
     from survey_app.chat.systems import chat_systems
 
@@ -29,10 +29,10 @@ def chat_remark(study: Study, chat_address: str | None) -> str | None:
     address, key = here[0].address, here[0].key
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        reply = httpx.get(f"{address}/models", headers=headers, timeout=_WAIT_S, trust_env=False)
+        reply = httpx2.get(f"{address}/models", headers=headers, timeout=_WAIT_S, trust_env=False)
         reply.raise_for_status()
         offered = {entry["id"] for entry in reply.json()["data"]}
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
         return (
             f"Warning: the systems do not answer at {address} now ({_reason(error)}), so nobody can talk "
             "with them. Start them in another window: evenhand serve-model --all"
@@ -47,12 +47,12 @@ def chat_remark(study: Study, chat_address: str | None) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    import httpx
+    import httpx2
 
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, httpx2.HTTPStatusError):
         return f"status {error.response.status_code}"
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return f"nothing within {_WAIT_S:g} s"
-    if isinstance(error, httpx.TransportError):
+    if isinstance(error, httpx2.TransportError):
         return "no connection"
     return "what answers there is no chat address"

@@ -54,7 +54,7 @@ def rater_links(study: Study, codes: Sequence[str], address: str) -> list[RaterL
 
     wanted = set(codes)
     return [
-        RaterLink(r.code, r.group, f"{address.rstrip('/')}/j/{raters.link_secret(study, r)}")
+        RaterLink(r.code, r.group, f"{address}/j/{raters.link_secret(study, r)}")
         for r in raters.read_raters(study)
         if r.code in wanted and r.status.value != "withdrawn"
     ]

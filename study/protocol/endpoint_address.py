@@ -1,16 +1,93 @@
-"""By which way an endpoint is asked: directly, or through the proxy that the protocol names."""
+"""An endpoint as a protocol declares it: its address and key, what it takes, and the way to it.
+
+Generation, the judge and the chat page read all of this here; the first two ask with the official
+client (`models.endpoint`), which the page, being no model code, does without.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import urllib.request
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
+
+from study.errors import ModelError
 
 # Names that no public server answers to (RFC 6761, RFC 6762, RFC 8375, and habits of home routers).
 _OWN_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home", ".home.arpa", ".intranet")
 # Shared by providers behind their routers (RFC 6598); Python's `is_private` leaves it out.
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
+
+
+def base_address(given: str) -> str:
+    """An address as a path can follow it: without spaces around it or a slash at the end."""
+    return given.strip().rstrip("/")
+
+
+def is_web_address(address: str) -> bool:
+    """Whether it begins with http:// or https:// and names a host."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def shown_address(address: str) -> str:
+    """The address without user name, password and query, which can hold secrets."""
+    parts = urlsplit(base_address(address))
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}".rstrip("/")
+
+
+def key_in(variable: str, endpoint: str, *, field: str) -> str | None:
+    """The key of an endpoint from the environment; None where no variable is named.
+
+    Parameters
+    ----------
+    endpoint : str
+        How the message calls it: its address, or words where that would tell systems apart.
+    field : str
+        How the protocol calls the variable's name, such as ``judge.api_key_variable``.
+
+    Raises
+    ------
+    ModelError
+        When a variable is named and empty.
+    """
+    if not variable:
+        return None
+    if key := os.environ.get(variable, "").strip():
+        return key
+    raise ModelError(
+        f"The environment variable {variable} is not set; expected the key of {endpoint}. Set it in the "
+        f"shell that runs this command, or remove {field} when the endpoint needs no key."
+    )
+
+
+def request_settings(
+    sampling: Mapping[str, float],
+    longest: int,
+    *,
+    length_parameter: str,
+    leave_out: tuple[str, ...],
+) -> dict[str, Any]:
+    """How a reply is sampled, as fields of a request to an endpoint.
+
+    Parameters
+    ----------
+    sampling : mapping
+        Of ``temperature``, ``top_p`` and ``seed``.
+    longest : int
+        Tokens of the reply at the most, sent as ``length_parameter``.
+    leave_out : tuple of str
+        Names of ``sampling`` that this endpoint refuses.
+    """
+    kept = {name: value for name, value in sampling.items() if name not in leave_out}
+    return {**kept, length_parameter: longest}
 
 
 def is_own_network(endpoint: str, *, resolve: bool = False) -> bool:

@@ -19,6 +19,7 @@ from study.whole_files import OWNER_ONLY, write_whole
 
 # Of PostgreSQL's locks that a session holds; study.store.database has another number.
 _WRITING_NUMBER = 7310426
+_JUDGING_NUMBER = 7310427
 
 
 @contextlib.contextmanager
@@ -34,30 +35,51 @@ def only_writer(study: Study) -> Iterator[None]:
         f"Another `evenhand generate` or `evenhand import` is at work on {study.folder}. Wait until it has "
         "ended, then run this again: what is there by then is not written twice."
     )
+    with _only_one(study, ".responses.lock", _WRITING_NUMBER, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def only_judge(study: Study) -> Iterator[None]:
+    """Keep a second judge out of a study until the block ends.
+
+    Raises
+    ------
+    StoreError
+        When another run is under way: it would pay for the same calls.
+    """
+    refusal = (
+        f"Another `evenhand judge` is at work on {study.folder}. Wait until it has ended; two at "
+        "once would pay twice for the same calls."
+    )
+    with _only_one(study, "judge.lock", _JUDGING_NUMBER, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def _only_one(study: Study, file: str, number: int, refusal: str) -> Iterator[None]:
     try:
-        lock = FileLock(study.folder / ".responses.lock", timeout=0, mode=OWNER_ONLY)
-        with lock, _only_session(study, refusal):
+        lock = FileLock(study.folder / file, timeout=0, mode=OWNER_ONLY)
+        with lock, _only_session(study, number, refusal):
             yield
     except Timeout:
         raise StoreError(refusal) from None
 
 
 @contextlib.contextmanager
-def _only_session(study: Study, refusal: str) -> Iterator[None]:
+def _only_session(study: Study, number: int, refusal: str) -> Iterator[None]:
     """With PostgreSQL, the same for processes on other machines, which have folders of their own."""
     if database_file(study.engine) is not None:
         yield
         return
     with study.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        number = {"number": _WRITING_NUMBER}
-        if not connection.execute(
-            text("SELECT pg_try_advisory_lock(:number)"), number
-        ).scalar_one():
+        named = {"number": number}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:number)"), named).scalar_one():
             raise StoreError(refusal)
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), number)
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), named)
 
 
 class Serving:

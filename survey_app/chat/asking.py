@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
+import httpx2
 
 from study.conversation import Message, Reply, ReplySource, declared_chat
 from study.errors import ModelError
@@ -31,7 +31,7 @@ def reply_source(study: Study, chat_address: str) -> ReplySource:
 
 
 async def _ask(system: ChatSystem, messages: list[Message], seed: int, patience_s: float) -> Reply:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         stream = ReplyStream(client, system, messages, seed, patience_s)
         try:
             async with asyncio.timeout(patience_s):

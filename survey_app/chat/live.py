@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.concurrency import run_in_threadpool
 
 from study import blinding, conversation
@@ -72,7 +72,7 @@ class LiveConversations:
         self._asking: set[str] = set()
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._models: dict[str, dict[str, Any]] = {}
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
         self._turnstile = asyncio.Semaphore(_REPLIES_AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -182,11 +182,11 @@ class LiveConversations:
             self._models[known] = await made_by(self._connections(), system)
         return self._models[known]
 
-    def _connections(self) -> httpx.AsyncClient:
+    def _connections(self) -> httpx2.AsyncClient:
         if self._client is None:
             # No proxy of the environment: it could read conversations, and pace would be its own.
-            self._client = httpx.AsyncClient(
-                trust_env=False, limits=httpx.Limits(max_connections=2 * _REPLIES_AT_ONCE)
+            self._client = httpx2.AsyncClient(
+                trust_env=False, limits=httpx2.Limits(max_connections=2 * _REPLIES_AT_ONCE)
             )
         return self._client
 

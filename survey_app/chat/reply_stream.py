@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from study.conversation import Message, without_oldest
 from study.errors import ModelError
@@ -18,6 +17,7 @@ _BUSY = (429, 503)
 _TOO_LONG = (400, 413)
 _BUSY_WAIT_S = 1.0
 _CONNECT_S = 5.0
+_NO_REPLY = "A system sent something that is no reply."
 
 
 class ReplyStream:
@@ -25,7 +25,7 @@ class ReplyStream:
 
     Parameters
     ----------
-    client : httpx.AsyncClient
+    client : httpx2.AsyncClient
     system : ChatSystem
     messages : list of dict
         The conversation so far, oldest first, without the system prompt.
@@ -36,7 +36,7 @@ class ReplyStream:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: httpx2.AsyncClient,
         system: ChatSystem,
         messages: list[Message],
         seed: int,
@@ -69,12 +69,14 @@ class ReplyStream:
         try:
             while True:
                 async with self._request() as response:
-                    if response.status_code == httpx.codes.OK:
+                    if response.status_code == httpx2.codes.OK:
                         async for piece in self._read(response):
                             yield piece
                         return
                     await self._prepare_next_try(response)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except httpx2.SSEError:
+            raise ModelError(_NO_REPLY) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise ModelError(
                 f"A system did not answer ({type(error).__name__}). Is `evenhand serve-model --all` "
                 "running for this study, at the address given as --chat-address?"
@@ -98,10 +100,10 @@ class ReplyStream:
             f"{self._system.address}/chat/completions",
             json=body,
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(self._patience_s, connect=_CONNECT_S),
+            timeout=httpx2.Timeout(self._patience_s, connect=_CONNECT_S),
         )
 
-    async def _prepare_next_try(self, response: httpx.Response) -> None:
+    async def _prepare_next_try(self, response: httpx2.Response) -> None:
         await response.aread()
         shorter = without_oldest(self._messages)
         if response.status_code in _BUSY:
@@ -114,14 +116,11 @@ class ReplyStream:
                 "serves another study: the names of the systems there come from its study.key."
             )
 
-    async def _read(self, response: httpx.Response) -> AsyncIterator[str]:
-        async for line in response.aiter_lines():
-            data = line.removeprefix("data:").strip()
-            if not line.startswith("data:"):
-                continue
-            if data == "[DONE]":
+    async def _read(self, response: httpx2.Response) -> AsyncIterator[str]:
+        async for event in httpx2.EventSource(response):
+            if event.data.strip() == "[DONE]":
                 break
-            piece = self._take(_event(data))
+            piece = self._take(_fields(event))
             if piece:
                 self.provenance.setdefault("first_text_s", time.monotonic() - self._asked)
                 yield piece
@@ -148,17 +147,17 @@ class ReplyStream:
         return text
 
 
-def _event(data: str) -> dict[str, Any]:
+def _fields(event: httpx2.ServerSentEvent) -> dict[str, Any]:
     try:
-        event = json.loads(data)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
-        raise ModelError("A system sent something that is no reply.")
-    return event
+        fields = event.json()
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ModelError(_NO_REPLY)
+    return fields
 
 
-async def made_by(client: httpx.AsyncClient, system: ChatSystem) -> dict[str, Any]:
+async def made_by(client: httpx2.AsyncClient, system: ChatSystem) -> dict[str, Any]:
     """What an address of ours says of the model itself (files, hashes, libraries); else nothing."""
     try:
         answer = await client.get(
@@ -167,7 +166,7 @@ async def made_by(client: httpx.AsyncClient, system: ChatSystem) -> dict[str, An
             timeout=_CONNECT_S,
         )
         told = answer.json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx2.HTTPError, ValueError):
         return {}
     found = told.get("provenance") if isinstance(told, dict) else None
     return found if isinstance(found, dict) else {}

@@ -9,6 +9,12 @@ from typing import Any
 
 from study.blinding import chat_model_name
 from study.errors import ModelError
+from study.protocol.endpoint_address import (
+    base_address,
+    is_web_address,
+    key_in,
+    request_settings,
+)
 from study.protocol.systems import System
 from study.store.study import Study
 from survey_app.server.settings import CHAT_KEY_VARIABLE
@@ -62,12 +68,12 @@ def chat_systems(study: Study, chat_address: str | None) -> dict[str, ChatSystem
 
 def _chat_system(study: Study, system: System, chat_address: str | None) -> ChatSystem:
     left_out = system.leave_out if system.endpoint else ()
-    sampling = {"temperature": system.decoding.temperature, "top_p": system.decoding.top_p}
-    length = system.length_parameter if system.endpoint else "max_tokens"
-    settings: dict[str, Any] = {
-        **{name: value for name, value in sampling.items() if name not in left_out},
-        length: system.decoding.max_new_tokens,
-    }
+    settings = request_settings(
+        {"temperature": system.decoding.temperature, "top_p": system.decoding.top_p},
+        system.decoding.max_new_tokens,
+        length_parameter=system.length_parameter if system.endpoint else "max_tokens",
+        leave_out=left_out,
+    )
     if system.decoding.stop:
         settings["stop"] = list(system.decoding.stop)
     beyond = {
@@ -76,11 +82,10 @@ def _chat_system(study: Study, system: System, chat_address: str | None) -> Chat
     }
     if system.endpoint:
         settings |= {name: beyond[name] for name in system.endpoint_accepts}
-        key = _secret(system.api_key_variable) if system.api_key_variable else None
-        seeded = "seed" not in left_out
-        return ChatSystem(
-            system.endpoint, system.model, settings, system.system_prompt, key, seeded
-        )
+        # Not the address itself: the message would tell systems apart.
+        key = key_in(system.api_key_variable, "a system's endpoint", field="api_key_variable")
+        address, seeded = base_address(system.endpoint), "seed" not in left_out
+        return ChatSystem(address, system.model, settings, system.system_prompt, key, seeded)
     settings |= beyond
     if system.decoding.time_limit_s is not None:
         settings["time_limit_s"] = system.decoding.time_limit_s
@@ -90,21 +95,11 @@ def _chat_system(study: Study, system: System, chat_address: str | None) -> Chat
 
 
 def _checked(chat_address: str | None) -> str:
-    address = (chat_address or "").strip().rstrip("/")
-    if not address.startswith(("http://", "https://")):
+    address = base_address(chat_address or "")
+    if not is_web_address(address):
         raise ModelError(
             f"The systems of this study answer people, and where is not known: found {address!r} as "
             "the chat address, expected something like http://127.0.0.1:8000/v1. Start `evenhand "
             "serve-model --all` and give its address: evenhand serve --chat-address URL"
         )
     return address
-
-
-def _secret(variable: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        raise ModelError(
-            f"The environment variable {variable} is not set; expected the key of a system's "
-            "endpoint. Set it in the shell that runs this command."
-        )
-    return value

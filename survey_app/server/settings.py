@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StoreError
+from study.protocol.endpoint_address import base_address
 
 STUDY_VARIABLE = "EVENHAND_STUDY"
 ADDRESS_VARIABLE = "EVENHAND_ADDRESS"
@@ -90,7 +91,7 @@ def settings_of_environment() -> Settings:
 
 
 def _address_in(variable: str) -> str | None:
-    return os.environ.get(variable, "").strip().rstrip("/") or None
+    return base_address(os.environ.get(variable, "")) or None
 
 
 def apply_streamlit_options() -> None:

@@ -9,16 +9,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from models.backends.endpoint_words import words_of_endpoint
+from models.endpoint.connection import endpoint_of_judge, known_certificates, open_async_client
+from models.endpoint.words import words_of_endpoint
 from models.judge.asking.calls import Answer
 from models.judge.asking.limits import Budget
-from models.judge.asking.running import JudgeStep, RunSummary, only_run, pending
-from models.judge.asking.sending import certificates, open_client
+from models.judge.asking.running import JudgeStep, RunSummary, pending
 from models.judge.verdicts.parsing import read_reply
 from models.judge.verdicts.readings import call_result
 from models.judge.wording.plan import JudgeCall
 from study.errors import ModelError
 from study.protocol.judge import Judge
+from study.store.exclusive import only_judge
 from study.store.judge.verdicts import read_calls, record_batch, record_results, record_sent
 from study.store.study import Study
 
@@ -58,11 +59,12 @@ async def run_batch(
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
     budget = Budget(max_cost, left.spent)
     # A batch's file holds the answers to all of its calls.
-    client = open_client(
-        judge, certificates(), longest_body=LONGEST_BODY_OF_CALL * max(len(calls), 64)
+    longest_body = LONGEST_BODY_OF_CALL * max(len(calls), 64)
+    client = open_async_client(
+        endpoint_of_judge(judge), known_certificates(), longest_body=longest_body
     )
     try:
-        with only_run(study.folder):
+        with only_judge(study):
             batches = await _batches(client, study, left.todo, budget, summary)
             for batch_id, members in batches:
                 answers = await _answers(client, batch_id, poll_s)

@@ -7,18 +7,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
+from models.endpoint.failures import AttemptFailed, Failure, retry_rules
 from models.judge.asking.limits import RateLimits
-from models.judge.asking.sending import AttemptFailed, Failure, Sender
+from models.judge.asking.sending import Sender
 from study.errors import ModelError
+from study.protocol.endpoint_address import request_settings
 from study.protocol.judge import Judge
-
-if TYPE_CHECKING:
-    import tenacity
-
-LONGEST_BACKOFF_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -30,9 +26,8 @@ class Answer:
     reply : dict or None
         ``{"body": text}`` as it came, when the endpoint answered with a success.
     failure : dict or None
-        ``kind`` (``status``, ``no connection``, ``silent``, ``broken off``, ``refused wait``,
-        ``worker lost``, ``refused``),
-        ``message`` and, for a status, ``status``.
+        ``kind``, ``message`` and, for a status, ``status``, as in
+        :class:`models.endpoint.failures.Failure`.
     attempts : int
         Requests that were sent and that the ledger does not know of yet.
     in_doubt : int
@@ -135,14 +130,7 @@ class EndpointAsker:
         import tenacity
 
         attempts = _Attempts(again)
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self._judge.retries + 1),
-            wait=self._wait(),
-            retry=tenacity.retry_if_exception(
-                lambda e: isinstance(e, AttemptFailed) and e.failure.again
-            ),
-            reraise=True,
-        )
+        retrying = tenacity.AsyncRetrying(**retry_rules(self._judge.retries))
         reply: dict[str, Any] | None = None
         failure = None
         ends_run = ""
@@ -155,7 +143,7 @@ class EndpointAsker:
             failure = failed.failure.plain()
             # After an answer it is this request that was refused, and not the key or the model.
             if failed.failure.ends_run and not self._has_answered:
-                ends_run = failed.failure.message
+                ends_run = failed.failure.sentence(self._judge.model, self._judge.endpoint)
         except ModelError as error:
             ends_run = str(error)
             failure = {"kind": "refused", "message": ends_run}
@@ -166,18 +154,6 @@ class EndpointAsker:
     async def close(self) -> None:
         """Close the connections."""
         await self._sender.close()
-
-    def _wait(self) -> Callable[[tenacity.RetryCallState], float]:
-        import tenacity
-
-        backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_BACKOFF_S)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            failed = state.outcome.exception() if state.outcome else None
-            asked = failed.failure.wait_s if isinstance(failed, AttemptFailed) else None
-            return asked if asked is not None else float(backoff(state))
-
-        return wait
 
     async def _attempt(
         self,
@@ -204,13 +180,6 @@ class EndpointAsker:
                 attempts.latency_s = time.perf_counter() - started
 
 
-def endpoint_name(judge: Judge) -> str:
-    """The address without user name, password and query, which can hold secrets."""
-    parts = urlsplit(judge.endpoint)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}".rstrip("/")
-
-
 def chat_request(
     judge: Judge,
     messages: tuple[dict[str, str], ...],
@@ -227,8 +196,12 @@ def chat_request(
     request: dict[str, Any] = {
         "model": judge.model,
         "messages": [dict(message) for message in messages],
-        **{name: value for name, value in sampling.items() if name not in judge.leave_out},
-        judge.length_parameter: judge.sampling.max_tokens,
+        **request_settings(
+            sampling,
+            judge.sampling.max_tokens,
+            length_parameter=judge.length_parameter,
+            leave_out=judge.leave_out,
+        ),
     }
     if judge.scoring == "probability":
         return request | {judge.length_parameter: 1, "logprobs": True, "top_logprobs": 20}

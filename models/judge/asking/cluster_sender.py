@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from models.judge.asking.sending import AttemptFailed, Send
+from models.endpoint.failures import AttemptFailed
+from models.judge.asking.sending import Send
 from models.judge.asking.worker_side import RemoteRequest, Sent, lost, send_from_worker
 from models.workers.cluster import (
     WAIT_FOR_WORKERS_S,

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.endpoint.failures import AttemptFailed
 from models.judge.asking.calls import chat_request
-from models.judge.asking.sending import AttemptFailed, LocalSender
+from models.judge.asking.sending import LocalSender
 from models.judge.verdicts.parsing import JudgeReply, judge_outcomes, read_reply
 from models.judge.wording.prompts import JudgePrompt, Material, write_prompt
 from models.judge.wording.rubrics import Criterion, load_rubrics
@@ -134,7 +135,8 @@ def endpoint_faults(protocol: Protocol, study_folder: Path) -> list[str]:
     try:
         reply = trial.answer()
     except (AttemptFailed, ModelError) as error:
-        return [f"The judge at {judge.endpoint} does not answer as the protocol asks: {error}"]
+        told = error.failure.told if isinstance(error, AttemptFailed) else str(error)
+        return [f"The judge at {judge.endpoint} does not answer as the protocol asks: {told}"]
     letters = "ABCDEFGH"[: len(shown)]
     return [
         *_changes(trial),

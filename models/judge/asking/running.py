@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import signal
 import sys
@@ -13,19 +12,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from models.judge.asking.calls import Answer, Asker
 from models.judge.asking.ledger_writer import LedgerWriter
 from models.judge.asking.limits import Budget, RateLimits, cost_at_most
 from models.judge.verdicts.readings import call_result
 from models.judge.wording.plan import JudgeCall
-from study.errors import ModelError, StoreError
+from study.errors import ModelError
 from study.protocol.judge import Judge, JudgePrice
+from study.store.exclusive import only_judge
 from study.store.judge.verdicts import CallResult, log_judge_run, read_calls
 from study.store.study import Study
-
-LOCK_FILE = "judge.lock"
 
 
 @dataclass(frozen=True)
@@ -154,26 +151,6 @@ def pending(
     return Pending(todo, len(by_key) - len(todo), doubtful, spent, dict(rounds))
 
 
-@contextlib.contextmanager
-def only_run(folder: Path) -> Iterator[None]:
-    """Keep a second judge out of a study; the system lets go of the lock when a run is killed.
-
-    Raises
-    ------
-    StoreError
-        When another run is under way: it would pay for the same calls.
-    """
-    with (folder / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(
-                f"Another `evenhand judge` is at work on {folder}. Wait until it has ended; two at "
-                "once would pay twice for the same calls."
-            ) from None
-        yield
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """How one run is made.
@@ -222,7 +199,7 @@ async def run_calls(
     budget = Budget(options.max_cost, left.spent)
     run = _Run(study, judge, asker, left, summary, budget, options.on_step)
     limits.prepare(max((call.tokens_at_most for call in left.todo), default=0))
-    with only_run(study.folder), _quick_handover():
+    with only_judge(study), _quick_handover():
         try:
             await run.work()
         finally:

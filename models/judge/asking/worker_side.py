@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from models.backends.model_files import locate_checkpoint, sha256_of_folder, sha256_of_hashes
-from models.judge.asking.sending import AttemptFailed, Failure, LocalSender
+from models.endpoint.failures import AttemptFailed, Failure
+from models.judge.asking.sending import LocalSender
+from models.workers.held import Held
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
 
 # What the connection or the loaded model depends on.
-_HELD = {
+_OPENED_BY = {
     *("backend", "model", "endpoint", "proxy", "api_key_variable", "timeout_s", "longest_call_s"),
     *("longest_wait_s", "concurrency"),
 }
@@ -71,14 +73,14 @@ class Sent:
     refused: str = field(default="", repr=False)
 
 
-class _Held(Protocol):
+class _Sender(Protocol):
     def send(self, task: RemoteRequest) -> str:
         """The body of the answer; raises AttemptFailed or ModelError."""
 
     def close(self) -> None: ...
 
 
-class _HeldEndpoint:
+class _EndpointSender:
     """The connections to the endpoint, kept for all requests of this process.
 
     They live in an event loop of their own, so that a request is sent by the same code, and ends by
@@ -110,7 +112,7 @@ class _HeldEndpoint:
         self._loop.close()
 
 
-class _HeldModel:
+class _ModelSender:
     """A checkpoint on this machine, loaded once."""
 
     def __init__(self, task: RemoteRequest) -> None:
@@ -136,7 +138,7 @@ class _HeldModel:
         asyncio.run(self._asker.close())
 
 
-class _HeldScript:
+class _ScriptSender:
     """The scripted judge; it needs no connection."""
 
     def send(self, task: RemoteRequest) -> str:
@@ -148,36 +150,16 @@ class _HeldScript:
         """Nothing is held."""
 
 
-class _Holder:
-    """What this process holds for the judge; another judge takes its place."""
-
-    def __init__(self) -> None:
-        self._opening = threading.Lock()
-        self._key: tuple[str, ...] = ()
-        self._held: _Held | None = None
-
-    def get(self, task: RemoteRequest) -> _Held:
-        key = (task.judge.model_dump_json(include=_HELD), str(task.study_folder), task.files)
-        with self._opening:
-            if self._held is None or key != self._key:
-                if self._held is not None:
-                    self._held.close()
-                    self._held = None
-                self._held = _open(task)
-                self._key = key
-            return self._held
-
-
-def _open(task: RemoteRequest) -> _Held:
+def _open(task: RemoteRequest) -> _Sender:
     match task.judge.backend:
         case "transformers":
-            return _HeldModel(task)
+            return _ModelSender(task)
         case "scripted":
-            return _HeldScript()
-    return _HeldEndpoint(task.judge)
+            return _ScriptSender()
+    return _EndpointSender(task.judge)
 
 
-_HOLDER = _Holder()
+_HELD: Held[_Sender] = Held()
 
 
 def send_from_worker(task: RemoteRequest) -> Sent:
@@ -188,8 +170,9 @@ def send_from_worker(task: RemoteRequest) -> Sent:
     if worker.id != task.worker_id:
         # A new process under the address of one that was lost: the request may have been sent.
         return Sent(failure=lost(worker.address))
+    key = (task.judge.model_dump_json(include=_OPENED_BY), str(task.study_folder), task.files)
     try:
-        return Sent(body=_HOLDER.get(task).send(task))
+        return Sent(body=_HELD.get(key, lambda: _open(task)).send(task))
     except AttemptFailed as failed:
         return Sent(failure=failed.failure)
     except ModelError as error:
