@@ -21,7 +21,7 @@ from analysis.rating_models.laplace import LaplaceLikelihood
 from analysis.rating_models.laplace_fit import fit_laplace
 from analysis.rating_models.ordinal_mixed import fit_clmm, random_terms
 from analysis.rating_models.predictions import point_probabilities
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 
 FOLDER = Path(__file__).parent / "reference" / "models"
 REFERENCE = pd.read_csv(FOLDER / "reference.csv", keep_default_na=False)
@@ -30,9 +30,7 @@ FIXED = REFERENCE[REFERENCE["model"].isin(["clmm_intercept", "clmm_slope"])]
 
 def _ratings(name: str) -> CrossedRatings:
     frame = pd.read_csv(FOLDER / f"{name}.csv")
-    return prepare_ratings(
-        frame, value="y", effect="model", reference="Phi4", rater="rater", prompt="topic"
-    )
+    return prepare_ratings(frame, RatingColumns("y", "model", "rater", "topic"), reference="Phi4")
 
 
 @lru_cache
@@ -146,13 +144,7 @@ def test_predictions_cover_the_full_scale_and_are_labelled() -> None:
     """Property: a point that nobody used has probability 0, each distribution adds up to 1."""
     frame = pd.read_csv(FOLDER / "many_prompts.csv")
     ratings = prepare_ratings(
-        frame,
-        value="y",
-        effect="model",
-        reference="Phi4",
-        rater="rater",
-        prompt="topic",
-        points=range(1, 8),
+        frame, RatingColumns("y", "model", "rater", "topic"), reference="Phi4", points=range(1, 8)
     )
     fit = fit_clmm(ratings)
     kinds = {prediction.kind for prediction in fit.predictions}
@@ -172,7 +164,7 @@ def test_true_effect_is_found_in_large_data() -> None:
     """Property: 80 raters, 30 prompts: the simulated log odds of 0.5 within 3 standard errors."""
     frame = simulated_ratings(seed=3, n_raters=80, n_prompts=30)
     ratings = prepare_ratings(
-        frame, value="value", effect="system", reference="A", rater="rater", prompt="prompt"
+        frame, RatingColumns("value", "system", "rater", "prompt"), reference="A"
     )
     effect = fit_clmm(ratings).find("cumulative_log_odds_ratio", "B")
     assert effect.estimate == pytest.approx(0.5, abs=3 * effect.details["std_error"])

@@ -11,7 +11,13 @@ import statsmodels.api as sm
 from sklearn.metrics import cohen_kappa_score
 
 from analysis.agreement.intraclass import icc
-from analysis.judge_worth.agreement import NOTHING_SHARED, JudgeAgreement, judge_agreement
+from analysis.judge_worth.agreement import (
+    NOTHING_SHARED,
+    Bootstrap,
+    JudgeAgreement,
+    UnitFacts,
+    judge_agreement,
+)
 from analysis.judge_worth.resampling import (
     JudgedUnits,
     alpha_with_and_without,
@@ -47,7 +53,11 @@ def _study(
 
 
 def _found(study: dict[str, Any], **options: Any) -> JudgeAgreement:
-    return judge_agreement(**{**study, "replicates": 50, **options})
+    facts = UnitFacts(study["prompts"], study["systems"], study["lengths"])
+    bootstrap = Bootstrap(**{"replicates": 50, **options})
+    return judge_agreement(
+        study["ratings"], study["judge"], study["points"], facts, bootstrap=bootstrap
+    )
 
 
 def test_kappas_are_the_means_of_scikit_learn_s() -> None:
@@ -180,7 +190,9 @@ def test_more_agreeing_judge_is_nearer_to_the_ceiling() -> None:
 
 
 def test_base_rates_count_verdicts_and_ratings() -> None:
-    found = judge_agreement([[1, 2], [2, 2]], [2.4, 2.5], [1, 2, 3], replicates=2)
+    found = judge_agreement(
+        [[1, 2], [2, 2]], [2.4, 2.5], [1, 2, 3], bootstrap=Bootstrap(replicates=2)
+    )
     assert [(b.point, b.judge, b.people) for b in found.base_rates] == [
         (1.0, 0, 1),
         (2.0, 2, 3),
@@ -197,18 +209,26 @@ def test_missing_verdicts_are_counted() -> None:
 
 
 def test_degenerate_data_say_why() -> None:
-    nothing = judge_agreement([[1, 2]], [None], [1, 2, 3], replicates=2)
+    nothing = judge_agreement([[1, 2]], [None], [1, 2, 3], bootstrap=Bootstrap(replicates=2))
     assert nothing.bias.undefined_because == NOTHING_SHARED
-    empty = judge_agreement(np.empty((0, 3)), [], [1, 2, 3], replicates=2)
+    empty = judge_agreement(np.empty((0, 3)), [], [1, 2, 3], bootstrap=Bootstrap(replicates=2))
     assert empty.kappa.judge.undefined_because == NOTHING_SHARED
-    one_rater = judge_agreement([[1], [2], [3]], [1, 2, 2], [1, 2, 3], replicates=20)
+    one_rater = judge_agreement(
+        [[1], [2], [3]], [1, 2, 2], [1, 2, 3], bootstrap=Bootstrap(replicates=20)
+    )
     assert one_rater.kappa.people.estimate is None and one_rater.kappa.judge.ci_low is None
     assert "no two raters" in one_rater.kappa.gap.undefined_because
-    constant = judge_agreement(np.full((6, 3), 2.0), np.full(6, 2.0), [1, 2, 3], replicates=20)
+    constant = judge_agreement(
+        np.full((6, 3), 2.0), np.full(6, 2.0), [1, 2, 3], bootstrap=Bootstrap(replicates=20)
+    )
     assert "one point" in constant.kappa.judge.undefined_because
     assert constant.bias.estimate == 0.0
     same_length = judge_agreement(
-        [[1, 2], [2, 3]], [1, 2], [1, 2, 3], lengths=[50, 50], replicates=20
+        [[1, 2], [2, 3]],
+        [1, 2],
+        [1, 2, 3],
+        UnitFacts(lengths=[50, 50]),
+        bootstrap=Bootstrap(replicates=20),
     )
     assert "do not differ in length" in same_length.bias_by_length.undefined_because
     assert "not known" in constant.bias_by_length.undefined_because
@@ -220,6 +240,6 @@ def test_wrong_input_is_refused() -> None:
     with pytest.raises(AnalysisError, match="2 verdicts for 1"):
         judge_agreement([[1, 2]], [1, 2], [1, 2, 3])
     with pytest.raises(AnalysisError, match="replicates"):
-        judge_agreement([[1, 2]], [1], [1, 2, 3], replicates=1)
+        judge_agreement([[1, 2]], [1], [1, 2, 3], bootstrap=Bootstrap(replicates=1))
     with pytest.raises(AnalysisError, match="systems: 2 names"):
-        judge_agreement([[1, 2]], [1], [1, 2, 3], systems=["a", "b"])
+        judge_agreement([[1, 2]], [1], [1, 2, 3], UnitFacts(systems=["a", "b"]))

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.judge_worth.alternative_annotator import alternative_annotator_test
+from analysis.judge_worth.alternative_annotator import AnnotatorRule, alternative_annotator_test
 from study.errors import AnalysisError
 
 REFERENCE = json.loads(
@@ -29,8 +29,9 @@ def test_it_gives_what_the_authors_program_gives(expected: dict[str, object]) ->
     result = alternative_annotator_test(
         RATINGS,
         JUDGE,
-        alignment=str(expected["alignment"]),
-        epsilon=float(str(expected["epsilon"])),
+        rule=AnnotatorRule(
+            alignment=str(expected["alignment"]), epsilon=float(str(expected["epsilon"]))
+        ),
     )
     assert result.winning_rate.estimate == pytest.approx(expected["winning_rate"])
     assert result.average_advantage.estimate == pytest.approx(expected["average_advantage"])
@@ -40,7 +41,9 @@ def test_it_gives_what_the_authors_program_gives(expected: dict[str, object]) ->
 
 def test_clusters_change_the_standard_error_as_in_statsmodels() -> None:
     clusters = np.repeat(np.arange(12), 5)
-    result = alternative_annotator_test(RATINGS, JUDGE, clusters=clusters, epsilon=0.1)
+    result = alternative_annotator_test(
+        RATINGS, JUDGE, clusters=clusters, rule=AnnotatorRule(epsilon=0.1)
+    )
     first = result.comparisons[0]
     rated = ~np.isnan(RATINGS[:, 0])
     rest = RATINGS[rated][:, 1:]
@@ -64,7 +67,10 @@ def test_one_item_by_hand() -> None:
     Against the rater with 2 (others 1 and 4): both (1 + 4) / 2 = 2.5, so both count as winners.
     """
     result = alternative_annotator_test(
-        np.tile([1.0, 2.0, 4.0], (30, 1)), np.full(30, 2.0), epsilon=0.0, raters=["a", "b", "c"]
+        np.tile([1.0, 2.0, 4.0], (30, 1)),
+        np.full(30, 2.0),
+        raters=["a", "b", "c"],
+        rule=AnnotatorRule(epsilon=0.0),
     )
     by_name = {c.rater: c for c in result.comparisons}
     assert (by_name["c"].judge_advantage, by_name["c"].rater_advantage) == (1.0, 0.0)
@@ -144,4 +150,4 @@ def test_wrong_lengths_and_epsilon_are_refused() -> None:
     with pytest.raises(AnalysisError, match="59 verdicts for 60 items"):
         alternative_annotator_test(RATINGS, JUDGE[:-1])
     with pytest.raises(AnalysisError, match="epsilon"):
-        alternative_annotator_test(RATINGS, JUDGE, epsilon=1.0)
+        alternative_annotator_test(RATINGS, JUDGE, rule=AnnotatorRule(epsilon=1.0))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.contrasts.cluster_means import cluster_mean
-from analysis.judge_worth.alternative_annotator import alternative_annotator_test
+from analysis.judge_worth.alternative_annotator import AnnotatorRule, alternative_annotator_test
 from analysis.judge_worth.outcomes import OUTCOMES, summarise_outcomes, within_scale
 from analysis.judge_worth.probes import PROBES, probe_effects
 from analysis.judge_worth.stand_in import stand_in_answer
@@ -139,7 +139,7 @@ def _test(passes: bool) -> Any:
     people = np.clip(truth[:, None] + rng.integers(-1, 2, (200, 4)), 1, 5).astype(float)
     judge = people.mean(axis=1) if passes else rng.integers(1, 6, 200).astype(float)
     return alternative_annotator_test(
-        people, judge, clusters=np.repeat(np.arange(40), 5), epsilon=0.2
+        people, judge, clusters=np.repeat(np.arange(40), 5), rule=AnnotatorRule(epsilon=0.2)
     )
 
 
@@ -177,7 +177,7 @@ def test_whether_the_judge_may_stand_in(
 
 
 def test_too_few_raters_cannot_be_answered() -> None:
-    few = alternative_annotator_test(np.ones((40, 2)), np.ones(40), epsilon=0.2)
+    few = alternative_annotator_test(np.ones((40, 2)), np.ones(40), rule=AnnotatorRule(epsilon=0.2))
     found = stand_in_answer(_conditions(), test=few, kappa=KAPPA, bias_by_system=())
     assert found.answer == "cannot be answered"
     assert "at least 3 raters" in found.because

@@ -15,7 +15,7 @@ from analysis.rating_models.crossed_effects import prompt_and_response_term, ran
 from analysis.rating_models.degrees_of_freedom import UndefinedTestError, _matched_f
 from analysis.rating_models.gee import fit_exchangeable, fit_gee
 from analysis.rating_models.linear import fit_lmm
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 from analysis.rating_models.restricted_likelihood import LinearMixedLikelihood
 from analysis.rating_models.results import ModelFit
 
@@ -28,9 +28,7 @@ CLUSTERED = REFERENCE[REFERENCE["model"] == "gee"]
 
 def _ratings(name: str) -> CrossedRatings:
     frame = pd.read_csv(FOLDER / f"{name}.csv")
-    return prepare_ratings(
-        frame, value="y", effect="model", reference="Phi4", rater="rater", prompt="topic"
-    )
+    return prepare_ratings(frame, RatingColumns("y", "model", "rater", "topic"), reference="Phi4")
 
 
 @lru_cache
@@ -144,7 +142,7 @@ def _differing_responses(response_sd: float, prompts: int = 10) -> CrossedRating
     frame = pd.DataFrame(
         {"r": rater.astype(str), "p": prompt.astype(str), "s": np.where(level == 0, "A", "B")}
     ).assign(v=value + draw.normal(size=value.size))
-    return prepare_ratings(frame, value="v", effect="s", reference="A", rater="r", prompt="p")
+    return prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
 
 
 def test_random_responses_equal_the_paired_t_of_prompts_on_balanced_data() -> None:
@@ -194,7 +192,7 @@ def test_responses_without_two_systems_for_a_prompt_are_their_prompt() -> None:
         {"r": rater.astype(str), "p": prompt.astype(str), "v": draw.normal(size=96)}
     )
     frame["s"] = np.where(prompt < 6, "A", "B")
-    ratings = prepare_ratings(frame, value="v", effect="s", reference="A", rater="r", prompt="p")
+    ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
     assert "other raters and other prompts" in fit_lmm(ratings).unit_of_inference
     assert "one level only" in fit_lmm(ratings, random_responses=True).undefined_because
 
@@ -215,9 +213,7 @@ def test_tiny_random_data_never_break_kenward_roger(raters: int, systems: int) -
                 "v": draw.integers(1, 6, rater.size),
             }
         )
-        ratings = prepare_ratings(
-            frame, value="v", effect="s", reference="A", rater="r", prompt="p"
-        )
+        ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
         for slopes in (False, True):
             fit = fit_lmm(ratings, random_slopes=slopes)
             for test in fit.tests:
@@ -255,7 +251,7 @@ def test_balanced_data_give_the_classical_analysis_of_variance() -> None:
     frame = pd.DataFrame(
         {"v": value, "s": np.where(level == 0, "A", "B"), "r": rater.astype(str), "p": "only"}
     )
-    ratings = prepare_ratings(frame, value="v", effect="s", reference="A", rater="r", prompt="p")
+    ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
     ours = fit_lmm(ratings, random_slopes=True).find("mean_difference", "B")
     means = frame.groupby(["r", "s"])["v"].mean().unstack()
     gaps = (means["B"] - means["A"]).to_numpy()
@@ -317,7 +313,7 @@ def test_tight_lmer_figures_of_the_slope_model_on_long_missing() -> None:
     """
     frame = pd.read_csv(FOLDER.parent / "stats" / "long_missing.csv")
     ratings = prepare_ratings(
-        frame, value="y", effect="model", reference="Phi4", rater="rater", prompt="topic"
+        frame, RatingColumns("y", "model", "rater", "topic"), reference="Phi4"
     )
     fit = fit_lmm(ratings, random_slopes=True)
     intercept, effect = fit.coefficients
@@ -358,7 +354,7 @@ def test_few_raters_show_the_corrected_error_first_and_the_other_beside_it() -> 
     frame = pd.DataFrame(
         {"r": rater.astype(str), "p": prompt.astype(str), "s": np.where(level == 0, "A", "B")}
     ).assign(v=value + draw.normal(size=value.size))
-    ratings = prepare_ratings(frame, value="v", effect="s", reference="A", rater="r", prompt="p")
+    ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
     fit = fit_gee(ratings)
     means = frame.groupby(["r", "s"])["v"].mean().unstack()
     gaps = (means["B"] - means["A"]).to_numpy()
@@ -384,7 +380,7 @@ def test_from_fifty_raters_on_the_sandwich_error_is_the_main_one(
     frame = pd.DataFrame(
         {"r": rater.astype(str), "p": prompt.astype(str), "s": np.where(level == 0, "A", "B")}
     ).assign(v=draw.normal(size=raters)[rater] + draw.normal(size=rater.size))
-    ratings = prepare_ratings(frame, value="v", effect="s", reference="A", rater="r", prompt="p")
+    ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
     fit = fit_gee(ratings)
     assert ("df" in fit.find("mean_difference", "B").details) == corrected
     assert len(fit.coefficients) == (4 if corrected else 2)

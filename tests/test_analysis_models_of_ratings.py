@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.rating_models.ratings import RatingColumns
 from analysis.rating_models.results import ModelFit
 from analysis.rating_models.side_by_side import RatingModels, fit_all
 from analysis.results import Estimate
@@ -20,12 +22,12 @@ from study.errors import AnalysisError
 
 STATS = Path(__file__).parent / "reference" / "stats"
 MIXED = (STATS / "mixed.out").read_text(encoding="utf-8").splitlines()
-NAMES: dict[str, Any] = {"value": "y", "effect": "model", "rater": "rater", "prompt": "topic"}
+COLUMNS = RatingColumns("y", "model", "rater", "topic")
 
 
 def _fit(name: str) -> RatingModels:
     frame = pd.read_csv(STATS / name)
-    return fit_all(frame, **NAMES, reference="Phi4", points=range(1, 6))
+    return fit_all(frame, COLUMNS, reference="Phi4", points=range(1, 6))
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +298,7 @@ def test_missing_rows_are_counted_by_column() -> None:
     frame.loc[[3, 8], "y"] = np.nan
     frame.loc[8, "rater"] = None
     frame.loc[20, "topic"] = None
-    fits = fit_all(frame, **NAMES, reference="Phi4")
+    fits = fit_all(frame, COLUMNS, reference="Phi4")
     assert fits.n_missing == 3
     assert fits.n == 717
     assert dict(fits.missing) == {"y": 2, "model": 0, "rater": 1, "topic": 1}
@@ -306,7 +308,7 @@ def test_missing_rows_are_counted_by_column() -> None:
 def test_reversed_reference_reverses_signs_only(missing: RatingModels) -> None:
     """Property: with two levels the choice of reference changes signs, nothing else."""
     frame = pd.read_csv(STATS / "long_missing.csv")
-    other = fit_all(frame, **NAMES, reference="EAI", points=range(1, 6))
+    other = fit_all(frame, COLUMNS, reference="EAI", points=range(1, 6))
     for name, model in missing.models.items():
         ours, theirs = model.coefficients[-1], other.models[name].coefficients[-1]
         assert ours.estimate is not None and theirs.estimate is not None
@@ -317,7 +319,7 @@ def test_reversed_reference_reverses_signs_only(missing: RatingModels) -> None:
 def test_order_of_rows_does_not_matter(missing: RatingModels) -> None:
     """Property: the rows are a set."""
     frame = pd.read_csv(STATS / "long_missing.csv").sample(frac=1, random_state=3)
-    other = fit_all(frame, **NAMES, reference="Phi4", points=range(1, 6))
+    other = fit_all(frame, COLUMNS, reference="Phi4", points=range(1, 6))
     for name, model in missing.models.items():
         theirs = other.models[name].coefficients[-1].estimate
         assert theirs == pytest.approx(model.coefficients[-1].estimate, rel=1e-7)
@@ -331,9 +333,9 @@ def test_a_rating_given_twice_is_refused_with_its_rows() -> None:
     with pytest.raises(
         AnalysisError, match=r"data row 5 and data row 9 .*topic p2, model a \(1 rows"
     ):
-        fit_all(frame, **NAMES, reference=None)
+        fit_all(frame, COLUMNS, reference=None)
     frame.loc[8, "y"] = np.nan
-    assert fit_all(frame, **NAMES, reference=None).n == 17
+    assert fit_all(frame, COLUMNS, reference=None).n == 17
 
 
 def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
@@ -346,7 +348,7 @@ def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
 
     broken.__name__ = "fit_gee"
     monkeypatch.setattr("analysis.rating_models.side_by_side.fit_gee", broken)
-    fits = fit_all(_grid(6, 3), **NAMES, reference=None)
+    fits = fit_all(_grid(6, 3), COLUMNS, reference=None)
     assert "ZeroDivisionError" in fits.gee.undefined_because
     assert fits.lmer_slope.converged and fits.paired_t.converged
 
@@ -370,7 +372,7 @@ def test_every_model_names_its_unit_of_inference(missing: RatingModels) -> None:
 def test_large_data_leave_clmm_out_and_say_so() -> None:
     """Property: a limit below n leaves the model out with the two numbers in the reason."""
     frame = pd.read_csv(STATS / "long.csv")
-    fits = fit_all(frame, **NAMES, reference="Phi4", most_ratings_for_clmm=700)
+    fits = fit_all(frame, COLUMNS, reference="Phi4", most_ratings_for_clmm=700)
     assert "720" in fits.clmm.undefined_because
     assert "700" in fits.clmm.undefined_because
     assert fits.lmer_intercept.converged
@@ -423,7 +425,7 @@ def _degenerate() -> dict[str, pd.DataFrame]:
 
 @lru_cache
 def _fit_case(case: str) -> RatingModels:
-    return fit_all(_degenerate()[case], **NAMES, reference=None)
+    return fit_all(_degenerate()[case], COLUMNS, reference=None)
 
 
 def _finite(node: Any) -> bool:
@@ -493,6 +495,8 @@ def test_one_prompt_is_said_and_fitted_without() -> None:
 def test_wrong_input_is_an_error_in_words(change: dict[str, Any], words: str) -> None:
     """Property: a user's mistake names the value and what was expected."""
     frame = pd.read_csv(STATS / "long.csv")
-    arguments: dict[str, Any] = {**NAMES, "reference": "Phi4", **change}
+    change = dict(change)
+    columns = {k: change.pop(k) for k in ("value", "prompt") if k in change}
+    arguments = {"reference": "Phi4", **change}
     with pytest.raises(AnalysisError, match=words):
-        fit_all(frame, **arguments)
+        fit_all(frame, replace(COLUMNS, **columns), **arguments)

@@ -11,7 +11,7 @@ import pytest
 from analysis.rating_models.linear import fit_lmm
 from analysis.rating_models.ordinal import fit_clm
 from analysis.rating_models.ordinal_mixed import fit_clmm
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 
 REFERENCE = Path(__file__).parent / "reference"
 # Made with R 4.2.2, lme4 1.1-31 and ordinal 2022.11-16 by make_profile_intervals.R. Both packages
@@ -30,9 +30,10 @@ def prepare() -> CrossedRatings:
     """The ratings that R's intervals are of."""
     return prepare_ratings(
         pd.read_csv(REFERENCE / "stats" / "long_missing.csv"),
-        value="y", effect="model", reference="Phi4", rater="rater", prompt="topic",
+        RatingColumns("y", "model", "rater", "topic"),
+        reference="Phi4",
         points=range(1, 6),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +142,7 @@ def test_a_variance_at_zero_has_an_interval_that_starts_there() -> None:
     ]
     frame = pd.DataFrame(rows)
     frame["y"] -= frame.groupby("prompt")["y"].transform("mean")
-    crossed = prepare_ratings(
-        frame, value="y", effect="system", reference="a", rater="rater", prompt="prompt"
-    )
+    crossed = prepare_ratings(frame, RatingColumns("y", "system", "rater", "prompt"), reference="a")
     fit = fit_lmm(crossed, profile=True)
     prompt = fit.find("prompt_variance")
     assert prompt.estimate == 0 and prompt.ci_low == 0
@@ -169,7 +168,7 @@ def test_a_search_that_runs_off_is_turned_back() -> None:
     ends = []
     for reference in "ab":
         crossed = prepare_ratings(
-            frame, value="y", effect="system", reference=reference, rater="rater", prompt="prompt"
+            frame, RatingColumns("y", "system", "rater", "prompt"), reference=reference
         )
         fit = fit_lmm(crossed, random_slopes=True, profile=True)
         found = [

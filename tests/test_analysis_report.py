@@ -22,6 +22,7 @@ from analysis.agreement.intraclass import icc
 from analysis.agreement.jackknife import jackknife_agreement
 from analysis.contrasts.paired import paired_contrast
 from analysis.contrasts.two_groups import compare_groups
+from analysis.rating_models.ratings import RatingColumns
 from analysis.rating_models.side_by_side import fit_all
 from analysis.reliability.consistency import scale_reliability
 from analysis.report import build_report, write_report
@@ -342,9 +343,10 @@ def test_models_of_an_item_are_the_result_objects(eai: ReportData, document: Doc
     """Oracle: `fit_all` on the rows of that item."""
     fits = fit_all(
         eai.ratings[eai.ratings["item"] == "item2"],
-        value="value", effect="system", reference="b", rater="rater", prompt="prompt",
+        RatingColumns("value", "system", "rater", "prompt"),
+        reference="b",
         points=range(1, 6),
-    )  # fmt: skip
+    )
     rows = _table(document, "models-by-item").data
     rows = rows[rows["item"] == "item2"]
     for fit, statistic in (

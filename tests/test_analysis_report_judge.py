@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.judge_worth.agreement import judge_agreement
+from analysis.judge_worth.agreement import Bootstrap, UnitFacts, judge_agreement
 from analysis.judge_worth.ledger_frame import report_judge
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph, Table
@@ -65,9 +65,8 @@ def test_agreement_in_the_table_is_the_statistic(data: ReportData, document: Doc
         wide.to_numpy(),
         judge.to_numpy(),
         POINTS,
-        prompts=[p for _, p in order],
-        systems=[f"System {s.upper()}" for s, _ in order],
-        seed=data.seed,
+        UnitFacts(prompts=[p for _, p in order], systems=[f"System {s.upper()}" for s, _ in order]),
+        bootstrap=Bootstrap(seed=data.seed),
     )
     table = _table(document, "judge-agreement-eai-student")
     cells = table.groups[0].rows[0].cells

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.rating_models.linear import fit_lmm
-from analysis.rating_models.ratings import prepare_ratings
+from analysis.rating_models.ratings import RatingColumns, prepare_ratings
 from analysis.reliability.omega import omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.reliability.polychoric import polychoric
@@ -75,9 +75,8 @@ def test_the_model_of_all_items_has_profile_intervals(data: ReportData, document
         lambda v: v.sum(skipna=False)
     )
     ratings = prepare_ratings(
-        sums.reset_index(), value="value", effect="system", reference="b", rater="rater",
-        prompt="prompt",
-    )  # fmt: skip
+        sums.reset_index(), RatingColumns("value", "system", "rater", "prompt"), reference="b"
+    )
     expected = fit_lmm(ratings, random_slopes=True, profile=True).find("rater_variance")
     table = _table(document, "model-all-items")
     shown = table.data[table.data["statistic"] == "rater_variance"].iloc[0]

@@ -18,7 +18,7 @@ from analysis.agreement.labels import annotation_scores
 from analysis.agreement.spans import MarkedResponse, character_agreement
 from analysis.contrasts.paired import bootstrap_difference
 from analysis.description.text_measures_by_system import measures_of_systems
-from analysis.judge_worth.agreement import judge_agreement
+from analysis.judge_worth.agreement import Bootstrap, judge_agreement
 from analysis.judge_worth.consistency import score_self_agreement
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.resampling import (
@@ -39,7 +39,9 @@ DRAWS = 200
 
 
 def _judge(table: np.ndarray) -> Iterable[Estimate]:
-    found = judge_agreement(table[:, :-1], table[:, -1], POINTS, replicates=DRAWS)
+    found = judge_agreement(
+        table[:, :-1], table[:, -1], POINTS, bootstrap=Bootstrap(replicates=DRAWS)
+    )
     for beside in (found.kappa, found.consensus_kappa, found.alpha, found.icc):
         yield from (beside.judge, beside.people, beside.gap)
     yield found.bias

@@ -12,7 +12,7 @@ import pytest
 
 from analysis.rating_models.linear import fit_lmm
 from analysis.rating_models.ordinal_mixed import fit_clmm
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 from analysis.rating_models.results import ModelFit
 from analysis.rating_models.side_by_side import fit_all
 from analysis.rating_models.variance_components import chi_bar_squared
@@ -27,11 +27,8 @@ FALSE = "no such variation beyond chance"
 def _ratings(name: str) -> CrossedRatings:
     return prepare_ratings(
         pd.read_csv(FOLDER / f"{name}.csv"),
-        value="y",
-        effect="model",
+        RatingColumns("y", "model", "rater", "topic"),
         reference="A",
-        rater="rater",
-        prompt="topic",
         points=range(1, 6),
     )
 
@@ -159,14 +156,13 @@ def test_two_raters_give_no_interval_test_or_degrees_of_freedom(model: str, slop
 def test_two_raters_in_the_model_of_responses_and_three_raters() -> None:
     """Property: the same in the model with random responses; with a third rater the interval is back."""
     fits = fit_all(
-        pd.read_csv(FOLDER / "two_raters.csv"), value="y", effect="model", rater="rater",
-        prompt="topic", profile=True,
-    )  # fmt: skip
+        pd.read_csv(FOLDER / "two_raters.csv"),
+        RatingColumns("y", "model", "rater", "topic"),
+        profile=True,
+    )
     assert fits.lmer_response.coefficients[1].p_value is None
     assert fits.clmm.coefficients[0].details.get("profile_ci_low") is None
     frame = pd.read_csv(FOLDER / "no_slope.csv")
     third = frame[frame["rater"].isin(["R000", "R001", "R002"])]
-    ratings = prepare_ratings(
-        third, value="y", effect="model", reference="A", rater="rater", prompt="topic"
-    )
+    ratings = prepare_ratings(third, RatingColumns("y", "model", "rater", "topic"), reference="A")
     assert fit_lmm(ratings).coefficients[1].ci_low is not None

@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.rating_models.laplace_fit import LaplaceFit, fit_laplace
 from analysis.rating_models.ordinal_mixed import random_terms
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 from analysis.rating_models.side_by_side import one_thread
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
     """
     data = simulated_ratings(seed=20260) if frame is None else frame
     ratings = prepare_ratings(
-        data, value="value", effect="system", reference="A", rater="rater", prompt="prompt"
+        data, RatingColumns("value", "system", "rater", "prompt"), reference="A"
     )
     times = []
     with one_thread():

@@ -178,16 +178,10 @@ def rating_shape(
 
 
 def _prepared(frame: pd.DataFrame, points: list[float] | None = None) -> Any:
-    from analysis.rating_models.ratings import prepare_ratings
+    from analysis.rating_models.ratings import RatingColumns, prepare_ratings
 
     return prepare_ratings(
-        frame,
-        value="value",
-        effect="system",
-        reference=None,
-        rater="rater",
-        prompt="prompt",
-        points=points,
+        frame, RatingColumns("value", "system", "rater", "prompt"), reference=None, points=points
     )
 
 

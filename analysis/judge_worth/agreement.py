@@ -43,6 +43,37 @@ _PEOPLE = "no two raters share two responses on which their scores differ at all
 
 
 @dataclass(frozen=True)
+class UnitFacts:
+    """What is known of each unit beside its ratings and verdict.
+
+    Parameters
+    ----------
+    prompts : sequence, shape (units,), optional
+        Prompt of each unit; each unit is its own without it.
+    systems : sequence, shape (units,), optional
+        For the bias by system.
+    lengths : array-like, shape (units,), optional
+        Length of each response, for example in words.
+    """
+
+    prompts: Sequence[Any] | NDArray[Any] | None = None
+    systems: Sequence[Any] | NDArray[Any] | None = None
+    lengths: ArrayLike | None = None
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How the intervals are drawn; at least 1,000 replicates to publish."""
+
+    replicates: int = 1000
+    level: float = 0.95
+    seed: int = 0
+
+
+NOTHING_KNOWN, DEFAULT_BOOTSTRAP = UnitFacts(), Bootstrap()
+
+
+@dataclass(frozen=True)
 class Beside:
     """A coefficient for the judge, the same for people, and how far the judge is above (below 0)."""
 
@@ -100,14 +131,10 @@ def judge_agreement(
     ratings: ArrayLike,
     judge: ArrayLike,
     points: Sequence[float],
+    facts: UnitFacts = NOTHING_KNOWN,
     *,
-    prompts: Sequence[Any] | NDArray[Any] | None = None,
-    systems: Sequence[Any] | NDArray[Any] | None = None,
-    lengths: ArrayLike | None = None,
     consensus: str = "median",
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> JudgeAgreement:
     """Judge against people beside people against people, with intervals for other raters and prompts.
 
@@ -119,16 +146,10 @@ def judge_agreement(
         Verdict of each unit, also between points; missing as nan.
     points : sequence of float
         All points of the scale.
-    prompts : sequence, shape (units,), optional
-        Prompt of each unit; each unit is its own without it.
-    systems : sequence, shape (units,), optional
-        For the bias by system.
-    lengths : array-like, shape (units,), optional
-        Length of each response, for example in words.
+    facts : UnitFacts
     consensus : {"median", "mean", "mode"}
         For ``consensus_kappa``; the ICC takes the mean.
-    replicates, level, seed
-        Of the bootstrap. At least 1,000 replicates to publish.
+    bootstrap : Bootstrap
 
     Returns
     -------
@@ -159,17 +180,17 @@ def judge_agreement(
     .. [4] Shrout, P. E., & Fleiss, J. L. (1979). Intraclass correlations.
     .. [5] Owen, A. B. (2007). The pigeonhole bootstrap.
     """
-    confidence_level(level)
+    confidence_level(bootstrap.level)
     one_of(consensus, CONSENSUS, "consensus")
-    units, chosen = _units(ratings, judge, points, prompts)
+    units, chosen = _units(ratings, judge, points, facts.prompts)
     n_missing = int(chosen.size - units.n)
-    enough_replicates(replicates)
+    enough_replicates(bootstrap.replicates)
     if units.n == 0:
         return _nothing(units, n_missing)
-    draws = draw_together(units, replicates, level, seed)
+    draws = draw_together(units, bootstrap.replicates, bootstrap.level, bootstrap.seed)
     difference = differences(units, draws)
-    system = None if systems is None else _named(systems, chosen, "systems")
-    length = None if lengths is None else _lengths(lengths, chosen)
+    system = None if facts.systems is None else _named(facts.systems, chosen, "systems")
+    length = None if facts.lengths is None else _lengths(facts.lengths, chosen)
     codes = None if system is None else np.unique(system, return_inverse=True)[1].reshape(-1)
     return JudgeAgreement(
         kappa=_beside(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from analysis.contrasts.cluster_means import (
     sums_by_cluster,
 )
 from analysis.contrasts.multiplicity import adjust
-from analysis.results import Assumption, Estimate, undefined
+from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.validation import (
     FloatArray,
     IntArray,
@@ -30,6 +29,65 @@ from study.errors import AnalysisError
 ALIGNMENTS = ("accuracy", "neg_rmse")
 Answer = Literal["yes", "no", "cannot be answered"]
 _ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class AnnotatorRule:
+    """What the test grants the judge, what it asks of it, and how much data it asks for.
+
+    Parameters
+    ----------
+    alignment : {"accuracy", "neg_rmse"}
+        Share of the remaining raters with the same value (nominal scales), or minus the root of the
+        mean squared distance to them (ordinal and continuous scales).
+    epsilon : float
+        What the judge is granted for its lower cost: the paper suggests 0.2 for experts, 0.15 for
+        skilled raters and 0.1 for crowd workers.
+    threshold : float
+        Least winning rate.
+    q : float
+        False discovery rate.
+    min_raters, min_items, min_clusters : int
+        Below these the question is not answered. The paper asks for three raters and 30 items;
+        fewer than about ten clusters give standard errors that are too small.
+
+    Raises
+    ------
+    AnalysisError
+        When the alignment is none of these, or epsilon not between 0 and 1.
+    """
+
+    alignment: str = "neg_rmse"
+    epsilon: float = 0.15
+    threshold: float = 0.5
+    q: float = 0.05
+    min_raters: int = 3
+    min_items: int = 30
+    min_clusters: int = 10
+
+    def __post_init__(self) -> None:
+        one_of(self.alignment, ALIGNMENTS, "alignment")
+        if not 0.0 <= self.epsilon < 1.0:
+            raise AnalysisError(
+                f"epsilon: {self.epsilon}; expected at least 0 and below 1, for example 0.15"
+            )
+
+
+@dataclass(frozen=True)
+class WinningRateDetails(Details):
+    """Raters that the judge wins against, and what it was granted."""
+
+    won: int
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class AdvantageDetails(Details):
+    """Cluster-robust error over prompts, with the numbers of both."""
+
+    standard_error: float
+    clusters: int
+    raters: int
 
 
 @dataclass(frozen=True)
@@ -72,28 +130,27 @@ class AlternativeAnnotatorTest:
         Whether the winning rate reaches the threshold.
     because : str
         Why it cannot be answered; empty otherwise.
-    winning_rate : Estimate
+    winning_rate : Estimate[WinningRateDetails]
         Share of raters against whom the judge wins (omega).
-    average_advantage : Estimate
+    average_advantage : Estimate[AdvantageDetails]
         Chance that the judge is at least as near to the others as a rater drawn at random (rho);
         the interval is for these raters and other prompts.
     comparisons : tuple of AnnotatorComparison
     skipped : tuple of (str, str)
         Raters who could not be compared, with the reason.
-    alignment : str
-    epsilon, threshold, q : float
+    rule : AnnotatorRule
     """
 
     answer: Answer
     because: str
-    winning_rate: Estimate
-    average_advantage: Estimate
+    winning_rate: Estimate[WinningRateDetails]
+    average_advantage: Estimate[AdvantageDetails]
     comparisons: tuple[AnnotatorComparison, ...]
     skipped: tuple[tuple[str, str], ...]
-    alignment: str
-    epsilon: float
-    threshold: float
-    q: float
+    rule: AnnotatorRule
+
+
+DEFAULT_RULE = AnnotatorRule()
 
 
 def alternative_annotator_test(
@@ -102,13 +159,7 @@ def alternative_annotator_test(
     *,
     clusters: Sequence[Any] | NDArray[Any] | None = None,
     raters: Sequence[str] | None = None,
-    alignment: str = "neg_rmse",
-    epsilon: float = 0.15,
-    threshold: float = 0.5,
-    q: float = 0.05,
-    min_raters: int = 3,
-    min_items: int = 30,
-    min_clusters: int = 10,
+    rule: AnnotatorRule = DEFAULT_RULE,
     level: float = 0.95,
 ) -> AlternativeAnnotatorTest:
     """The alternative-annotator test of Calderon, Reichart and Dror, items clustered by prompt.
@@ -130,19 +181,7 @@ def alternative_annotator_test(
         with prompts - 1 degrees of freedom; with every item its own cluster it is the paper's test.
     raters : sequence of str, optional
         Names of the columns.
-    alignment : {"accuracy", "neg_rmse"}
-        Share of the remaining raters with the same value (nominal scales), or minus the root of the
-        mean squared distance to them (ordinal and continuous scales).
-    epsilon : float
-        What the judge is granted for its lower cost: the paper suggests 0.2 for experts, 0.15 for
-        skilled raters and 0.1 for crowd workers.
-    threshold : float
-        Least winning rate.
-    q : float
-        False discovery rate.
-    min_raters, min_items, min_clusters : int
-        Below these the question is not answered. The paper asks for three raters and 30 items;
-        fewer than about ten clusters give standard errors that are too small.
+    rule : AnnotatorRule
     level : float
         Of the interval of the average advantage.
 
@@ -153,7 +192,7 @@ def alternative_annotator_test(
     Raises
     ------
     AnalysisError
-        When the lengths differ or epsilon is not between 0 and 1.
+        When the lengths differ.
 
     Notes
     -----
@@ -169,12 +208,7 @@ def alternative_annotator_test(
     .. [3] Cameron, A. C., & Miller, D. L. (2015). A practitioner's guide to cluster-robust
        inference.
     """
-    one_of(alignment, ALIGNMENTS, "alignment")
     confidence_level(level)
-    if not 0.0 <= epsilon < 1.0:
-        raise AnalysisError(
-            f"epsilon: {epsilon}; expected at least 0 and below 1, for example 0.15"
-        )
     table, verdicts = ratings_matrix(ratings), vector(judge, "judge")
     if verdicts.size != table.shape[0]:
         raise AnalysisError(
@@ -185,33 +219,42 @@ def alternative_annotator_test(
     usable = ((~np.isnan(table)).sum(axis=1) >= 2) & ~np.isnan(verdicts)
     n_missing = int((~usable).sum())
     table, verdicts, codes = table[usable], verdicts[usable], codes[usable]
-    judge_wins, rater_wins = _advantages(table, verdicts, alignment)
+    judge_wins, rater_wins = _advantages(table, verdicts, rule.alignment)
     compared, skipped = [], []
     for column, name in enumerate(names):
         rated = ~np.isnan(judge_wins[:, column])
         n, groups = int(rated.sum()), np.unique(codes[rated]).size
-        if n < min_items or groups < min_clusters:
-            what = f"{n} items" if n < min_items else f"items of {groups} prompts"
-            least = min_items if n < min_items else min_clusters
+        if n < rule.min_items or groups < rule.min_clusters:
+            what = f"{n} items" if n < rule.min_items else f"items of {groups} prompts"
+            least = rule.min_items if n < rule.min_items else rule.min_clusters
             skipped.append((name, f"{what}, and at least {least} are needed"))
         else:
             compared.append(column)
-    settings = (alignment, epsilon, threshold, q)
-    if len(compared) < min_raters:
-        because = _too_few(len(compared), min_raters, skipped, len(names))
-        return _unanswered(because, tuple(skipped), settings, n_missing)
-    comparisons = _comparisons(judge_wins, rater_wins, codes, compared, names, epsilon, q)
+    if len(compared) < rule.min_raters:
+        because = _too_few(len(compared), rule.min_raters, skipped, len(names))
+        return _unanswered(because, tuple(skipped), rule, n_missing)
+    wins = _Wins(judge_wins, rater_wins, codes)
+    comparisons = _comparisons(wins, compared, names, rule)
     won = sum(c.won for c in comparisons)
-    rate = _winning_rate(won, len(comparisons), n_missing, epsilon)
+    rate = _winning_rate(won, len(comparisons), n_missing, rule.epsilon)
     return AlternativeAnnotatorTest(
-        "yes" if won / len(comparisons) >= threshold else "no",
+        "yes" if won / len(comparisons) >= rule.threshold else "no",
         "",
         rate,
         _average_advantage(judge_wins[:, compared], codes, n_missing, level),
         comparisons,
         tuple(skipped),
-        *settings,
+        rule,
     )
+
+
+@dataclass(frozen=True)
+class _Wins:
+    """W_f and W_h, shape (items, raters), and the prompt of each item."""
+
+    judge: FloatArray
+    rater: FloatArray
+    codes: IntArray
 
 
 def _names(raters: Sequence[str] | None, n: int) -> list[str]:
@@ -249,20 +292,14 @@ def _advantages(
 
 
 def _comparisons(
-    judge_wins: FloatArray,
-    rater_wins: FloatArray,
-    codes: IntArray,
-    compared: Sequence[int],
-    names: Sequence[str],
-    epsilon: float,
-    q: float,
+    wins: _Wins, compared: Sequence[int], names: Sequence[str], rule: AnnotatorRule
 ) -> tuple[AnnotatorComparison, ...]:
     rows = []
     for column in compared:
-        rated = ~np.isnan(judge_wins[:, column])
-        difference = rater_wins[rated, column] - judge_wins[rated, column]
-        groups, group = np.unique(codes[rated], return_inverse=True)
-        t, p = _one_sided(difference, group.reshape(-1), groups.size, epsilon)
+        rated = ~np.isnan(wins.judge[:, column])
+        difference = wins.rater[rated, column] - wins.judge[rated, column]
+        groups, group = np.unique(wins.codes[rated], return_inverse=True)
+        t, p = _one_sided(difference, group.reshape(-1), groups.size, rule.epsilon)
         rows.append((column, rated, int(groups.size), t, p))
     adjusted = adjust([row[4] for row in rows], method="benjamini_yekutieli")
     return tuple(
@@ -270,12 +307,12 @@ def _comparisons(
             names[column],
             int(rated.sum()),
             groups,
-            float(judge_wins[rated, column].mean()),
-            float(rater_wins[rated, column].mean()),
+            float(wins.judge[rated, column].mean()),
+            float(wins.rater[rated, column].mean()),
             t,
             p,
             float(a if a is not None else 1.0),
-            a is not None and a <= q,
+            a is not None and a <= rule.q,
         )
         for (column, rated, groups, t, p), a in zip(rows, adjusted, strict=True)
     )
@@ -297,7 +334,7 @@ def _one_sided(
 
 def _average_advantage(
     judge_wins: FloatArray, codes: IntArray, n_missing: int, level: float
-) -> Estimate:
+) -> Estimate[AdvantageDetails]:
     """Mean over raters of the judge's share, with a cluster-robust interval of its linear form."""
     from scipy import stats
 
@@ -320,13 +357,13 @@ def _average_advantage(
         n=int(used.sum()),
         n_missing=n_missing,
         unit="item",
-        details=MappingProxyType(
-            {"standard_error": error, "clusters": int(groups.size), "raters": int(shares.size)}
-        ),
+        details=AdvantageDetails(error, int(groups.size), int(shares.size)),
     )
 
 
-def _winning_rate(won: int, raters: int, n_missing: int, epsilon: float) -> Estimate:
+def _winning_rate(
+    won: int, raters: int, n_missing: int, epsilon: float
+) -> Estimate[WinningRateDetails]:
     return Estimate(
         "winning_rate",
         won / raters,
@@ -335,7 +372,7 @@ def _winning_rate(won: int, raters: int, n_missing: int, epsilon: float) -> Esti
         n_missing=n_missing,
         unit="rater",
         assumptions=(Assumption("prompts are a random sample and independent", None, "by design"),),
-        details=MappingProxyType({"won": won, "epsilon": epsilon}),
+        details=WinningRateDetails(won, epsilon),
     )
 
 
@@ -351,7 +388,7 @@ def _too_few(found: int, needed: int, skipped: Sequence[tuple[str, str]], n_rate
 def _unanswered(
     because: str,
     skipped: tuple[tuple[str, str], ...],
-    settings: tuple[str, float, float, float],
+    rule: AnnotatorRule,
     n_missing: int,
 ) -> AlternativeAnnotatorTest:
     return AlternativeAnnotatorTest(
@@ -361,5 +398,5 @@ def _unanswered(
         undefined("average_advantage_probability", because, n_missing=n_missing, unit="item"),
         (),
         skipped,
-        *settings,
+        rule,
     )

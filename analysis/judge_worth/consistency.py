@@ -188,15 +188,9 @@ def _alpha(
     q = scale.size
     drawn = (draws.units @ by_unit.reshape(len(table), q * q)).reshape(-1, q, q)
     values = np.asarray(alphas(drawn, scale, "ordinal"))
-    found = drawn_estimate(
+    return drawn_estimate(
         "self_alpha_ordinal", values, units, draws, _ONE_POINT, clusters=units.n_prompts
     )
-    if found.estimate is None:
-        return found
-    from dataclasses import replace
-
-    details = {k: v for k, v in found.details.items() if k != "raters"}
-    return replace(found, details=MappingProxyType(details))
 
 
 def _root(variance: Estimate) -> Estimate:

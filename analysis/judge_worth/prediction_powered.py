@@ -10,15 +10,14 @@ and a downloader of data sets along. Its results are the tests' oracle.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.contrasts.cluster_means import cluster_codes, sums_by_cluster
-from analysis.results import Assumption, Estimate, undefined
+from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level, vector
 from study.errors import AnalysisError
 
@@ -40,25 +39,60 @@ NOTHING_TO_ADD = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictionPoweredDetails(Details):
+    """What a prediction-powered mean is made of; of people or judge alone only its error.
+
+    Parameters
+    ----------
+    n_both, n_judge_only : int or None
+        Responses rated by both, and by the judge alone.
+    people_part : float or None
+        Variance of the part that people's scores give.
+    lambda_1, lambda_2 : float or None
+        Trust in the judge, 0 to 1, of each system.
+    judge_part : float or None
+        Variance of the part that the judge's scores give.
+    standard_error, df : float
+    clusters : int
+    width_to_people : float or None
+        Width of the interval over that of people alone.
+    """
+
+    n_both: int | None = None
+    n_judge_only: int | None = None
+    people_part: float | None = None
+    lambda_1: float | None = None
+    lambda_2: float | None = None
+    judge_part: float | None = None
+    standard_error: float | None = None
+    df: float | None = None
+    clusters: int | None = None
+    width_to_people: float | None = None
+
+
+Powered = Estimate[PredictionPoweredDetails]
+
+
 @dataclass(frozen=True)
 class PredictionPowered:
     """One quantity by people and judge together, and by each alone.
 
     Parameters
     ----------
-    corrected : Estimate
+    corrected : Powered
         Prediction-powered with power tuning (PPI++).
-    untuned : Estimate
+    untuned : Powered
         Prediction-powered with full trust in the judge's differences between responses (PPI).
-    judge_only : Estimate
+    judge_only : Powered
         The raw verdicts, biased as they are.
-    people_only : Estimate
+    people_only : Powered
     """
 
-    corrected: Estimate
-    untuned: Estimate
-    judge_only: Estimate
-    people_only: Estimate
+    corrected: Powered
+    untuned: Powered
+    judge_only: Powered
+    people_only: Powered
 
 
 @dataclass(frozen=True)
@@ -151,9 +185,6 @@ def prediction_powered_mean(
     Returns
     -------
     PredictionPowered
-        ``details`` of the corrected one: ``lambda_1``, ``standard_error``, ``df``, ``people_part`` and
-        ``judge_part`` (their shares of the variance), ``n_both``, ``n_judge_only``, ``clusters`` and
-        ``width_to_people`` (its interval's width over that of people alone).
 
     Raises
     ------
@@ -247,7 +278,7 @@ def _inference(
 
 def _plain(
     systems: Sequence[tuple[float, _System]], column: str, statistic: str, level: float
-) -> Estimate:
+) -> Powered:
     """The mean (difference) of one column alone."""
     parts, value, n, n_missing = [], 0.0, 0, 0
     for sign, system in systems:
@@ -266,10 +297,11 @@ def _plain(
                 n=n,
                 n_missing=n_missing,
                 unit="response",
+                details=PredictionPoweredDetails(),
             )
         part = system.part(values, chosen)
         parts.append(_Part(sign * part.by_cluster, part.present))
-    return _estimate(statistic, value, parts, level, n, n_missing, {}, ())
+    return _estimate(statistic, value, parts, level, n, n_missing, PredictionPoweredDetails())
 
 
 def _tuning(system: _System) -> float:
@@ -295,24 +327,29 @@ def _powered(
     tunings: Sequence[float],
     statistic: str,
     level: float,
-) -> Estimate:
-    parts, value, n, n_missing = [], 0.0, 0, 0
-    details: dict[str, float] = {"n_both": 0, "n_judge_only": 0, "people_part": 0.0}
-    for number, ((sign, system), tuning) in enumerate(zip(systems, tunings, strict=True), 1):
+) -> Powered:
+    parts, value, n_both, n_judge_only, n_missing, people_part = [], 0.0, 0, 0, 0, 0.0
+    for (sign, system), tuning in zip(systems, tunings, strict=True):
         both, alone = system.both, system.judge_only
         rectified = system.people - tuning * system.judge
         value += sign * (tuning * system.judge[alone].mean() + rectified[both].mean())
         of_people = system.part(rectified, both)
         of_judge = system.part(tuning * system.judge, alone)
         parts += [_Part(sign * p.by_cluster, p.present) for p in (of_people, of_judge)]
-        details[f"lambda_{number}"] = tuning
-        details["n_both"] += int(both.sum())
-        details["n_judge_only"] += int(alone.sum())
-        details["people_part"] += of_people.variance
-        n += int(both.sum() + alone.sum())
+        n_both, n_judge_only = n_both + int(both.sum()), n_judge_only + int(alone.sum())
+        people_part += of_people.variance
         n_missing += int((~(both | alone)).sum())
-    details["judge_part"] = sum(p.variance for p in parts) - details["people_part"]
-    return _estimate(statistic, float(value), parts, level, n, n_missing, details, _ASSUMPTIONS)
+    details = PredictionPoweredDetails(
+        n_both=n_both,
+        n_judge_only=n_judge_only,
+        people_part=people_part,
+        lambda_1=tunings[0],
+        lambda_2=tunings[1] if len(tunings) > 1 else None,
+        judge_part=sum(p.variance for p in parts) - people_part,
+    )
+    n = n_both + n_judge_only
+    found = _estimate(statistic, float(value), parts, level, n, n_missing, details)
+    return replace(found, assumptions=_ASSUMPTIONS)
 
 
 def _estimate(
@@ -322,9 +359,8 @@ def _estimate(
     level: float,
     n: int,
     n_missing: int,
-    details: dict[str, float],
-    assumptions: tuple[Assumption, ...],
-) -> Estimate:
+    details: PredictionPoweredDetails,
+) -> Powered:
     from scipy import special
 
     error = float(np.sqrt((np.sum([p.by_cluster for p in parts], axis=0) ** 2).sum()))
@@ -347,10 +383,7 @@ def _estimate(
         n,
         n_missing,
         "response",
-        assumptions=assumptions,
-        details=MappingProxyType(
-            {**details, "standard_error": error, "df": df, "clusters": clusters}
-        ),
+        details=replace(details, standard_error=error, df=df, clusters=clusters),
     )
 
 
@@ -365,13 +398,11 @@ def _degrees_of_freedom(parts: Sequence[_Part]) -> float:
     return float(whole**2 / sum(p.variance**2 / (p.n_clusters - 1) for p in moving))
 
 
-def _beside(result: Estimate, people: Estimate) -> Estimate:
+def _beside(result: Powered, people: Powered) -> Powered:
     """The same with the width of its interval against that of people alone."""
-    from dataclasses import replace
-
     ends = (result.ci_low, result.ci_high, people.ci_low, people.ci_high)
     if None in ends or people.ci_high == people.ci_low:
         return result
     low, high, people_low, people_high = (float(e or 0.0) for e in ends)
     ratio = (high - low) / (people_high - people_low)
-    return replace(result, details=MappingProxyType({**result.details, "width_to_people": ratio}))
+    return replace(result, details=replace(result.details, width_to_people=ratio))

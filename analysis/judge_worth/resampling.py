@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 
 from analysis.agreement.coefficients import point_indices, value_counts
 from analysis.agreement.krippendorff import alphas
 from analysis.resampling import bootstrap_interval, drawn_counts
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray
 
 CONSENSUS = ("median", "mean", "mode")
@@ -104,6 +103,14 @@ class Draws:
             )
 
 
+@dataclass(frozen=True)
+class DrawnDetails(Details):
+    """How many raters (None where they were not drawn) and prompts a figure rests on."""
+
+    raters: int | None
+    prompts: int
+
+
 def draw_together(units: JudgedUnits, replicates: int, level: float, seed: int) -> Draws:
     """Draw raters and prompts again, independently of each other.
 
@@ -151,7 +158,7 @@ def drawn_estimate(
         ci_level=draws.level,
         n=units.n,
         unit="response",
-        details=MappingProxyType({"raters": units.n_raters, "prompts": units.n_prompts}),
+        details=DrawnDetails(units.n_raters if clusters is None else None, units.n_prompts),
     )
     return bootstrap_interval(
         point,

@@ -93,13 +93,13 @@ def _winning(conditions: StandInConditions, test: AlternativeAnnotatorTest) -> C
         f"winning rate of at least {least:g} in the alternative-annotator test with "
         f"epsilon {conditions.epsilon:g}"
     )
-    if test.epsilon != conditions.epsilon:
-        because = f"the test was done with epsilon {test.epsilon:g}"
+    if test.rule.epsilon != conditions.epsilon:
+        because = f"the test was done with epsilon {test.rule.epsilon:g}"
         return ConditionAnswer(condition, "cannot be answered", because)
     rate = test.winning_rate.estimate
     if rate is None:
         return ConditionAnswer(condition, "cannot be answered", test.because)
-    won, n = test.winning_rate.details["won"], test.winning_rate.n
+    won, n = test.winning_rate.details.won, test.winning_rate.n
     because = f"the winning rate is {rate:.2f} ({won} of {n} raters)"
     return ConditionAnswer(condition, "yes" if rate >= least else "no", because)
 

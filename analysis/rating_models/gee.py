@@ -18,13 +18,18 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from analysis.rating_models.ratings import Codes, CrossedRatings, Floats
-from analysis.rating_models.results import ModelFit, wald_estimate
+from analysis.rating_models.results import (
+    Coefficient,
+    CoefficientDetails,
+    ModelFit,
+    Variance,
+    VarianceDetails,
+    wald_estimate,
+)
 from analysis.results import Assumption, Estimate
 
 _MOST_STEPS = 200
@@ -200,32 +205,28 @@ def fit_gee(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
             f"{len(ratings.raters)} raters for {p} coefficients: the raters' scatter gives no "
             "standard error"
         )
-    facts: dict[str, Any] = {
-        "model": "gee",
-        "title": "Generalized estimating equations, exchangeable correlation within raters",
-        "unit_of_inference": UNIT,
-        "method": "estimating equations, robust (sandwich) standard errors"
-        + (", corrected for few raters" if len(ratings.raters) < FEW_RATERS else ""),
-        "n": ratings.n,
-        "n_missing": ratings.n_missing,
-        "n_raters": len(ratings.raters),
-        "n_prompts": len(ratings.prompts),
-    }
+    few = len(ratings.raters) < FEW_RATERS
+    bare = ratings.unfitted(
+        "gee",
+        title="Generalized estimating equations, exchangeable correlation within raters",
+        unit_of_inference=UNIT,
+        method="estimating equations, robust (sandwich) standard errors"
+        + (", corrected for few raters" if few else ""),
+    )
     if because:
-        return ModelFit(**facts, undefined_because=because)
+        return replace(bare, undefined_because=because)
     x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
     fit = fit_exchangeable(ratings.value, x, ratings.rater)
     because = _fit_obstacle(ratings, fit)
     if because:
-        return ModelFit(**facts, undefined_because=because)
-    few = len(ratings.raters) < FEW_RATERS
+        return replace(bare, undefined_because=because)
     note = (
         f"the estimating equations have {len(ratings.raters)} raters only: standard errors are Mancl "
         f"and DeRouen's for few clusters, with t on {len(ratings.raters) - p} degrees of freedom; the "
         "uncorrected sandwich errors beside them make p too small"
     )
-    return ModelFit(
-        **facts,
+    return replace(
+        bare,
         coefficients=_coefficients(ratings, fit, ci_level),
         variances=_working(ratings, fit),
         n_parameters=p + 2,
@@ -259,75 +260,65 @@ def _fit_obstacle(ratings: CrossedRatings, fit: ExchangeableFit) -> str:
 
 def _coefficients(
     ratings: CrossedRatings, fit: ExchangeableFit, ci_level: float
-) -> tuple[Estimate, ...]:
+) -> tuple[Coefficient, ...]:
     robust = tuple(_robust(ratings, fit, i, ci_level) for i in range(fit.beta.size))
     small = fit.small_sample
     if len(ratings.raters) >= FEW_RATERS or small is None:
         return robust
     corrected = tuple(
-        _corrected(e, float(np.sqrt(max(small[i, i], 0.0))), len(ratings.raters) - fit.beta.size)
-        for i, e in enumerate(robust)
+        _corrected(ratings, e, float(np.sqrt(max(small[i, i], 0.0)))) for i, e in enumerate(robust)
     )
     return (*corrected, *(replace(e, statistic=f"{e.statistic}_uncorrected") for e in robust))
 
 
-def _robust(ratings: CrossedRatings, fit: ExchangeableFit, index: int, ci_level: float) -> Estimate:
+def _robust(
+    ratings: CrossedRatings, fit: ExchangeableFit, index: int, ci_level: float
+) -> Coefficient:
     """Coefficient with its sandwich error, Mancl and DeRouen's in the details."""
     from scipy import stats
 
-    details: dict[str, Any] = {"term": "(Intercept)", "level": ratings.levels[index]}
-    if index > 0:
-        details = {
-            "term": ratings.terms[index - 1],
-            "level": ratings.levels[index],
-            "reference": ratings.levels[0],
-        }
     value, small = float(fit.beta[index]), fit.small_sample
+    details = CoefficientDetails(
+        std_error=float(np.sqrt(max(fit.robust[index, index], 0.0))),
+        term=ratings.terms[index - 1] if index else "(Intercept)",
+        level=ratings.levels[index],
+        reference=ratings.levels[0] if index else None,
+    )
     if small is not None and small[index, index] > 0:
         error, df = float(np.sqrt(small[index, index])), len(ratings.raters) - len(ratings.levels)
-        details |= {
-            "mancl_derouen_std_error": error,
-            "mancl_derouen_df": df,
-            "mancl_derouen_p_value": float(2 * stats.t.sf(abs(value) / error, df)),
-        }
+        details = replace(
+            details,
+            mancl_derouen_std_error=error,
+            mancl_derouen_df=df,
+            mancl_derouen_p_value=float(2 * stats.t.sf(abs(value) / error, df)),
+        )
     return wald_estimate(
         "mean_difference" if index else "intercept",
         value,
-        float(np.sqrt(max(fit.robust[index, index], 0.0))),
+        details,
+        ratings.sample("rater"),
         ci_level=ci_level,
         ci_method="Wald, robust standard error",
-        n=ratings.n,
-        n_missing=ratings.n_missing,
-        unit="rater",
-        **details,
     )
 
 
-def _corrected(robust: Estimate, error: float, df: int) -> Estimate:
+def _corrected(ratings: CrossedRatings, robust: Coefficient, error: float) -> Coefficient:
     """The same coefficient with Mancl and DeRouen's error as the main one."""
-    kept = {k: v for k, v in robust.details.items() if k not in ("std_error", "z_value")}
+    df = float(len(ratings.raters) - len(ratings.levels))
     return wald_estimate(
         robust.statistic,
         float(robust.estimate or 0.0),
-        error,
-        df=float(df),
+        replace(robust.details, std_error=error, z_value=None, df=df),
+        ratings.sample("rater"),
         ci_level=robust.ci_level,
         ci_method="t, robust standard error corrected for few raters (Mancl and DeRouen)",
-        n=robust.n,
-        n_missing=robust.n_missing,
-        unit=robust.unit,
-        **kept,
     )
 
 
-def _working(ratings: CrossedRatings, fit: ExchangeableFit) -> tuple[Estimate, ...]:
-    facts: dict[str, Any] = {"n": len(ratings.raters), "n_missing": 0, "unit": "rater"}
+def _working(ratings: CrossedRatings, fit: ExchangeableFit) -> tuple[Variance, ...]:
+    n = len(ratings.raters)
+    error = VarianceDetails(std_error=fit.correlation_error)
     return (
-        Estimate(
-            "exchangeable_correlation",
-            fit.correlation,
-            details=MappingProxyType({"std_error": fit.correlation_error}),
-            **facts,
-        ),
-        Estimate("scale", fit.scale, **facts),
+        Estimate("exchangeable_correlation", fit.correlation, n=n, unit="rater", details=error),
+        Estimate("scale", fit.scale, n=n, unit="rater", details=VarianceDetails()),
     )

@@ -15,8 +15,6 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +32,6 @@ from analysis.rating_models.degrees_of_freedom import (
     satterthwaite,
 )
 from analysis.rating_models.maximum import Maximum, maximise
-from analysis.rating_models.ordinal import likelihood_ratio
 from analysis.rating_models.ordinal_mixed import (
     estimate_unit,
     inference_unit,
@@ -43,7 +40,17 @@ from analysis.rating_models.ordinal_mixed import (
 )
 from analysis.rating_models.ratings import CrossedRatings, Floats
 from analysis.rating_models.restricted_likelihood import LinearMixedLikelihood, LinearState
-from analysis.rating_models.results import ModelFit, wald_estimate
+from analysis.rating_models.results import (
+    Coefficient,
+    CoefficientDetails,
+    Ends,
+    FTestDetails,
+    LikelihoodRatio,
+    ModelFit,
+    Variance,
+    likelihood_ratio,
+    wald_estimate,
+)
 from analysis.rating_models.variance_components import (
     few_raters,
     for_these_raters_only,
@@ -139,9 +146,9 @@ def fit_lmm(
         or slope_obstacle(ratings, random_slopes)
         or (ratings.response_obstacle() if random_responses else "")
     )
-    facts = _facts(ratings, random_slopes, random_responses)
+    bare = _unfitted(ratings, random_slopes, random_responses)
     if because:
-        return ModelFit(**facts, undefined_because=because)
+        return replace(bare, undefined_because=because)
     terms, no_prompt = random_terms(ratings, random_slopes)
     if random_responses:
         terms[1] = prompt_and_response_term(
@@ -150,15 +157,15 @@ def fit_lmm(
     x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
     if ratings.n <= x.shape[1] + 1:
         said = f"{ratings.n} ratings are too few for {x.shape[1]} means and an error"
-        return ModelFit(**facts, undefined_because=said)
+        return replace(bare, undefined_because=said)
     fit = fit_linear(ratings.value, x, terms)
     if not fit.maximum.converged or fit.state.penalized <= fit.likelihood.negligible:
         said = (
             "the fit did not converge: levels, raters and prompts explain these ratings without "
             "error or the likelihood has no clear maximum"
         )
-        return ModelFit(**facts, undefined_because=said)
-    found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+        return replace(bare, undefined_because=said)
+    found = _model_fit(ratings, fit, bare, no_prompt, ci_level)
     if because := few_raters(ratings):
         found = for_these_raters_only(found, because)
     if not profile:
@@ -167,8 +174,8 @@ def fit_lmm(
 
 
 def _profiled(
-    ratings: CrossedRatings, fit: LinearFit, variances: tuple[Estimate, ...], ci_level: float
-) -> tuple[Estimate, ...]:
+    ratings: CrossedRatings, fit: LinearFit, variances: tuple[Variance, ...], ci_level: float
+) -> tuple[Variance, ...]:
     """Variances with intervals; covariances and what is undefined stay as they are."""
     from analysis.rating_models.profiles import METHOD_ML, VarianceProfile
 
@@ -181,8 +188,8 @@ def _profiled(
             made.append(e)
             continue
         term = e.statistic.removesuffix("_variance").removesuffix("_slope")
-        level = e.details.get("level")
-        row = ratings.levels.index(str(level)) if level else 0
+        level = e.details.level
+        row = ratings.levels.index(level) if level else 0
         if term == "response":
             # The responses' columns follow the prompts' own.
             term, row = "prompt", 1
@@ -194,33 +201,29 @@ def _profiled(
                 ci_high=None if high is None else high**2,
                 ci_level=ci_level,
                 ci_method=METHOD_ML,
-                details=MappingProxyType({**e.details, "std_dev_low": low, "std_dev_high": high}),
+                details=replace(e.details, profile=Ends("std_dev", low, high)),
             )
         )
     return tuple(made)
 
 
-def _facts(ratings: CrossedRatings, random_slopes: bool, random_responses: bool) -> dict[str, Any]:
+def _unfitted(ratings: CrossedRatings, random_slopes: bool, random_responses: bool) -> ModelFit:
     slopes = " and slopes" if random_slopes else ""
     crossed = "" if ratings.prompt_obstacle() else " and crossed random prompt intercepts"
     if random_responses:
         crossed = ", crossed random prompt and response (prompt by system) intercepts"
-    return {
-        "model": "linear_mixed"
+    return ratings.unfitted(
+        "linear_mixed"
         + ("_slopes" if random_slopes else "")
         + ("_responses" if random_responses else ""),
-        "title": f"Linear mixed model, random rater intercepts{slopes}{crossed}",
-        "unit_of_inference": RESPONSE_UNIT if random_responses else inference_unit(ratings),
-        "method": METHOD,
-        "n": ratings.n,
-        "n_missing": ratings.n_missing,
-        "n_raters": len(ratings.raters),
-        "n_prompts": len(ratings.prompts),
-    }
+        title=f"Linear mixed model, random rater intercepts{slopes}{crossed}",
+        unit_of_inference=RESPONSE_UNIT if random_responses else inference_unit(ratings),
+        method=METHOD,
+    )
 
 
 def _model_fit(
-    ratings: CrossedRatings, fit: LinearFit, facts: dict[str, Any], no_prompt: str, ci_level: float
+    ratings: CrossedRatings, fit: LinearFit, bare: ModelFit, no_prompt: str, ci_level: float
 ) -> ModelFit:
     responses = fit.covariance("response") is not None
     unit = "rater and response" if responses else estimate_unit(ratings)
@@ -238,14 +241,14 @@ def _model_fit(
     notes = components.notes
     contrasts = _joint_contrasts(fit.likelihood)
     joint = spread.f_test(contrasts, fit.state.beta)
-    tests = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
+    tests: list[Estimate] = [_f_estimate("f_satterthwaite_effect", joint, ratings, unit)]
     if adjusted is None:
         notes = (*notes, "Kenward-Roger is left out: more than 1,000 random effects")
     else:
         tests.append(_kenward_roger_effect(adjusted, contrasts, fit, ratings, unit))
     tests.append(_effect_test(ratings, fit, unit))
-    return ModelFit(
-        **facts,
+    return replace(
+        bare,
         coefficients=_coefficients(ratings, fit, spread, adjusted, unit, ci_level),
         variances=components.estimates,
         tests=(*tests, *components.tests),
@@ -285,50 +288,49 @@ def _coefficients(
     adjusted: KenwardRoger | None,
     unit: str,
     ci_level: float,
-) -> tuple[Estimate, ...]:
+) -> tuple[Coefficient, ...]:
     found = []
     for index, row in enumerate(np.eye(fit.likelihood.p)):
-        details: dict[str, Any] = {"term": "(Intercept)", "level": ratings.levels[index]}
-        if index > 0:
-            details = {
-                "term": ratings.terms[index - 1],
-                "level": ratings.levels[index],
-                "reference": ratings.levels[0],
-            }
+        details = CoefficientDetails(
+            std_error=float(np.sqrt(spread.covariance[index, index])),
+            df=spread.degrees(row),
+            term=ratings.terms[index - 1] if index else "(Intercept)",
+            level=ratings.levels[index],
+            reference=ratings.levels[0] if index else None,
+        )
         if adjusted is not None:
-            details |= _kenward_roger_details(adjusted, row, fit.state.beta)
+            details = _with_kenward_roger(details, adjusted, row, fit.state.beta)
         found.append(
             wald_estimate(
                 "mean_difference" if index else "intercept",
                 float(fit.state.beta[index]),
-                float(np.sqrt(spread.covariance[index, index])),
-                df=spread.degrees(row),
+                details,
+                ratings.sample(unit),
                 ci_level=ci_level,
                 ci_method="t, Satterthwaite degrees of freedom",
-                n=ratings.n,
-                n_missing=ratings.n_missing,
-                unit=unit,
-                **details,
             )
         )
     return tuple(found)
 
 
-def _kenward_roger_details(adjusted: KenwardRoger, row: Floats, beta: Floats) -> dict[str, Any]:
+def _with_kenward_roger(
+    details: CoefficientDetails, adjusted: KenwardRoger, row: Floats, beta: Floats
+) -> CoefficientDetails:
     try:
         test = adjusted.f_test(row[None, :], beta)
     except UndefinedTestError as reason:
-        return {"kenward_roger_undefined_because": str(reason)}
-    return {
-        "kenward_roger_std_error": float(np.sqrt(row @ adjusted.adjusted @ row)),
-        "kenward_roger_df": test.denominator,
-        "kenward_roger_p_value": test.p_value,
-    }
+        return replace(details, kenward_roger_undefined_because=str(reason))
+    return replace(
+        details,
+        kenward_roger_std_error=float(np.sqrt(row @ adjusted.adjusted @ row)),
+        kenward_roger_df=test.denominator,
+        kenward_roger_p_value=test.p_value,
+    )
 
 
 def _kenward_roger_effect(
     adjusted: KenwardRoger, contrasts: Floats, fit: LinearFit, ratings: CrossedRatings, unit: str
-) -> Estimate:
+) -> Estimate[FTestDetails]:
     name = "f_kenward_roger_effect"
     try:
         test = adjusted.f_test(contrasts, fit.state.beta)
@@ -337,7 +339,9 @@ def _kenward_roger_effect(
     return _f_estimate(name, test, ratings, unit)
 
 
-def _f_estimate(name: str, test: FTest, ratings: CrossedRatings, unit: str) -> Estimate:
+def _f_estimate(
+    name: str, test: FTest, ratings: CrossedRatings, unit: str
+) -> Estimate[FTestDetails]:
     return Estimate(
         name,
         test.statistic,
@@ -345,26 +349,25 @@ def _f_estimate(name: str, test: FTest, ratings: CrossedRatings, unit: str) -> E
         n=ratings.n,
         n_missing=ratings.n_missing,
         unit=unit,
-        details=MappingProxyType({"df1": test.numerator, "df2": test.denominator}),
+        details=FTestDetails(test.numerator, test.denominator),
     )
 
 
-def _effect_test(ratings: CrossedRatings, fit: LinearFit, unit: str) -> Estimate:
+def _effect_test(ratings: CrossedRatings, fit: LinearFit, unit: str) -> LikelihoodRatio:
     """Likelihood-ratio test of all levels, both models refitted by full maximum likelihood."""
     ones = np.ones((ratings.n, 1))
     terms = list(fit.likelihood.terms)
     x = np.column_stack([ones, ratings.contrasts()])
     larger = fit_linear(ratings.value, x, terms, reml=False)
     smaller = fit_linear(ratings.value, ones, terms, reml=False)
-    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
     if not (larger.maximum.converged and smaller.maximum.converged):
-        said = "a refit by full maximum likelihood did not converge"
-        return undefined("likelihood_ratio_effect", said, **facts)
+        said, missing = "a refit by full maximum likelihood did not converge", ratings.n_missing
+        return undefined("likelihood_ratio_effect", said, n=ratings.n, n_missing=missing, unit=unit)
     return likelihood_ratio(
         "likelihood_ratio_effect",
         smaller.maximum.value,
         larger.maximum.value,
         len(ratings.levels) - 1,
-        **facts,
-        null_hypothesis=f"{ratings.effect} makes no difference",
+        ratings.sample(unit),
+        f"{ratings.effect} makes no difference",
     )

@@ -14,18 +14,24 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from analysis.rating_models.ordinal_likelihood import MOST_STEPS, fit_counts, level_counts
 from analysis.rating_models.profiles import slope_profiles
 from analysis.rating_models.ratings import CrossedRatings, Floats, point_name
-from analysis.rating_models.results import ModelFit, wald_estimate
-from analysis.results import Assumption, Estimate, undefined
+from analysis.rating_models.results import (
+    Coefficient,
+    CoefficientDetails,
+    Ends,
+    LikelihoodRatio,
+    ModelFit,
+    likelihood_ratio,
+    wald_estimate,
+)
+from analysis.results import Assumption, Details, undefined
 
 _MOST_POINTS = 20
 TITLE = "Cumulative-link model (logit), fixed effects only"
@@ -33,6 +39,14 @@ UNIT = (
     "rating (every rating counts as independent; raters who rate more than once make these "
     "intervals too narrow or too wide)"
 )
+
+
+@dataclass(frozen=True)
+class FixedFitDetails(Details):
+    """Covariance matrix of thresholds and slopes, and their names in its order."""
+
+    covariance: list[list[float]]
+    terms: list[str]
 
 
 def ordinal_obstacle(ratings: CrossedRatings) -> str:
@@ -94,8 +108,8 @@ def fit_clm(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
     ----------
     ratings : CrossedRatings
     ci_level : float
-        Between 0 and 1; the intervals are Wald intervals, and ``details`` of each coefficient hold
-        the profile-likelihood interval (``profile_ci_low``, ``profile_ci_high``).
+        Between 0 and 1; the intervals are Wald intervals, and ``details.profile`` of each coefficient
+        holds the profile-likelihood interval.
 
     Returns
     -------
@@ -103,55 +117,41 @@ def fit_clm(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit:
         Coefficients are cumulative log odds ratios: above zero where the level is rated higher.
     """
     because = ordinal_obstacle(ratings)
-    facts: dict[str, Any] = {
-        "model": "cumulative_link",
-        "title": TITLE,
-        "unit_of_inference": UNIT,
-        "method": "maximum likelihood",
-        "n": ratings.n,
-        "n_missing": ratings.n_missing,
-        "n_raters": len(ratings.raters),
-        "n_prompts": len(ratings.prompts),
-    }
+    bare = ratings.unfitted(
+        "cumulative_link", title=TITLE, unit_of_inference=UNIT, method="maximum likelihood"
+    )
     if because:
-        return ModelFit(**facts, undefined_because=because)
+        return replace(bare, undefined_because=because)
     fit = fit_counts(level_counts(ratings))
     if not fit.converged:
         said = f"the fit did not converge in {MOST_STEPS} steps"
-        return ModelFit(**facts, undefined_because=said)
+        return replace(bare, undefined_because=said)
     errors = np.sqrt(np.diag(fit.covariance))
-    k = fit.thresholds.size
     check = proportional_odds_test(ratings)
-    return ModelFit(
-        coefficients=tuple(
-            with_profile(e, ends)
-            for e, ends in zip(
-                odds_estimates(ratings, fit.slopes, errors[k:], "rating", ci_level),
-                slope_profiles(level_counts(ratings), fit, level=ci_level),
-                strict=True,
-            )
-        ),
-        thresholds=threshold_estimates(ratings, fit.thresholds, errors[:k], "rating", ci_level),
+    slopes, thresholds = odds_estimates(
+        ratings, np.append(fit.thresholds, fit.slopes), errors, "rating", ci_level
+    )
+    profiles = slope_profiles(level_counts(ratings), fit, level=ci_level)
+    return replace(
+        bare,
+        coefficients=tuple(with_profile(e, p) for e, p in zip(slopes, profiles, strict=True)),
+        thresholds=thresholds,
         tests=(effect_test(ratings, fit.log_likelihood), check),
         log_likelihood=fit.log_likelihood,
-        n_parameters=k + fit.slopes.size,
-        **facts,
+        n_parameters=errors.size,
         converged=True,
         notes=unused_note(ratings),
         assumptions=(
             Assumption("ratings are independent", *_independence(ratings)),
             proportional_odds_assumption(check),
         ),
-        details=MappingProxyType(
-            {"covariance": fit.covariance.tolist(), "terms": [*_names(ratings), *ratings.terms]}
-        ),
+        details=FixedFitDetails(fit.covariance.tolist(), [*_names(ratings), *ratings.terms]),
     )
 
 
-def with_profile(e: Estimate, ends: tuple[float | None, float | None]) -> Estimate:
+def with_profile(e: Coefficient, ends: tuple[float | None, float | None]) -> Coefficient:
     """The estimate with the profile-likelihood interval beside Wald's."""
-    details = {**e.details, "profile_ci_low": ends[0], "profile_ci_high": ends[1]}
-    return replace(e, details=MappingProxyType(details))
+    return replace(e, details=replace(e.details, profile=Ends("profile_ci", *ends)))
 
 
 def _independence(ratings: CrossedRatings) -> tuple[bool, str]:
@@ -164,47 +164,42 @@ def _names(ratings: CrossedRatings) -> list[str]:
     return [f"{low}|{high}" for low, high in pairwise(named)]
 
 
-def threshold_estimates(
-    ratings: CrossedRatings, thresholds: Floats, errors: Floats, unit: str, ci_level: float
-) -> tuple[Estimate, ...]:
-    """Thresholds between the points that occur, named as R names them (``1|2``)."""
-    return tuple(
-        wald_estimate(
-            "threshold",
-            float(threshold),
-            float(error),
-            ci_level=ci_level,
-            n=ratings.n,
-            n_missing=ratings.n_missing,
-            unit=unit,
-            term=name,
-        )
-        for name, threshold, error in zip(_names(ratings), thresholds, errors, strict=True)
-    )
-
-
 def odds_estimates(
-    ratings: CrossedRatings, slopes: Floats, errors: Floats, unit: str, ci_level: float
-) -> tuple[Estimate, ...]:
-    """Cumulative log odds ratios of each level against the reference."""
-    return tuple(
-        wald_estimate(
-            "cumulative_log_odds_ratio",
-            float(slope),
-            float(error),
-            ci_level=ci_level,
-            n=ratings.n,
-            n_missing=ratings.n_missing,
-            unit=unit,
-            term=term,
-            level=level,
-            reference=ratings.levels[0],
-            odds_ratio=float(np.exp(slope)),
+    ratings: CrossedRatings, parameters: Floats, errors: Floats, unit: str, ci_level: float
+) -> tuple[tuple[Coefficient, ...], tuple[Coefficient, ...]]:
+    """Coefficients and thresholds of a cumulative-link model.
+
+    Parameters
+    ----------
+    parameters, errors : ndarray
+        Thresholds between the points that occur, then the slopes of the levels; more may follow.
+
+    Returns
+    -------
+    slopes, thresholds : tuple of Coefficient
+        Cumulative log odds ratios of each level against the reference; thresholds, named as R names
+        them (``1|2``).
+    """
+    names, reference = _names(ratings), ratings.levels[0]
+    about = [CoefficientDetails(term=name) for name in names]
+    about += [
+        CoefficientDetails(term=term, level=level, reference=reference)
+        for term, level in zip(ratings.terms, ratings.levels[1:], strict=True)
+    ]
+    found = []
+    for details, value, error in zip(about, parameters, errors, strict=False):
+        slope = details.level is not None
+        odds = float(np.exp(value)) if slope else None
+        found.append(
+            wald_estimate(
+                "cumulative_log_odds_ratio" if slope else "threshold",
+                float(value),
+                replace(details, std_error=float(error), odds_ratio=odds),
+                ratings.sample(unit),
+                ci_level=ci_level,
+            )
         )
-        for term, level, slope, error in zip(
-            ratings.terms, ratings.levels[1:], slopes, errors, strict=True
-        )
-    )
+    return tuple(found[len(names) :]), tuple(found[: len(names)])
 
 
 def unused_note(ratings: CrossedRatings) -> tuple[str, ...]:
@@ -226,7 +221,7 @@ def saturated_log_likelihood(counts: Floats) -> float:
     return float(np.sum(positive * np.log(positive)) - np.sum(totals * np.log(totals)))
 
 
-def effect_test(ratings: CrossedRatings, log_likelihood: float) -> Estimate:
+def effect_test(ratings: CrossedRatings, log_likelihood: float) -> LikelihoodRatio:
     """Likelihood-ratio test that all levels have the same distribution, under proportional odds."""
     null = saturated_log_likelihood(level_counts(ratings).sum(axis=0, keepdims=True))
     return likelihood_ratio(
@@ -234,47 +229,12 @@ def effect_test(ratings: CrossedRatings, log_likelihood: float) -> Estimate:
         null,
         log_likelihood,
         len(ratings.levels) - 1,
-        n=ratings.n,
-        n_missing=ratings.n_missing,
-        unit="rating",
-        null_hypothesis=f"{ratings.effect} makes no difference",
+        ratings.sample("rating"),
+        f"{ratings.effect} makes no difference",
     )
 
 
-def likelihood_ratio(
-    statistic: str,
-    smaller: float,
-    larger: float,
-    df: int,
-    *,
-    n: int,
-    n_missing: int,
-    unit: str,
-    null_hypothesis: str,
-) -> Estimate:
-    """Likelihood-ratio chi-square of two nested models from their log-likelihoods."""
-    from scipy import stats
-
-    # Two fits to the same maximum may differ by rounding: a ratio below zero is then zero.
-    ratio = max(0.0, 2.0 * (larger - smaller))
-    details = {
-        "df": df,
-        "log_likelihood_smaller": smaller,
-        "log_likelihood_larger": larger,
-        "null_hypothesis": null_hypothesis,
-    }
-    return Estimate(
-        statistic,
-        ratio,
-        p_value=float(stats.chi2.sf(ratio, df)),
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType(details),
-    )
-
-
-def proportional_odds_test(ratings: CrossedRatings) -> Estimate:
+def proportional_odds_test(ratings: CrossedRatings) -> LikelihoodRatio:
     """Whether one odds ratio serves all thresholds: likelihood-ratio test of nominal effects.
 
     The larger model lets each level have its own thresholds. With one factor that model is
@@ -282,23 +242,24 @@ def proportional_odds_test(ratings: CrossedRatings) -> Estimate:
     Ratings count as independent.
     """
     statistic = "likelihood_ratio_proportional_odds"
-    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": "rating"}
     because = ordinal_obstacle(ratings)
     if not because and len(ratings.used_points) < 3:
         because = "with two points in use there is one threshold, and nothing to be proportional"
     if because:
-        return undefined(statistic, because, **facts)
+        return undefined(
+            statistic, because, n=ratings.n, n_missing=ratings.n_missing, unit="rating"
+        )
     counts = level_counts(ratings)
     fit = fit_counts(counts)
     df = (counts.shape[0] - 1) * (counts.shape[1] - 2)
     null = "the odds ratio is the same at every threshold"
     larger = saturated_log_likelihood(counts)
     return likelihood_ratio(
-        statistic, fit.log_likelihood, larger, df, **facts, null_hypothesis=null
+        statistic, fit.log_likelihood, larger, df, ratings.sample("rating"), null
     )
 
 
-def proportional_odds_assumption(test: Estimate) -> Assumption:
+def proportional_odds_assumption(test: LikelihoodRatio) -> Assumption:
     """The check in words, for the table of assumptions."""
     name = "proportional odds: one odds ratio serves all thresholds"
     if test.estimate is None or test.p_value is None:
@@ -306,6 +267,6 @@ def proportional_odds_assumption(test: Estimate) -> Assumption:
     return Assumption(
         name,
         test.p_value >= 0.05,
-        f"nominal-effects likelihood ratio = {test.estimate:.3f}, df = {test.details['df']}, "
+        f"nominal-effects likelihood ratio = {test.estimate:.3f}, df = {test.details.df}, "
         f"p = {test.p_value:.4f} (ratings taken as independent)",
     )

@@ -15,9 +15,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,12 +23,10 @@ from analysis.rating_models.crossed_effects import RandomTerm, random_term, with
 from analysis.rating_models.laplace import LaplaceLikelihood
 from analysis.rating_models.laplace_fit import LaplaceFit, fit_laplace
 from analysis.rating_models.ordinal import (
-    likelihood_ratio,
     odds_estimates,
     ordinal_obstacle,
     proportional_odds_assumption,
     proportional_odds_test,
-    threshold_estimates,
     unused_note,
     with_profile,
 )
@@ -38,16 +34,23 @@ from analysis.rating_models.ordinal_likelihood import fit_counts, level_counts
 from analysis.rating_models.predictions import predicted_distributions
 from analysis.rating_models.profiles import laplace_slope_profiles
 from analysis.rating_models.ratings import CrossedRatings, Floats
-from analysis.rating_models.results import ModelFit
+from analysis.rating_models.results import LikelihoodRatio, ModelFit, likelihood_ratio
 from analysis.rating_models.variance_components import (
     few_raters,
     for_these_raters_only,
     variance_components,
     with_mixture,
 )
-from analysis.results import Assumption, Estimate, undefined
+from analysis.results import Assumption, Details, undefined
 
 METHOD = "maximum likelihood, Laplace approximation"
+
+
+@dataclass(frozen=True)
+class LaplaceDetails(Details):
+    """How often the likelihood was evaluated."""
+
+    evaluations: int
 
 
 def random_terms(ratings: CrossedRatings, random_slopes: bool) -> tuple[list[RandomTerm], str]:
@@ -118,8 +121,8 @@ def fit_clmm(
     most_ratings : int, optional
         Leave the model out, and say so, with more ratings than this (its time grows with them).
     profile : bool
-        Put profile-likelihood intervals (``profile_ci_low``, ``profile_ci_high``) into ``details``
-        of the coefficients; a dozen fits for each.
+        Put profile-likelihood intervals into ``details.profile`` of the coefficients; a dozen fits
+        for each.
 
     Returns
     -------
@@ -139,9 +142,9 @@ def fit_clmm(
         or ratings.rater_obstacle()
         or slope_obstacle(ratings, random_slopes)
     )
-    facts = _facts(ratings, random_slopes)
+    bare = _unfitted(ratings, random_slopes)
     if because:
-        return ModelFit(**facts, undefined_because=because)
+        return replace(bare, undefined_because=because)
     terms, no_prompt = random_terms(ratings, random_slopes)
     fit = fit_laplace(ratings, ratings.contrasts(), terms)
     if not fit.settled:
@@ -149,8 +152,8 @@ def fit_clmm(
             "the fit did not converge: the likelihood has no clear maximum for these data "
             f"(last promised rise {fit.maximum.decrement / 2:.2g})"
         )
-        return ModelFit(**facts, undefined_because=said)
-    found = _model_fit(ratings, fit, facts, no_prompt, ci_level)
+        return replace(bare, undefined_because=said)
+    found = _model_fit(ratings, fit, bare, no_prompt, ci_level)
     if because := few_raters(ratings):
         return for_these_raters_only(found, because)
     if not profile:
@@ -160,34 +163,27 @@ def fit_clmm(
     return replace(found, coefficients=tuple(with_profile(e, both) for e, both in pairs))
 
 
-def _facts(ratings: CrossedRatings, random_slopes: bool) -> dict[str, Any]:
+def _unfitted(ratings: CrossedRatings, random_slopes: bool) -> ModelFit:
     slopes = " and slopes" if random_slopes else ""
     prompts = not ratings.prompt_obstacle()
-    return {
-        "model": "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
-        "title": f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
+    return ratings.unfitted(
+        "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
+        title=f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
         + (" and crossed random prompt intercepts" if prompts else ""),
-        "unit_of_inference": inference_unit(ratings),
-        "method": METHOD,
-        "n": ratings.n,
-        "n_missing": ratings.n_missing,
-        "n_raters": len(ratings.raters),
-        "n_prompts": len(ratings.prompts),
-    }
+        unit_of_inference=inference_unit(ratings),
+        method=METHOD,
+    )
 
 
 def _model_fit(
-    ratings: CrossedRatings,
-    fit: LaplaceFit,
-    facts: dict[str, Any],
-    no_prompt: str,
-    ci_level: float,
+    ratings: CrossedRatings, fit: LaplaceFit, bare: ModelFit, no_prompt: str, ci_level: float
 ) -> ModelFit:
     parameters = fit.maximum.parameters
     covariance = fit.maximum.covariance()
-    errors = np.sqrt(np.diag(covariance))
-    k, fixed = len(ratings.used_points) - 1, fit.likelihood.n_fixed
     unit = estimate_unit(ratings)
+    slopes, thresholds = odds_estimates(
+        ratings, parameters, np.sqrt(np.diag(covariance)), unit, ci_level
+    )
     components = variance_components(
         ratings,
         fit.covariance,
@@ -196,10 +192,10 @@ def _model_fit(
         lambda: _log_likelihood_without_slopes(ratings, fit),
     )
     check = proportional_odds_test(ratings)
-    return ModelFit(
-        **facts,
-        coefficients=odds_estimates(ratings, parameters[k:fixed], errors[k:fixed], unit, ci_level),
-        thresholds=threshold_estimates(ratings, parameters[:k], errors[:k], unit, ci_level),
+    return replace(
+        bare,
+        coefficients=slopes,
+        thresholds=thresholds,
         variances=components.estimates,
         tests=(
             _effect_test(ratings, fit, unit),
@@ -223,7 +219,7 @@ def _model_fit(
             proportional_odds_assumption(check),
             Assumption("rater and prompt effects are normal", None, "not tested"),
         ),
-        details=MappingProxyType({"evaluations": fit.likelihood.evaluations}),
+        details=LaplaceDetails(fit.likelihood.evaluations),
     )
 
 
@@ -239,20 +235,19 @@ def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> flo
     return float(np.sqrt(total))
 
 
-def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+def _effect_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> LikelihoodRatio:
     """Likelihood-ratio test of all levels together, the random effects kept."""
     null = fit_laplace(ratings, np.empty((ratings.n, 0)), fit.likelihood.terms)
-    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing, "unit": unit}
     if not null.settled:
-        said = "the model without the effect did not converge"
-        return undefined("likelihood_ratio_effect", said, **facts)
+        said, missing = "the model without the effect did not converge", ratings.n_missing
+        return undefined("likelihood_ratio_effect", said, n=ratings.n, n_missing=missing, unit=unit)
     return likelihood_ratio(
         "likelihood_ratio_effect",
         null.maximum.value,
         fit.maximum.value,
         len(ratings.levels) - 1,
-        **facts,
-        null_hypothesis=f"{ratings.effect} makes no difference",
+        ratings.sample(unit),
+        f"{ratings.effect} makes no difference",
     )
 
 
@@ -263,7 +258,7 @@ def _log_likelihood_without_slopes(ratings: CrossedRatings, fit: LaplaceFit) -> 
     return smaller.maximum.value if smaller.settled else None
 
 
-def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> Estimate:
+def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) -> LikelihoodRatio:
     """Against the model without random effects; the p-value is conservative (variances at zero)."""
     fixed = fit_counts(level_counts(ratings))
     test = likelihood_ratio(
@@ -271,9 +266,7 @@ def _random_effects_test(ratings: CrossedRatings, fit: LaplaceFit, unit: str) ->
         fixed.log_likelihood,
         fit.maximum.value,
         fit.maximum.parameters.size - fit.likelihood.n_fixed,
-        n=ratings.n,
-        n_missing=ratings.n_missing,
-        unit=unit,
-        null_hypothesis="raters and prompts do not differ (on the boundary: p is conservative)",
+        ratings.sample(unit),
+        "raters and prompts do not differ (on the boundary: p is conservative)",
     )
     return with_mixture(test)

@@ -20,7 +20,7 @@ import numpy as np
 
 from analysis.rating_models.ordinal_likelihood import padded
 from analysis.rating_models.ratings import CrossedRatings, Floats, point_name
-from analysis.rating_models.results import PredictedDistribution
+from analysis.rating_models.results import PredictedDistribution, Prediction, PredictionDetails
 from analysis.results import Estimate
 
 TYPICAL = "typical_rater"
@@ -91,7 +91,7 @@ def _with_intervals(
     covariance: Floats,
     ci_level: float,
     unit: str,
-) -> tuple[tuple[Estimate, ...], Estimate]:
+) -> tuple[tuple[Prediction, ...], Prediction]:
     """Delta method: on the logit of each probability, so that no interval leaves 0 to 1."""
     from scipy import stats
 
@@ -121,7 +121,7 @@ def _with_intervals(
             ci_low=float(1 / (1 + np.exp(half - logit))),
             ci_high=float(1 / (1 + np.exp(-half - logit))),
             ci_method="delta method on the logit",
-            details={"point": point_name(float(point)), "std_error": error},
+            details=PredictionDetails(point=point_name(float(point)), std_error=error),
             **facts,
         )
     probabilities = tuple(
@@ -129,7 +129,7 @@ def _with_intervals(
         or Estimate(
             "predicted_probability",
             0.0,
-            details={"point": point_name(point), "note": "nobody used this point"},
+            details=PredictionDetails(point=point_name(point), note="nobody used this point"),
             **facts,
         )
         for point in ratings.points
@@ -142,7 +142,7 @@ def _with_intervals(
         ci_low=expected - z * error,
         ci_high=expected + z * error,
         ci_method="delta method",
-        details={"std_error": error},
+        details=PredictionDetails(std_error=error),
         **facts,
     )
     return probabilities, mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.rating_models.results import ModelFit, Sample
 from analysis.validation import LARGEST, place_of
 from study.errors import AnalysisError
 
@@ -22,6 +23,16 @@ Floats = NDArray[np.floating[Any]]
 Codes = NDArray[np.integer[Any]]
 # With fewer prompts the variance of the responses is a guess and its degrees of freedom are 3 or less.
 MIN_PROMPTS = 5
+
+
+@dataclass(frozen=True)
+class RatingColumns:
+    """Columns of a long table: the rating, what is compared, who rated and what was rated."""
+
+    value: str
+    effect: str
+    rater: str
+    prompt: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,23 @@ class CrossedRatings:
     def one_system_per_prompt(self) -> bool:
         """Whether no prompt has responses of two levels."""
         return self.n_responses == len(self.prompts)
+
+    def sample(self, unit: str) -> Sample:
+        """What an estimate rests on that takes all these ratings."""
+        return Sample(self.n, self.n_missing, unit)
+
+    def unfitted(self, model: str, *, title: str, unit_of_inference: str, method: str) -> ModelFit:
+        """A model of these ratings before anything is estimated."""
+        return ModelFit(
+            model=model,
+            title=title,
+            unit_of_inference=unit_of_inference,
+            method=method,
+            n=self.n,
+            n_missing=self.n_missing,
+            n_raters=len(self.raters),
+            n_prompts=len(self.prompts),
+        )
 
     def contrasts(self) -> Floats:
         """Treatment coding against the reference, shape (n, levels - 1)."""
@@ -164,12 +192,9 @@ def point_name(point: float) -> str:
 
 def prepare_ratings(
     frame: pd.DataFrame,
+    columns: RatingColumns,
     *,
-    value: str,
-    effect: str,
     reference: str | None,
-    rater: str,
-    prompt: str,
     points: Sequence[float] | None = None,
 ) -> CrossedRatings:
     """Check a long data frame (one row a rating) and code it.
@@ -179,8 +204,7 @@ def prepare_ratings(
     frame : DataFrame
         One row a rating. A row with a missing value in any of the four columns is left out and
         counted.
-    value, effect, rater, prompt : str
-        Names of the columns with the rating, what is compared, who rated and what was rated.
+    columns : RatingColumns
     reference : str or None
         Level of ``effect`` against which the others are compared; None takes the first.
     points : sequence of float, optional
@@ -198,10 +222,10 @@ def prepare_ratings(
     """
     import pandas as pd
 
-    columns = {"value": value, "effect": effect, "rater": rater, "prompt": prompt}
     _check_columns(frame, columns)
+    value, effect = columns.value, columns.effect
     numbers = _numbers(frame[value], value)
-    absent = {name: frame[name].isna().to_numpy(dtype=bool) for name in columns.values()}
+    absent = {name: frame[name].isna().to_numpy(dtype=bool) for name in astuple(columns)}
     keep = ~np.logical_or.reduce(list(absent.values()))
     scale = _scale(points, numbers[keep], value)
     levels_all = _levels(frame[effect])
@@ -210,8 +234,8 @@ def prepare_ratings(
     labels = frame[effect].astype(str).to_numpy()[keep]
     present = [name for name in ordered if name in set(labels)]
     code_of = {name: code for code, name in enumerate(present)}
-    rater_codes, raters = pd.factorize(frame.loc[keep, rater].astype(str), sort=True)
-    prompt_codes, prompts = pd.factorize(frame.loc[keep, prompt].astype(str), sort=True)
+    rater_codes, raters = pd.factorize(frame.loc[keep, columns.rater].astype(str), sort=True)
+    prompt_codes, prompts = pd.factorize(frame.loc[keep, columns.prompt].astype(str), sort=True)
     used, category = np.unique(numbers[keep], return_inverse=True)
     level = pd.Series(labels, dtype=object).map(code_of).to_numpy(dtype=np.int64)
     return CrossedRatings(
@@ -232,9 +256,7 @@ def prepare_ratings(
     )
 
 
-def refuse_repeats(
-    frame: pd.DataFrame, *, effect: str, rater: str, prompt: str, value: str
-) -> None:
+def refuse_repeats(frame: pd.DataFrame, columns: RatingColumns) -> None:
     """Refuse a rater's second rating of the same response, which would count twice.
 
     Raises
@@ -242,8 +264,8 @@ def refuse_repeats(
     AnalysisError
         Two rows with a rating have the same rater, prompt and level of ``effect``.
     """
-    names = [rater, prompt, effect]
-    rated = frame[[value, *names]].notna().all(axis=1).to_numpy(dtype=bool)
+    names = [columns.rater, columns.prompt, columns.effect]
+    rated = frame[[columns.value, *names]].notna().all(axis=1).to_numpy(dtype=bool)
     keys = frame[names].astype(str)
     repeated = keys[rated].duplicated().to_numpy(dtype=bool)
     if not repeated.any():
@@ -256,21 +278,21 @@ def refuse_repeats(
     raise AnalysisError(
         f"{place_of(frame, first)} and {place_of(frame, later)} are both a rating of {named} "
         f"({int(repeated.sum())} rows repeat an earlier one); expected one row for each rater, prompt "
-        f"and {effect}, because a repeated row counts twice: delete the repeats or average them"
+        f"and {columns.effect}, because a repeated row counts twice: delete the repeats or average them"
     )
 
 
-def _check_columns(frame: pd.DataFrame, columns: Mapping[str, str]) -> None:
-    for role, name in columns.items():
+def _check_columns(frame: pd.DataFrame, columns: RatingColumns) -> None:
+    for role, name in asdict(columns).items():
         if name not in frame.columns:
             raise AnalysisError(
                 f"there is no column {name!r} (for the {role}); the columns are "
                 f"{', '.join(map(str, frame.columns))}: name one of these"
             )
-    if len(set(columns.values())) < len(columns):
+    if len(set(astuple(columns))) < 4:
         raise AnalysisError(
             "value, effect, rater and prompt must be four different columns, got "
-            f"{', '.join(columns.values())}: name each once"
+            f"{', '.join(astuple(columns))}: name each once"
         )
 
 

@@ -2,14 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.results import Assumption, Estimate
+from analysis.results import NO_DETAILS, Assumption, Details, Estimate
 
-_NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+
+@dataclass(frozen=True)
+class Sample:
+    """What one estimate rests on: units that entered, units left out, and what a unit is."""
+
+    n: int
+    n_missing: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Ends(Details):
+    """Limits of a further interval; one that the likelihood does not set is None.
+
+    Parameters
+    ----------
+    of : str
+        What they are printed as: ``"profile_ci"`` for ``profile_ci_low`` and ``profile_ci_high``.
+    low, high : float or None
+    """
+
+    of: str
+    low: float | None
+    high: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both limits, an open one as None: it says that the interval has no end there."""
+        return {f"{self.of}_low": self.low, f"{self.of}_high": self.high}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoefficientDetails(Details):
+    """Error and test of one coefficient, and what it compares.
+
+    Parameters
+    ----------
+    std_error : float or None
+    z_value, t_value, df : float or None
+        Wald statistic: t with its degrees of freedom, z without. None where there is no test.
+    term : str
+        As R names it.
+    level, reference : str or None
+        What is compared with what; a mean has no reference, a threshold neither.
+    odds_ratio : float or None
+    kenward_roger_std_error, kenward_roger_df, kenward_roger_p_value : float or None
+    kenward_roger_undefined_because : str or None
+    mancl_derouen_std_error, mancl_derouen_df, mancl_derouen_p_value : float or None
+    no_test_because : str or None
+    profile : Ends or None
+        Profile-likelihood interval.
+    """
+
+    std_error: float | None = None
+    z_value: float | None = None
+    t_value: float | None = None
+    df: float | None = None
+    term: str
+    level: str | None = None
+    reference: str | None = None
+    odds_ratio: float | None = None
+    kenward_roger_std_error: float | None = None
+    kenward_roger_df: float | None = None
+    kenward_roger_p_value: float | None = None
+    kenward_roger_undefined_because: str | None = None
+    mancl_derouen_std_error: float | None = None
+    mancl_derouen_df: int | None = None
+    mancl_derouen_p_value: float | None = None
+    no_test_because: str | None = None
+    profile: Ends | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarianceDetails(Details):
+    """What varies, by how much.
+
+    Parameters
+    ----------
+    effect : str or None
+        Of a variance: which effect of a rater, prompt or response it is.
+    effects : str or None
+        Of a covariance: which two.
+    std_dev : float or None
+    correlation : float or str or None
+        Of a covariance; in words where there is none.
+    level : str or None
+        The compared level whose effect varies.
+    std_error : float or None
+        Of a correlation.
+    profile : Ends or None
+        Profile-likelihood interval of the standard deviation.
+    """
+
+    effect: str | None = None
+    effects: str | None = None
+    std_dev: float | None = None
+    correlation: float | str | None = None
+    level: str | None = None
+    std_error: float | None = None
+    profile: Ends | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodRatioDetails(Details):
+    """A likelihood-ratio test of two nested models.
+
+    Parameters
+    ----------
+    df : int
+        Parameters that the larger model has more.
+    log_likelihood_smaller, log_likelihood_larger : float
+    reference_distribution : str or None
+        In words, where it is no single chi-square.
+    p_value_chi_square : float or None
+        By one chi-square, where the test's own p is that of a mixture.
+    null_hypothesis : str
+    p_value_mixture : float or None
+        By a mixture of chi-squares, where the test's own p is that of one.
+    """
+
+    df: int
+    log_likelihood_smaller: float
+    log_likelihood_larger: float
+    reference_distribution: str | None = None
+    p_value_chi_square: float | None = None
+    null_hypothesis: str
+    p_value_mixture: float | None = None
+
+
+@dataclass(frozen=True)
+class FTestDetails(Details):
+    """Degrees of freedom of a joint F test."""
+
+    df1: int
+    df2: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionDetails(Details):
+    """One point's predicted probability, or the mean of all.
+
+    Parameters
+    ----------
+    point : str or None
+    std_error : float or None
+        By the delta method.
+    note : str or None
+        Why the probability is 0.
+    no_test_because : str or None
+        Why there is no interval.
+    """
+
+    point: str | None = None
+    std_error: float | None = None
+    note: str | None = None
+    no_test_because: str | None = None
+
+
+Coefficient = Estimate[CoefficientDetails]
+Variance = Estimate[VarianceDetails]
+LikelihoodRatio = Estimate[LikelihoodRatioDetails]
+Prediction = Estimate[PredictionDetails]
 
 
 @dataclass(frozen=True)
@@ -25,17 +183,17 @@ class PredictedDistribution:
         ``"population_averaged"`` (averaged over raters and prompts).
     caption : str
         The same in words, to stand in a table's caption.
-    probabilities : tuple of Estimate
+    probabilities : tuple of Prediction
         One for each point of the full scale, in the scale's order; they add up to 1.
-    mean : Estimate
+    mean : Prediction
         Mean of the predicted distribution, in points.
     """
 
     level: str
     kind: str
     caption: str
-    probabilities: tuple[Estimate, ...]
-    mean: Estimate
+    probabilities: tuple[Prediction, ...]
+    mean: Prediction
 
     def to_dict(self) -> dict[str, Any]:
         """Plain, JSON-ready form with full precision."""
@@ -62,8 +220,8 @@ class ModelFit:
         To which raters and prompts the p-values and intervals speak, in words, for a caption.
     method : str
         How it was fitted.
-    coefficients, thresholds, variances : tuple of Estimate
-        Standard error, test statistic and degrees of freedom stand in ``details``.
+    coefficients, thresholds : tuple of Coefficient
+    variances : tuple of Variance
     tests : tuple of Estimate
         Tests made with this model (likelihood-ratio, joint F); the estimate is the statistic.
     predictions : tuple of PredictedDistribution
@@ -77,15 +235,17 @@ class ModelFit:
         Empty, or why this model does not exist for these data.
     notes : tuple of str
         What a reader must know: a variance at zero, unused points, few raters.
+    details : Details
+        How the fit itself came about.
     """
 
     model: str
     title: str
     unit_of_inference: str
     method: str
-    coefficients: tuple[Estimate, ...] = ()
-    thresholds: tuple[Estimate, ...] = ()
-    variances: tuple[Estimate, ...] = ()
+    coefficients: tuple[Coefficient, ...] = ()
+    thresholds: tuple[Coefficient, ...] = ()
+    variances: tuple[Variance, ...] = ()
     tests: tuple[Estimate, ...] = ()
     predictions: tuple[PredictedDistribution, ...] = ()
     log_likelihood: float | None = None
@@ -98,7 +258,7 @@ class ModelFit:
     undefined_because: str = ""
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=lambda: _NO_DETAILS)
+    details: Details = NO_DETAILS
 
     def find(self, statistic: str, level: str | None = None) -> Estimate:
         """The estimate of that name (and, for a comparison, of that level).
@@ -108,8 +268,13 @@ class ModelFit:
         KeyError
             This model has no such estimate.
         """
-        for found in (*self.coefficients, *self.thresholds, *self.variances, *self.tests):
-            if found.statistic == statistic and level in (None, found.details.get("level")):
+        leveled: list[tuple[Estimate, str | None]]
+        leveled = [(e, e.details.level) for e in self.coefficients]
+        leveled += [(e, None) for e in self.thresholds]
+        leveled += [(e, e.details.level) for e in self.variances]
+        leveled += [(e, None) for e in self.tests]
+        for found, of in leveled:
+            if found.statistic == statistic and level in (None, of):
                 return found
         raise KeyError(f"{self.model} has no estimate {statistic!r} for level {level!r}")
 
@@ -135,36 +300,40 @@ class ModelFit:
             "undefined_because": self.undefined_because,
             "notes": list(self.notes),
             "assumptions": [vars(a) for a in self.assumptions],
-            "details": dict(self.details),
+            "details": self.details.to_dict(),
         }
 
 
 def wald_estimate(
     statistic: str,
     estimate: float,
-    std_error: float,
+    details: CoefficientDetails,
+    sample: Sample,
     *,
-    df: float | None = None,
     ci_level: float = 0.95,
     ci_method: str = "Wald",
-    n: int = 0,
-    n_missing: int = 0,
-    unit: str = "",
-    **details: Any,
-) -> Estimate:
-    """Estimate with a Wald interval and p-value: normal without ``df``, Student's t with it."""
+) -> Coefficient:
+    """Estimate with a Wald interval and p-value: normal without degrees of freedom, Student's t with.
+
+    Parameters
+    ----------
+    details : CoefficientDetails
+        With the standard error, and with ``df`` for Student's t; the statistic is added here.
+    """
     from scipy import stats
 
+    df, std_error = details.df, details.std_error or 0.0
     reference = stats.norm if df is None else stats.t(df)
+    p_value: float | None = None
+    half: float | None = None
     if not std_error > 0:
-        ratio, p_value, half = None, None, None
-        details["no_test_because"] = "the standard error is zero"
+        details = replace(details, no_test_because="the standard error is zero")
     else:
         ratio = estimate / std_error
         p_value = float(2 * reference.sf(abs(ratio)))
         half = float(reference.ppf(0.5 + ci_level / 2)) * std_error
-    name = "z_value" if df is None else "t_value"
-    more = {"std_error": std_error, name: ratio, **({} if df is None else {"df": df}), **details}
+        z, t = (ratio, None) if df is None else (None, ratio)
+        details = replace(details, z_value=z, t_value=t)
     return Estimate(
         statistic,
         float(estimate),
@@ -173,8 +342,37 @@ def wald_estimate(
         ci_level=ci_level,
         ci_method=ci_method,
         p_value=p_value,
-        n=n,
-        n_missing=n_missing,
-        unit=unit,
-        details=MappingProxyType(more),
+        n=sample.n,
+        n_missing=sample.n_missing,
+        unit=sample.unit,
+        details=details,
+    )
+
+
+def likelihood_ratio(
+    statistic: str,
+    smaller: float,
+    larger: float,
+    df: int,
+    sample: Sample,
+    null_hypothesis: str,
+) -> LikelihoodRatio:
+    """Likelihood-ratio chi-square of two nested models from their log-likelihoods."""
+    from scipy import stats
+
+    # Two fits to the same maximum may differ by rounding: a ratio below zero is then zero.
+    ratio = max(0.0, 2.0 * (larger - smaller))
+    return Estimate(
+        statistic,
+        ratio,
+        p_value=float(stats.chi2.sf(ratio, df)),
+        n=sample.n,
+        n_missing=sample.n_missing,
+        unit=sample.unit,
+        details=LikelihoodRatioDetails(
+            df=df,
+            log_likelihood_smaller=smaller,
+            log_likelihood_larger=larger,
+            null_hypothesis=null_hypothesis,
+        ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,26 @@ import numpy as np
 
 from analysis.rating_models.gee import fit_gee
 from analysis.rating_models.linear import fit_lmm
-from analysis.rating_models.ordinal import fit_clm, likelihood_ratio, proportional_odds_test
+from analysis.rating_models.ordinal import fit_clm, proportional_odds_test
 from analysis.rating_models.ordinal_mixed import fit_clmm, slope_obstacle
-from analysis.rating_models.ratings import CrossedRatings, Floats, prepare_ratings, refuse_repeats
-from analysis.rating_models.results import ModelFit, wald_estimate
+from analysis.rating_models.ratings import (
+    CrossedRatings,
+    Floats,
+    RatingColumns,
+    prepare_ratings,
+    refuse_repeats,
+)
+from analysis.rating_models.results import (
+    Coefficient,
+    CoefficientDetails,
+    LikelihoodRatio,
+    ModelFit,
+    Sample,
+    likelihood_ratio,
+    wald_estimate,
+)
 from analysis.rating_models.variance_components import with_mixture
-from analysis.results import Estimate, undefined
+from analysis.results import undefined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +67,9 @@ class RatingModels:
     lmer_response : ModelFit
         Linear, with random responses (prompt by level) and, where the data allow, random rater
         slopes: the one that speaks to other prompts and responses.
-    proportional_odds : Estimate
+    proportional_odds : LikelihoodRatio
         Likelihood-ratio test of the ordinal models' main idea.
-    comparisons : tuple of Estimate
+    comparisons : tuple of LikelihoodRatio
         Likelihood-ratio tests of the random slopes.
     levels : tuple of str
         What is compared, the reference first.
@@ -73,8 +87,8 @@ class RatingModels:
     lmer_intercept: ModelFit
     lmer_slope: ModelFit
     lmer_response: ModelFit
-    proportional_odds: Estimate
-    comparisons: tuple[Estimate, ...]
+    proportional_odds: LikelihoodRatio
+    comparisons: tuple[LikelihoodRatio, ...]
     effect: str
     levels: tuple[str, ...]
     points: tuple[float, ...]
@@ -118,12 +132,9 @@ class RatingModels:
 
 def fit_all(
     frame: pd.DataFrame,
+    columns: RatingColumns,
     *,
-    value: str,
-    effect: str,
     reference: str | None = None,
-    rater: str,
-    prompt: str,
     points: Sequence[float] | None = None,
     ci_level: float = 0.95,
     most_ratings_for_clmm: int | None = 200_000,
@@ -134,9 +145,8 @@ def fit_all(
     Parameters
     ----------
     frame : DataFrame
-    value, effect, rater, prompt : str
-        Columns: the rating, what is compared, who rated, what was rated. Rows with a missing value
-        in any of them are left out and counted.
+    columns : RatingColumns
+        Rows with a missing value in any of them are left out and counted.
     reference : str, optional
         Level of ``effect`` against which the others are compared; the first when left out.
     points : sequence of float, optional
@@ -162,20 +172,12 @@ def fit_all(
 
     Examples
     --------
-    >>> fits = fit_all(frame, value="y", effect="model", reference="Phi4", rater="rater",
-    ...                prompt="topic", points=range(1, 6))  # doctest: +SKIP
+    >>> columns = RatingColumns("y", "model", "rater", "topic")
+    >>> fits = fit_all(frame, columns, reference="Phi4", points=range(1, 6))  # doctest: +SKIP
     >>> fits.clmm.find("cumulative_log_odds_ratio", "EAI").estimate  # doctest: +SKIP
     """
-    ratings = prepare_ratings(
-        frame,
-        value=value,
-        effect=effect,
-        reference=reference,
-        rater=rater,
-        prompt=prompt,
-        points=points,
-    )
-    refuse_repeats(frame, value=value, effect=effect, rater=rater, prompt=prompt)
+    ratings = prepare_ratings(frame, columns, reference=reference, points=points)
+    refuse_repeats(frame, columns)
     with one_thread():
         return _fit_all(ratings, ci_level, most_ratings_for_clmm, profile)
 
@@ -242,23 +244,17 @@ def fit_or_reason(
     except (ArithmeticError, ValueError) as error:
         name = fit.__name__.removeprefix("fit_")
         slopes = " with random slopes" if options.get("random_slopes") else ""
-        return ModelFit(
-            model=name,
-            title=f"Model {name}{slopes}",
-            unit_of_inference="rater",
-            method="none",
-            n=ratings.n,
-            n_missing=ratings.n_missing,
-            n_raters=len(ratings.raters),
-            n_prompts=len(ratings.prompts),
-            undefined_because=(
-                f"its arithmetic broke down on these {ratings.n} ratings "
-                f"({type(error).__name__}: {error})"
-            ),
+        because = (
+            f"its arithmetic broke down on these {ratings.n} ratings "
+            f"({type(error).__name__}: {error})"
         )
+        bare = ratings.unfitted(
+            name, title=f"Model {name}{slopes}", unit_of_inference="rater", method="none"
+        )
+        return replace(bare, undefined_because=because)
 
 
-def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:
+def compare_slopes(smaller: ModelFit, larger: ModelFit) -> LikelihoodRatio:
     """Likelihood-ratio test of random rater slopes.
 
     The slopes' variance is zero under the null hypothesis, on the edge of what is possible, so the
@@ -280,10 +276,8 @@ def compare_slopes(smaller: ModelFit, larger: ModelFit) -> Estimate:
             low,
             high,
             df,
-            n=larger.n,
-            n_missing=larger.n_missing,
-            unit=unit,
-            null_hypothesis="the effect is the same for all raters (p is conservative)",
+            Sample(larger.n, larger.n_missing, unit),
+            "the effect is the same for all raters (p is conservative)",
         )
     )
 
@@ -294,18 +288,14 @@ def fit_paired_t(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit
     A rater who lacks one of the two levels cannot be paired and is counted as missing.
     """
     because = ratings.obstacle() or ratings.rater_obstacle()
-    facts: dict[str, Any] = {
-        "model": "paired_t",
-        "title": "Paired t-test on each rater's mean",
-        "unit_of_inference": "rater (each rater's mean counts once; prompts are fixed)",
-        "method": "Student's t",
-        "n": ratings.n,
-        "n_missing": ratings.n_missing,
-        "n_raters": len(ratings.raters),
-        "n_prompts": len(ratings.prompts),
-    }
+    bare = ratings.unfitted(
+        "paired_t",
+        title="Paired t-test on each rater's mean",
+        unit_of_inference="rater (each rater's mean counts once; prompts are fixed)",
+        method="Student's t",
+    )
     if because:
-        return ModelFit(**facts, undefined_because=because)
+        return replace(bare, undefined_because=because)
     means = _rater_means(ratings)
     found = tuple(
         _paired(ratings, means[:, code] - means[:, 0], code, ci_level)
@@ -313,8 +303,8 @@ def fit_paired_t(ratings: CrossedRatings, *, ci_level: float = 0.95) -> ModelFit
     )
     reasons = {estimate.undefined_because for estimate in found}
     if "" not in reasons:
-        return ModelFit(**facts, coefficients=found, undefined_because=found[0].undefined_because)
-    return ModelFit(**facts, coefficients=found, n_parameters=len(found), converged=True)
+        return replace(bare, coefficients=found, undefined_because=found[0].undefined_because)
+    return replace(bare, coefficients=found, n_parameters=len(found), converged=True)
 
 
 def _rater_means(ratings: CrossedRatings) -> Floats:
@@ -328,37 +318,36 @@ def _rater_means(ratings: CrossedRatings) -> Floats:
     return means.reshape(shape)
 
 
-def _paired(ratings: CrossedRatings, differences: Floats, code: int, ci_level: float) -> Estimate:
+def _paired(
+    ratings: CrossedRatings, differences: Floats, code: int, ci_level: float
+) -> Coefficient:
     paired = differences[~np.isnan(differences)]
-    n, lacking = paired.size, int(np.isnan(differences).sum())
+    sample = Sample(paired.size, int(np.isnan(differences).sum()), "rater")
     level, reference = ratings.levels[code], ratings.levels[0]
-    if n < 2:
-        said = f"{n} of {len(ratings.raters)} raters rated both {level} and {reference}; 2 needed"
+    details = CoefficientDetails(term=ratings.terms[code - 1], level=level, reference=reference)
+    if sample.n < 2:
+        said = (
+            f"{sample.n} of {len(ratings.raters)} raters rated both {level} and {reference}; "
+            "2 needed"
+        )
         return undefined(
             "mean_difference",
             said,
-            n=n,
-            n_missing=lacking,
+            n=sample.n,
+            n_missing=sample.n_missing,
             unit="rater",
-            term=ratings.terms[code - 1],
-            level=level,
-            reference=reference,
+            details=details,
         )
     spread = float(paired.std(ddof=1))
     # Equal differences have a spread of rounding only.
     if spread <= 1e-12 * max(1.0, float(np.max(np.abs(paired)))):
         spread = 0.0
+    error = spread / float(np.sqrt(sample.n))
     return wald_estimate(
         "mean_difference",
         float(paired.mean()),
-        spread / float(np.sqrt(n)),
-        df=float(n - 1),
+        replace(details, std_error=error, df=float(sample.n - 1)),
+        sample,
         ci_level=ci_level,
         ci_method="Student's t",
-        n=n,
-        n_missing=lacking,
-        unit="rater",
-        term=ratings.terms[code - 1],
-        level=level,
-        reference=reference,
     )

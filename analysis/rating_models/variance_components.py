@@ -17,14 +17,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from analysis.rating_models.ratings import CrossedRatings, Floats
-from analysis.rating_models.results import ModelFit
-from analysis.results import Estimate, undefined
+from analysis.rating_models.results import (
+    Coefficient,
+    CoefficientDetails,
+    LikelihoodRatio,
+    LikelihoodRatioDetails,
+    ModelFit,
+    Prediction,
+    Sample,
+    Variance,
+    VarianceDetails,
+)
+from analysis.results import D, Estimate, undefined
 
 # A relative SD below this is what the optimizer leaves of a variance that wants to be zero; lme4's
 # isSingular has the same bound.
@@ -39,15 +47,15 @@ class VarianceComponents:
 
     Parameters
     ----------
-    estimates : tuple of Estimate
-    tests : tuple of Estimate
+    estimates : tuple of Variance
+    tests : tuple of LikelihoodRatio
         Likelihood-ratio tests of the effects that lie on the edge; see `chi_bar_squared`.
     notes : tuple of str
         What a reader must know of those effects.
     """
 
-    estimates: tuple[Estimate, ...]
-    tests: tuple[Estimate, ...]
+    estimates: tuple[Variance, ...]
+    tests: tuple[LikelihoodRatio, ...]
     notes: tuple[str, ...]
 
 
@@ -77,12 +85,12 @@ def chi_bar_squared(ratio: float, df: int) -> float:
     return 0.5 * below + 0.5 * float(stats.chi2.sf(ratio, df))
 
 
-def with_mixture(test: Estimate) -> Estimate:
+def with_mixture(test: LikelihoodRatio) -> LikelihoodRatio:
     """A likelihood-ratio test with ``p_value_mixture`` of `chi_bar_squared` in its details."""
     if test.estimate is None:
         return test
-    mixture = chi_bar_squared(test.estimate, int(test.details["df"]))
-    return replace(test, details=MappingProxyType({**test.details, "p_value_mixture": mixture}))
+    mixture = chi_bar_squared(test.estimate, test.details.df)
+    return replace(test, details=replace(test.details, p_value_mixture=mixture))
 
 
 def variance_components(
@@ -109,9 +117,9 @@ def variance_components(
     residual : float, optional
         Variance of the errors, where the model has one.
     """
-    facts: dict[str, Any] = {"n": ratings.n, "n_missing": ratings.n_missing}
-    found: list[Estimate] = []
-    tests: list[Estimate] = []
+    n, n_missing = ratings.n, ratings.n_missing
+    found: list[Variance] = []
+    tests: list[LikelihoodRatio] = []
     notes: list[str] = []
     labels = ("intercept", *ratings.levels[1:])
     sizes = {
@@ -125,7 +133,17 @@ def variance_components(
         if matrix is None and term == "response":
             continue
         if matrix is None:
-            found.append(undefined("prompt_variance", no_prompt, unit="prompt", **facts))
+            nothing = VarianceDetails()
+            found.append(
+                undefined(
+                    "prompt_variance",
+                    no_prompt,
+                    n=n,
+                    n_missing=n_missing,
+                    unit="prompt",
+                    details=nothing,
+                )
+            )
             notes.append(f"no random prompt in the model: {no_prompt}")
             continue
         # What the optimizer leaves of a variance that wants to be zero is not a figure.
@@ -133,80 +151,82 @@ def variance_components(
         cleaned = np.where(flat[:, None] | flat[None, :], 0.0, matrix)
         for row in range(matrix.shape[0]):
             for column in range(row + 1):
-                found.append(_variance(term, labels, cleaned, (row, column), {**facts, "n": size}))
+                sample = Sample(size, n_missing, term)
+                found.append(_variance(labels, cleaned, (row, column), sample))
         if np.linalg.eigvalsh(cleaned)[0] < floor:
             smaller = log_likelihood if len(matrix) == 1 else without_slopes()
-            test = _edge_test(term, len(matrix), smaller, log_likelihood, facts)
+            test = _edge_test(len(matrix), smaller, log_likelihood, ratings.sample(term))
             tests.append(test)
             notes.append(_edge_note(term, size, ratings.levels, cleaned, test))
     if residual is not None:
-        details = {"std_dev": float(np.sqrt(residual))}
+        details = VarianceDetails(std_dev=float(np.sqrt(residual)))
         found.append(
-            Estimate("residual_variance", residual, unit="rating", details=details, **facts)
+            Estimate(
+                "residual_variance",
+                residual,
+                n=n,
+                n_missing=n_missing,
+                unit="rating",
+                details=details,
+            )
         )
     return VarianceComponents(tuple(found), tuple(tests), tuple(notes))
 
 
 def _variance(
-    term: str,
-    labels: tuple[str, ...],
-    matrix: Floats,
-    place: tuple[int, int],
-    facts: dict[str, Any],
-) -> Estimate:
+    labels: tuple[str, ...], matrix: Floats, place: tuple[int, int], sample: Sample
+) -> Variance:
     row, column = place
-    value = float(matrix[row, column])
+    value, term = float(matrix[row, column]), sample.unit
+    level = labels[row] if row > 0 else None
     if row == column:
         name = f"{term}_variance" if row == 0 else f"{term}_slope_variance"
-        details = {"effect": labels[row], "std_dev": float(np.sqrt(value))}
-        if row > 0:
-            details["level"] = labels[row]
-        return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
-    scale = float(np.sqrt(matrix[row, row] * matrix[column, column]))
-    correlation = value / scale if scale > 0 else "undefined, because a variance is zero"
-    details = {
-        "effects": f"{labels[column]}, {labels[row]}",
-        "correlation": correlation,
-        "level": labels[row],
-    }
-    name = f"{term}_slope_covariance"
-    return Estimate(name, value, unit=term, details=MappingProxyType(details), **facts)
+        details = VarianceDetails(effect=labels[row], std_dev=float(np.sqrt(value)), level=level)
+    else:
+        name = f"{term}_slope_covariance"
+        scale = float(np.sqrt(matrix[row, row] * matrix[column, column]))
+        details = VarianceDetails(
+            effects=f"{labels[column]}, {labels[row]}",
+            correlation=value / scale if scale > 0 else "undefined, because a variance is zero",
+            level=level,
+        )
+    return Estimate(name, value, n=sample.n, n_missing=sample.n_missing, unit=term, details=details)
 
 
-def _edge_test(
-    term: str, width: int, smaller: float | None, larger: float, facts: dict[str, Any]
-) -> Estimate:
+def _edge_test(width: int, smaller: float | None, larger: float, sample: Sample) -> LikelihoodRatio:
     """Test of the one variance, or of the slopes with their variances and covariances."""
     from scipy import stats
 
+    term = sample.unit
     name = f"likelihood_ratio_{term}_" + ("slopes" if width > 1 else "variance")
     if smaller is None:
         said = f"the model without the {term}s' own differences did not converge"
-        return undefined(name, said, unit=term, **facts)
+        return undefined(name, said, n=sample.n, n_missing=sample.n_missing, unit=term)
     ratio = max(0.0, 2.0 * (larger - smaller))
     # The slopes' variances, and their covariances with one another and with the intercept.
     df = width * (width + 1) // 2 - 1 if width > 1 else 1
-    details = {
-        "df": df,
-        "log_likelihood_smaller": smaller,
-        "log_likelihood_larger": larger,
-        "reference_distribution": f"even mixture of chi-squares with {df - 1} and {df} df"
+    details = LikelihoodRatioDetails(
+        df=df,
+        log_likelihood_smaller=smaller,
+        log_likelihood_larger=larger,
+        reference_distribution=f"even mixture of chi-squares with {df - 1} and {df} df"
         + (", an upper bound" if width > 2 else ""),
-        "p_value_chi_square": float(stats.chi2.sf(ratio, df)),
-        "null_hypothesis": f"{term}s do not differ" + (" in the effect" if width > 1 else ""),
-    }
+        p_value_chi_square=float(stats.chi2.sf(ratio, df)),
+        null_hypothesis=f"{term}s do not differ" + (" in the effect" if width > 1 else ""),
+    )
     return Estimate(
         name,
         ratio,
         p_value=chi_bar_squared(ratio, df),
+        n=sample.n,
+        n_missing=sample.n_missing,
         unit=term,
-        details=MappingProxyType(details),
-        **facts,
+        details=details,
     )
 
 
 def _edge_note(
-    term: str, size: int, levels: tuple[str, ...], matrix: Floats, test: Estimate
+    term: str, size: int, levels: tuple[str, ...], matrix: Floats, test: LikelihoodRatio
 ) -> str:
     """What lies on the edge, what that is not, and the test."""
     deviations = np.sqrt(np.diag(matrix))
@@ -232,10 +252,10 @@ def _edge_note(
         )
     if test.estimate is None or test.p_value is None:
         return f"{what}; no likelihood-ratio test, because {test.undefined_because}"
-    asked = test.details["null_hypothesis"]
     return (
-        f"{what}; likelihood-ratio test that {asked}: {test.estimate:.2f}, p = {test.p_value:.3f} "
-        f"({test.details['reference_distribution']}; Self and Liang 1987, Stram and Lee 1994)"
+        f"{what}; likelihood-ratio test that {test.details.null_hypothesis}: {test.estimate:.2f}, "
+        f"p = {test.p_value:.3f} ({test.details.reference_distribution}; Self and Liang 1987, "
+        "Stram and Lee 1994)"
     )
 
 
@@ -262,23 +282,13 @@ def for_these_raters_only(fit: ModelFit, because: str) -> ModelFit:
         As `few_raters` gives it.
     """
 
-    def bare(e: Estimate) -> Estimate:
-        kept = {
-            k: v
-            for k, v in e.details.items()
-            if k not in ("df", "t_value", "z_value")
-            and not k.startswith(("kenward_roger", "profile_ci"))
-        }
-        if any(k.startswith("kenward_roger") for k in e.details):
-            kept["kenward_roger_undefined_because"] = because
-        return replace(
-            e,
-            ci_low=None,
-            ci_high=None,
-            ci_method=f"none: {because}",
-            p_value=None,
-            details=MappingProxyType({**kept, "no_test_because": because}),
-        )
+    def coefficient(e: Coefficient) -> Coefficient:
+        bare = _without_interval(e, because)
+        return replace(bare, details=_without_test(e.details, because))
+
+    def prediction(e: Prediction) -> Prediction:
+        bare = _without_interval(e, because)
+        return replace(bare, details=replace(e.details, no_test_because=because))
 
     def gone(e: Estimate) -> Estimate:
         # Tests of the model's form and of its random effects do not speak of other raters' effects.
@@ -289,12 +299,34 @@ def for_these_raters_only(fit: ModelFit, because: str) -> ModelFit:
     return replace(
         fit,
         unit_of_inference="these two raters (no interval or test: they are no sample of raters)",
-        coefficients=tuple(bare(e) for e in fit.coefficients),
-        thresholds=tuple(bare(e) for e in fit.thresholds),
+        coefficients=tuple(coefficient(e) for e in fit.coefficients),
+        thresholds=tuple(coefficient(e) for e in fit.thresholds),
         tests=tuple(gone(e) for e in fit.tests),
         predictions=tuple(
-            replace(p, probabilities=tuple(map(bare, p.probabilities)), mean=bare(p.mean))
+            replace(
+                p, probabilities=tuple(map(prediction, p.probabilities)), mean=prediction(p.mean)
+            )
             for p in fit.predictions
         ),
         notes=(*fit.notes, f"no interval and no test of the effect, because {because}"),
+    )
+
+
+def _without_interval(e: Estimate[D], because: str) -> Estimate[D]:
+    return replace(e, ci_low=None, ci_high=None, ci_method=f"none: {because}", p_value=None)
+
+
+def _without_test(details: CoefficientDetails, because: str) -> CoefficientDetails:
+    error, reason = details.kenward_roger_std_error, details.kenward_roger_undefined_because
+    return replace(
+        details,
+        z_value=None,
+        t_value=None,
+        df=None,
+        kenward_roger_std_error=None,
+        kenward_roger_df=None,
+        kenward_roger_p_value=None,
+        kenward_roger_undefined_because=None if error is None and reason is None else because,
+        no_test_because=because,
+        profile=None,
     )

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import BoolArray, FloatArray, IntArray
-from analysis.judge_worth.agreement import JudgeAgreement, judge_agreement
+from analysis.judge_worth.agreement import Bootstrap, JudgeAgreement, UnitFacts, judge_agreement
 from analysis.judge_worth.alternative_annotator import (
     AlternativeAnnotatorTest,
+    AnnotatorRule,
     alternative_annotator_test,
 )
 from analysis.report_data import ReportJudge
@@ -88,12 +89,16 @@ class JudgedScale:
             ratings,
             self.verdicts[list(items)].ravel(),
             self.points,
-            prompts=np.tile(self.prompt, len(items)),
-            systems=self.names(items),
-            lengths=np.tile(self.words, len(items)),
-            replicates=int(np.clip(_CELLS // cells, _LEAST_REPLICATES, _MOST_REPLICATES)),
-            level=self.context.level,
-            seed=self.context.data.seed,
+            UnitFacts(
+                prompts=np.tile(self.prompt, len(items)),
+                systems=self.names(items),
+                lengths=np.tile(self.words, len(items)),
+            ),
+            bootstrap=Bootstrap(
+                int(np.clip(_CELLS // cells, _LEAST_REPLICATES, _MOST_REPLICATES)),
+                self.context.level,
+                self.context.data.seed,
+            ),
         )
 
     def annotator_test(
@@ -104,8 +109,7 @@ class JudgedScale:
             self.ratings(items, raters),
             self.verdicts[list(items)].ravel(),
             clusters=np.tile(self.prompt, len(items)),
-            epsilon=epsilon,
-            threshold=threshold,
+            rule=AnnotatorRule(epsilon=epsilon, threshold=threshold),
             level=self.context.level,
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.contrasts.effect_sizes import Summary
+from analysis.rating_models.ratings import RatingColumns
 from analysis.results import Assumption, Estimate
 from analysis.samples import different_samples
 from analysis.tables.reading import cell_at, described, numeric_columns
@@ -403,12 +404,9 @@ def _impossible(items: Sequence[Any]) -> list[str]:
 
 def mixed_of(
     frame: pd.DataFrame,
+    columns: RatingColumns,
     *,
-    value: str,
-    effect: str,
     reference: str | None,
-    rater: str,
-    prompt: str,
     points: Sequence[float] | None,
     level: float = 0.95,
     profile: bool = False,
@@ -421,15 +419,13 @@ def mixed_of(
     remedy = (
         "Model the ratings of the single raters: a mean of several is none of the scale's points."
     )
+    value = columns.value
     check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=remedy)
     numbers = numeric_columns(frame, [value])
     fitted = fit_all(
         frame.assign(**{value: numbers[value]}),
-        value=value,
-        effect=effect,
+        columns,
         reference=reference,
-        rater=rater,
-        prompt=prompt,
         points=points,
         ci_level=level,
         profile=profile,
@@ -439,9 +435,9 @@ def mixed_of(
     overall["notes"] = [
         f"{test.statistic}: p is that of one chi-square, as R's anova gives it, and too large at the "
         "edge of the model; by the mixture of chi-squares (Self and Liang 1987; Stram and Lee 1994) "
-        f"p = {test.details['p_value_mixture']:.5g}"
+        f"p = {test.details.p_value_mixture:.5g}"
         for test in fitted.comparisons
-        if "p_value_mixture" in test.details
+        if test.estimate is not None
     ]
     blocks = [
         ResultBlock(

@@ -390,16 +390,14 @@ def mixed(
         --rater rater --prompt topic
       evenhand analyse mixed long.csv --value y --effect model --rater rater --prompt topic --profile
     """
+    from analysis.rating_models.ratings import RatingColumns
     from analysis.tables.ratings import mixed_of
     from analysis.tables.reading import parse_points
 
     blocks = mixed_of(
         table.frame(effect, rater, prompt),
-        value=value,
-        effect=effect,
+        RatingColumns(value, effect, rater, prompt),
         reference=reference,
-        rater=rater,
-        prompt=prompt,
         points=parse_points(points) if points else None,
         level=level,
         profile=profile,

@@ -197,12 +197,12 @@ def _test_table(found: PeopleResults) -> Table:
             )
             for c in test.comparisons
         ]
-    test = found.test
+    rule = found.test.rule
     text = (
         "Alternative-annotator test (Calderon, Reichart and Dror, 2025): does the judge match the "
-        f"other raters at least as well as the rater left out, less ε = {test.epsilon:g}? Alignment: "
+        f"other raters at least as well as the rater left out, less ε = {rule.epsilon:g}? Alignment: "
         "negative root mean squared distance; one-sided t tests with prompts as clusters, Benjamini "
-        f"and Yekutieli at {test.q:g}; passed with a winning rate of {test.threshold:g} or more. Where "
+        f"and Yekutieli at {rule.q:g}; passed with a winning rate of {rule.threshold:g} or more. Where "
         "people hardly agree with one another, a judge passes by keeping near their mean: read this "
         "beside the people’s own agreement."
     )

@@ -14,8 +14,8 @@ from analysis.rating_models.gee import fit_gee
 from analysis.rating_models.linear import fit_lmm
 from analysis.rating_models.ordinal import proportional_odds_test
 from analysis.rating_models.ordinal_mixed import fit_clmm
-from analysis.rating_models.ratings import CrossedRatings, prepare_ratings
-from analysis.rating_models.results import ModelFit
+from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
+from analysis.rating_models.results import Coefficient, LikelihoodRatio, ModelFit, Variance
 from analysis.rating_models.side_by_side import fit_or_reason, fit_response_model, one_thread
 from analysis.report.blocks import (
     Block,
@@ -40,6 +40,7 @@ MOST_EFFECTS_PROFILED = 150
 MOST_RATINGS_FOR_CLMM = 20_000
 # Above so many ratings an item's model with random responses is left to the sum over all items.
 MOST_RATINGS_FOR_ITEM_RESPONSES = 50_000
+_COLUMNS = RatingColumns("value", "system", "rater", "prompt")
 _SLOPES = "Linear, random slopes"
 _RESPONSES = "Linear, random slopes and responses"
 _HOW = (
@@ -62,7 +63,7 @@ class _ItemModels:
     item: str
     label: str
     fits: tuple[tuple[str, ModelFit], ...]
-    proportional_odds: Estimate
+    proportional_odds: LikelihoodRatio
 
 
 def models_section(context: ReportContext) -> Section:
@@ -97,13 +98,7 @@ def _prepared(
     rated = set(frame.loc[frame["value"].notna(), "system"])
     reference = _reference(context)
     return prepare_ratings(
-        frame,
-        value="value",
-        effect="system",
-        reference=reference if reference in rated else None,
-        rater="rater",
-        prompt="prompt",
-        points=points,
+        frame, _COLUMNS, reference=reference if reference in rated else None, points=points
     )
 
 
@@ -123,9 +118,7 @@ def _overall(context: ReportContext) -> tuple[tuple[str, ModelFit], ...]:
     )
     if frame["value"].isna().all():
         raw = context.data.ratings
-        missing = prepare_ratings(
-            raw, value="value", effect="system", reference=None, rater="rater", prompt="prompt"
-        )
+        missing = prepare_ratings(raw, _COLUMNS, reference=None)
         fit = fit_or_reason(fit_lmm, missing, random_slopes=True, ci_level=context.level)
         because = "no response has an answer to every item"
         gone = replace(fit, coefficients=(), variances=(), undefined_because=because)
@@ -208,9 +201,9 @@ def _numeric_item_models(
     )
 
 
-def _effects(fit: ModelFit) -> list[Estimate]:
+def _effects(fit: ModelFit) -> list[Coefficient]:
     """Coefficients that compare a system with the reference."""
-    return [e for e in fit.coefficients if e.details.get("reference") is not None]
+    return [e for e in fit.coefficients if e.details.reference is not None]
 
 
 _EFFECT_COLUMNS = (
@@ -224,40 +217,50 @@ _EFFECT_COLUMNS = (
 )
 
 
-def _effect_row(label: str, e: Estimate, n: int, notes: Footnotes, *, strong: bool = False) -> Row:
+def _effect_row(label: str, e: Coefficient, n: int, notes: Footnotes) -> Row:
     if e.estimate is None:
-        return Row((label, notes.undefined(e.undefined_because), "–", "–", "–", "–", str(n)))
-    ratio = e.details.get("odds_ratio")
-    statistic = next((e.details[k] for k in ("t_value", "z_value") if e.details.get(k)), None)
-    df = e.details.get("df")
+        return _undefined_row(label, e.undefined_because, n, notes)
+    ratio, df = e.details.odds_ratio, e.details.df
+    statistic = e.details.t_value or e.details.z_value
     return Row(
         (
             label,
             notes.with_interval(e),
-            "–" if ratio is None else number(float(ratio)),
-            "–" if statistic is None else number(float(statistic)),
-            "–" if df is None else number(float(df), 1),
+            "–" if ratio is None else number(ratio),
+            number(statistic) if statistic else "–",
+            "–" if df is None else number(df, 1),
             notes.p_value(e),
             str(n),
-        ),
-        strong,
+        )
     )
+
+
+def _test_row(label: str, e: LikelihoodRatio, notes: Footnotes) -> Row:
+    if e.estimate is None:
+        return _undefined_row(label, e.undefined_because, e.n, notes)
+    df = number(float(e.details.df), 1)
+    return Row((label, notes.with_interval(e), "–", "–", df, notes.p_value(e), str(e.n)))
+
+
+def _undefined_row(label: str, because: str, n: int, notes: Footnotes) -> Row:
+    return Row((label, notes.undefined(because), "–", "–", "–", "–", str(n)))
 
 
 def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -> list[Row]:
     if fit.undefined_because or not _effects(fit):
         because = fit.undefined_because or "only one system has ratings"
-        return [Row((label, notes.undefined(because), "–", "–", "–", "–", str(fit.n)))]
+        return [_undefined_row(label, because, fit.n, notes)]
     names = {s.id: s.label for s in context.data.systems}
     rows = []
     for e in _effects(fit):
-        one, two = (str(e.details[k]) for k in ("level", "reference"))
+        one, two = e.details.level or "", e.details.reference or ""
         kind = ", uncorrected" if e.statistic.endswith("_uncorrected") else ""
         what = f"{label}{kind}: {names.get(one, one)} minus {names.get(two, two)}"
         rows.append(_effect_row(what, e, fit.n, notes))
-        ends = [e.details.get(name) for name in ("profile_ci_low", "profile_ci_high")]
+        profile = e.details.profile
+        ends = () if profile is None else (profile.low, profile.high)
         if any(end is not None for end in ends):
-            low, high = (number(float(end)) if end is not None else "none" for end in ends)
+            low, high = ("none" if end is None else number(end) for end in ends)
             rows.append(
                 Row((f"{label}: profile likelihood", f"[{low}, {high}]", *["–"] * 4, str(fit.n)))
             )
@@ -299,7 +302,7 @@ def _overall_table(context: ReportContext, fits: Sequence[tuple[str, ModelFit]])
 
 def _deviations(label: str, fit: ModelFit, systems: Mapping[str, str]) -> str:
     """The standard deviations of a model's random effects in a sentence."""
-    spread = [e for e in fit.variances if "std_dev" in e.details]
+    spread = [e for e in fit.variances if e.details.std_dev is not None]
     if not spread:
         return ""
     methods = " and ".join(dict.fromkeys(e.ci_method for e in spread if e.ci_low is not None))
@@ -321,17 +324,18 @@ def _as_sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:].rstrip('.')}."
 
 
-def _deviation_words(e: Estimate, systems: Mapping[str, str]) -> str:
+def _deviation_words(e: Variance, systems: Mapping[str, str]) -> str:
     """A standard deviation with its interval, where it has one."""
-    low, high = e.details.get("std_dev_low"), e.details.get("std_dev_high")
-    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{_variance_name(e, systems)} {number(float(e.details['std_dev']))}{interval}"
+    profile, interval = e.details.profile, ""
+    if profile is not None and profile.low is not None and profile.high is not None:
+        interval = f" [{number(profile.low)}, {number(profile.high)}]"
+    return f"{_variance_name(e, systems)} {number(e.details.std_dev or 0.0)}{interval}"
 
 
-def _variance_name(e: Estimate, systems: Mapping[str, str]) -> str:
+def _variance_name(e: Variance, systems: Mapping[str, str]) -> str:
     """What varies; of a slope also the system whose difference from the reference it is."""
-    name, level = e.statistic.removesuffix("_variance").replace("_", " "), e.details.get("level")
-    return name if level is None else f"{name} of {systems.get(str(level), str(level))}"
+    name, level = e.statistic.removesuffix("_variance").replace("_", " "), e.details.level
+    return name if level is None else f"{name} of {systems.get(level, level)}"
 
 
 def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
@@ -346,10 +350,9 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
             flat += [({"item": models.item, "model": fit.model}, e) for e in _all(fit)]
             remarks.update(dict.fromkeys(fit.notes))
         if not models.fits:
-            mark = notes.undefined("there is no rating")
-            rows.append(Row(("All models", mark, "–", "–", "–", "–", "0")))
+            rows.append(_undefined_row("All models", "there is no rating", 0, notes))
         check = models.proportional_odds
-        rows.append(_effect_row("Check of proportional odds, χ²", check, check.n, notes))
+        rows.append(_test_row("Check of proportional odds, χ²", check, notes))
         flat.append(({"item": models.item, "model": "proportional_odds"}, check))
         holm = "" if p_holm is None else f" (p Holm {p_text(p_holm)})"
         groups.append(RowGroup(f"{models.label}{holm}", tuple(rows)))
@@ -373,14 +376,14 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
     )
 
 
-def _first_effect(models: _ItemModels) -> tuple[str, Estimate | None]:
+def _first_effect(models: _ItemModels) -> tuple[str, Coefficient | None]:
     """The first effect that there is, and the model that it is from."""
     found = ((label, e) for label, fit in models.fits for e in _effects(fit))
     return next(found, ("", None))
 
 
 def _holm_note(
-    items: Sequence[_ItemModels], primary: Sequence[tuple[str, Estimate | None]]
+    items: Sequence[_ItemModels], primary: Sequence[tuple[str, Coefficient | None]]
 ) -> tuple[str, ...]:
     """Which p of each item Holm's method adjusts: a model that could not be fitted has none."""
     users: dict[str, list[str]] = {}
@@ -438,12 +441,12 @@ def _spread_table(context: ReportContext, items: list[_ItemModels]) -> Table:
     )
 
 
-def _std_dev(e: Estimate, systems: Mapping[str, str], notes: Footnotes) -> str:
+def _std_dev(e: Variance, systems: Mapping[str, str], notes: Footnotes) -> str:
     """A standard deviation; of several slopes each with its system."""
     if e.estimate is None:
         return notes.undefined(e.undefined_because)
-    name = systems.get(str(e.details.get("level")))
-    value = number(float(e.details.get("std_dev", e.estimate**0.5)))
+    name = systems.get(str(e.details.level))
+    value = number(e.estimate**0.5 if e.details.std_dev is None else e.details.std_dev)
     return f"{name}: {value}" if name else value
 
 
