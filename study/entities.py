@@ -18,6 +18,37 @@ class MissingReason(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a rater answered to one item: a number or a text, or why there is neither.
+
+    Raises
+    ------
+    ValueError
+        When there are both a value and a reason, or neither.
+    """
+
+    value: int | str | None = None
+    missing: MissingReason | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.missing is None):
+            raise ValueError(
+                f"An answer has a value or a reason why it has none; found {self.value!r} and "
+                f"{self.missing!r}. Give one of the two."
+            )
+
+    @property
+    def number(self) -> int | None:
+        """The value, where it is a number."""
+        return None if isinstance(self.value, str) else self.value
+
+    @property
+    def text(self) -> str | None:
+        """The value, where it is a text."""
+        return self.value if isinstance(self.value, str) else None
+
+
 class RaterStatus(StrEnum):
     """Where a rater is, in the order in which a rater passes through the study."""
 
@@ -187,16 +218,14 @@ class AssignmentRecord:
 
 @dataclass(frozen=True)
 class Rating:
-    """One answer to one item of one assignment: a value, a text, or why there is neither.
+    """One answer to one item of one assignment.
 
     ``place`` is the item's 1-based place on the rater's page, None where it was not recorded.
     """
 
     assignment_id: str
     item_id: str
-    value: int | None
-    missing_reason: str | None
+    answer: Answer
     revision: int
     saved_at: str
-    text: str | None = None
-    place: int | None = None
+    place: int | None

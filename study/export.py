@@ -6,16 +6,13 @@ Before unblinding, systems appear under their blind codes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from study import completion
-from study.entities import MissingReason, Rater, RaterStatus, Rating
+from study.entities import Answer, MissingReason, Rater, RaterStatus
 from study.protocol import Item
 from study.protocol.analysis_plan import AnalysisPlan
-from study.protocol.item_kinds import anchors, chosen_system
-from study.protocol.rankings import ranking_of_systems
 from study.store import check_answers, events, locking, panels, raters, ratings, responses
 from study.store.study import Study
 from study.variable_names import VariableNames, variable_names
@@ -101,7 +98,7 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
         shown = [names[system].id for system in assignment.system_ids]
         for item in study.protocol.items:
             rating = saved.get((assignment.id, item.id))
-            reason = rating.missing_reason if rating else _why_absent(rater)
+            answer = rating.answer if rating else Answer(missing=_why_absent(rater))
             rows.append(
                 {
                     "rater": rater.code,
@@ -113,31 +110,24 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
                     "system": "" if several else shown[0],
                     **({"shown": "|".join(shown)} if several else {}),
                     "item": item.id,
-                    "value": rating.value if rating else None,
-                    "missing_reason": reason or "",
+                    "value": answer.number,
+                    "missing_reason": answer.missing.value if answer.missing else "",
                     "seconds": assignment.seconds,
-                    "text": (rating.text or "") if rating else "",
+                    "text": answer.text or "",
                     "place": rating.place if rating else None,
-                    **(_chosen(item, shown, rating) if several else {}),
+                    **({"chosen": _chosen(item, answer, shown)} if several else {}),
                 }
             )
     return rows
 
 
-def _chosen(item: Item, shown: Sequence[str], rating: Rating | None) -> dict[str, str]:
-    """What a comparison says, in systems: the better one or tie, or an order such as B>A=C."""
-    said = ""
-    if rating is not None and item.kind == "pairwise" and rating.value is not None:
-        said = chosen_system(rating.value, shown)
-    if rating is not None and item.kind == "ranking" and rating.text is not None:
-        said = ranking_of_systems(rating.text, shown)
-    return {"chosen": said}
+def _chosen(item: Item, answer: Answer, shown: list[str]) -> str:
+    return "" if answer.value is None else item.chosen(answer.value, shown)
 
 
-def _why_absent(rater: Rater) -> str:
-    if rater.status is RaterStatus.WITHDRAWN:
-        return MissingReason.WITHDRAWN.value
-    return MissingReason.NOT_REACHED.value
+def _why_absent(rater: Rater) -> MissingReason:
+    withdrawn = rater.status is RaterStatus.WITHDRAWN
+    return MissingReason.WITHDRAWN if withdrawn else MissingReason.NOT_REACHED
 
 
 def rater_rows(study: Study) -> list[dict[str, Any]]:
@@ -239,17 +229,7 @@ def numeric_variables(study: Study, item: Item) -> dict[str, str]:
     A ranking becomes one variable per system, its mid-rank; marked parts become one variable per
     label, the number of parts.
     """
-    if item.kind == "text":
-        return {}
-    if item.kind == "ranking":
-        codes = [name.id for name in system_names(study).values()]
-        return {f"{item.id}.{code}": f"Rank of {code}: {item.text}" for code in codes}
-    if item.kind == "spans":
-        return {
-            f"{item.id}.{label.id}": f"Parts marked {label.label}: {item.text}"
-            for label in item.labels
-        }
-    return {item.id: item.text}
+    return item.variables([name.id for name in system_names(study).values()])
 
 
 def statistics_file_names(study: Study) -> VariableNames:
@@ -268,8 +248,8 @@ def codebook_rows(study: Study) -> list[dict[str, Any]]:
     for instrument in study.protocol.instruments:
         for item in instrument.asked:
             column = names.items.get(item.id, "")
-            values: list[tuple[int | str, str]] = list(anchors(item, instrument.scale).items())
-            values += [("", said) for said in _codebook_remarks(item)]
+            values: list[tuple[int | str, str]] = list(item.anchors(instrument.scale).items())
+            values += [("", said) for said in item.codebook_remarks()]
             rows += [_entry(item.id, item.text, value, label, column) for value, label in values]
             for variable, question in numeric_variables(study, item).items():
                 if variable != item.id:
@@ -304,30 +284,6 @@ def _entry(
         "label": label,
         "column_in_sav_dta": column,
     }
-
-
-def _codebook_remarks(item: Item) -> Iterator[str]:
-    """What a codebook says of an item beside the labels of its values."""
-    if item.kind == "text":
-        yield "free text, in the column text"
-    if item.kind == "slider":
-        yield "any whole number between them"
-    if item.kind == "pairwise":
-        yield (
-            "A and B are the places on the page; the columns shown and chosen hold the systems there"
-        )
-    if item.kind == "ranking":
-        yield (
-            "an order of the places on the page in the column text, best first, such as B>A=C; the "
-            "columns shown and chosen hold the systems there"
-        )
-    if item.kind == "spans":
-        yield (
-            "a JSON list in the column text: start and end count characters of the response from 0, "
-            "the end is the first character after the part; [] is nothing to mark"
-        )
-        for label in item.labels:
-            yield f"label {label.id}: {label.label}"
 
 
 def log_rows(study: Study) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from study import session_checks
-from study.entities import BlindedAssignment, Conversation, Rater, RaterStatus
+from study.entities import Answer, BlindedAssignment, Conversation, Rater, RaterStatus
 from study.errors import RatingError
-from study.protocol import Answer, DemographicField
+from study.protocol import DemographicField
 from study.protocol.session import AttentionCheck
 from study.store import check_answers, conversations, passages, raters, ratings
 from study.store.check_answers import CheckAnswer

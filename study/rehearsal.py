@@ -7,18 +7,15 @@ marked as simulated in the database from their first step on.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from study import participation, rehearsed_conversation, session_checks
 from study.conversation import ReplySource
-from study.entities import BlindedAssignment, MissingReason, Rater, RaterStatus
+from study.entities import Answer, BlindedAssignment, MissingReason, Rater, RaterStatus
 from study.errors import StoreError
 from study.participation import Place, Step
-from study.protocol import Answer, DemographicField, Item, Protocol, Scale
-from study.protocol.item_kinds import FIRST_BETTER, SECOND_BETTER, TIE, anchors
-from study.protocol.rankings import place_letter, write_ranking
-from study.protocol.spans import Span, sentences, write_spans
+from study.protocol import DemographicField, Item, Protocol
 from study.store import raters, ratings
 from study.store.study import Study
 
@@ -237,13 +234,10 @@ def _answers(
         seen = [leniency + effect + item_effect + generator.gauss(0, 0.8) for effect in effects]
         left_out = _left_out(item, generator)
         if left_out is not None:
-            answers[item.id] = left_out
-        elif item.kind in ("pairwise", "ranking"):
-            answers[item.id] = _comparison(item, seen)
-        elif item.kind == "spans":
-            answers[item.id] = _marked(item, assignment.response_texts[0], generator)
-        else:
-            answers[item.id] = _answer(item, protocol.scale_of(item.id), seen[0], generator)
+            answers[item.id] = Answer(missing=left_out)
+            continue
+        scale = protocol.scale_of(item.id)
+        answers[item.id] = Answer(item.simulated(scale, seen, assignment.response_texts, generator))
     return answers
 
 
@@ -254,34 +248,3 @@ def _left_out(item: Item, generator: random.Random) -> MissingReason | None:
     if item.optional and generator.random() < 0.3:
         return MissingReason.SKIPPED
     return None
-
-
-def _comparison(item: Item, seen: Sequence[float]) -> int | str:
-    """A tie where the difference is too small to be seen; else what is seen as better."""
-    if item.kind == "pairwise":
-        if abs(seen[0] - seen[1]) < 0.3:
-            return TIE
-        return FIRST_BETTER if seen[0] > seen[1] else SECOND_BETTER
-    heights: list[float] = [round(height / 0.3) if item.ties else height for height in seen]
-    return write_ranking({place_letter(i): -h for i, h in enumerate(heights, start=1)})
-
-
-def _marked(item: Item, text: str, generator: random.Random) -> str:
-    """About one sentence in four, each with one of the labels."""
-    return write_spans(
-        Span(start, end, generator.choice(item.labels).id)
-        for start, end in sentences(text)
-        if generator.random() < 0.25
-    )
-
-
-def _answer(item: Item, scale: Scale, latent: float, generator: random.Random) -> Answer:
-    if item.kind == "text":
-        return f"Simulated remark {generator.randint(1, 999)}."
-    if item.kind in ("yes-no-unsure", "choice"):
-        return generator.choice(list(anchors(item, scale)))
-    low, high = scale.values[0], scale.values[-1]
-    points = range(low, high + 1) if item.kind == "slider" else scale.values
-    favourable = -latent if item.reversed else latent
-    index = round((len(points) - 1) / 2 + favourable * len(points) / 5)
-    return points[min(max(index, 0), len(points) - 1)]

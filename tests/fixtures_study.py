@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from study import participation
-from study.entities import Enrolment
+from study.entities import Answer, Enrolment, MissingReason
 from study.errors import StoreError
 from study.store import tables
 from study.store.database import migrate, open_engine
@@ -227,6 +227,19 @@ def ready_rater(study: Study, group: str = "student") -> Enrolment:
     return enrolled
 
 
-def answers(study: Study, value: int = 3) -> dict[str, int]:
+def answers(study: Study, value: int = 3) -> dict[str, Answer]:
     """The same point for every item."""
-    return {item.id: value for item in study.protocol.items}
+    return {item.id: Answer(value) for item in study.protocol.items}
+
+
+def as_answers(given: Mapping[str, int | str | MissingReason]) -> dict[str, Answer]:
+    """Answers from what was given, values and reasons."""
+    return {
+        item: Answer(missing=one) if isinstance(one, MissingReason) else Answer(one)
+        for item, one in given.items()
+    }
+
+
+def as_given(answer: Answer) -> int | str | None:
+    """The value of an answer or, without one, the reason as it is written in the data."""
+    return answer.missing.value if answer.missing else answer.value

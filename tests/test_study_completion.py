@@ -20,7 +20,7 @@ from study import completion, participation
 from study.blinding import receipt_code
 from study.cli.group import run
 from study.cli.rehearsed_replies import reply_source
-from study.entities import Enrolment, MissingReason, RaterStatus
+from study.entities import Answer, Enrolment, MissingReason, RaterStatus
 from study.errors import LinkError, ProtocolError, StoreError
 from study.export import panel_rows, rater_rows
 from study.participation import Step, find_place
@@ -91,7 +91,7 @@ class TestReceipt:
     @only_sqlite
     def test_a_skipped_answer_counts_only_where_it_may_be_skipped(self, locked: Study) -> None:
         enrolled = ready_rater(locked)
-        given = {**answers(locked), "kind": MissingReason.SKIPPED}
+        given = {**answers(locked), "kind": Answer(missing=MissingReason.SKIPPED)}
         while (assignment := next_assignment(locked, enrolled.rater)) is not None:
             save_ratings(locked, enrolled.rater, assignment.id, given)
         assert open_answers(locked, enrolled.rater) == [(p, "kind") for p in (1, 2, 3, 4)]

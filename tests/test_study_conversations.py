@@ -20,7 +20,7 @@ from study import conversation, participation
 from study.cli.group import run
 from study.conversation import Phase, Reply
 from study.conversation_export import conversation_rows, turn_rows
-from study.entities import ConversationEnd, Rater, TurnOutcome
+from study.entities import Answer, ConversationEnd, Rater, TurnOutcome
 from study.errors import ProtocolError, RatingError
 from study.participation import Step
 from study.protocol import parse_protocol
@@ -96,7 +96,7 @@ def test_a_whole_conversation_and_its_place_in_the_study(study: Study, rater: Ra
         {"role": "assistant", "content": "reply 5"},
     ]
     assert place(study, rater).step is Step.RATING
-    answers = {i.id: 4 if i.kind == "likert" else "fine" for i in study.protocol.items}
+    answers = {i.id: Answer("fine" if i.is_text else 4) for i in study.protocol.items}
     assert participation.submit(study, rater, talk, answers)
     after = place(study, rater)
     assert after.step is Step.CONVERSATION

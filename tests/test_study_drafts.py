@@ -16,7 +16,6 @@ from study.drafts import Draft
 from study.errors import LinkError
 from study.export import check_rows, rater_rows, rating_rows
 from study.participation import Step, find_place
-from study.protocol import Answer
 from study.store import events, tables
 from study.store.audit import study_faults
 from study.store.locking import lock_study
@@ -75,8 +74,7 @@ def test_changes_of_saved_answers_have_a_draft_until_they_are_saved_or_left(lock
     assert drafts.keep(locked, token, page, held)
     assert not drafts.keep(locked, token, drafts.page_of_revision(first.id, 99), held)
     # Saved: its draft goes, that of the response to be rated stays, and the old page takes none.
-    changed: dict[str, Answer] = dict.fromkeys(answers(locked), 5)
-    participation.revise(locked, rater, first.id, changed)
+    participation.revise(locked, rater, first.id, answers(locked, 5))
     assert pages(locked) == [present.id]
     assert not drafts.keep(locked, token, page, held)
     # Left: the next page that is opened drops it.

@@ -26,7 +26,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import Study, create_study, opened
 from study.variable_names import KEY_COLUMNS, variable_names
-from tests.fixtures_study import SMALL, answer_everything, ready_rater
+from tests.fixtures_study import SMALL, answer_everything, as_answers, ready_rater
 
 _ITEMS = re.compile(r"    items:\n(      - .*\n)+")
 KEYS = ["system", "topic", "prompt", "group", "rater", "seconds", "position", "simulated", "shown"]
@@ -189,7 +189,7 @@ def test_the_export_of_remarks(memory_folder: Path, capsys: pytest.CaptureFixtur
     enrolled = ready_rater(study)
     place = participation.find_place(study, enrolled.token)
     assert place.rater is not None and place.assignment is not None
-    given_answers = {"clear": 3, "useful": 4, "kind": "=1+1"}
+    given_answers = as_answers({"clear": 3, "useful": 4, "kind": "=1+1"})
     participation.submit(study, place.rater, place.assignment.id, given_answers)
     study.close()
     table = pd.read_csv(exported(memory_folder), keep_default_na=False)

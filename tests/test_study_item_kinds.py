@@ -10,7 +10,7 @@ import pytest
 
 from study import export
 from study.cli.report_input import report_data
-from study.entities import MissingReason
+from study.entities import Answer, MissingReason
 from study.errors import ProtocolError, RatingError
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
@@ -27,7 +27,7 @@ from study.store.ratings import (
 )
 from study.store.study import Study, create_study
 from tests.fixtures_item_kinds import every_kind_protocol
-from tests.fixtures_study import answer_everything, ready_rater
+from tests.fixtures_study import answer_everything, as_answers, ready_rater
 
 MakeStudy = Callable[[], Study]
 
@@ -58,23 +58,26 @@ def rated(study: Study) -> tuple[Any, str]:
     rater = ready_rater(study).rater
     assignment = next_assignment(study, rater)
     assert assignment is not None
-    assert save_ratings(study, rater, assignment.id, GIVEN)
+    assert save_ratings(study, rater, assignment.id, as_answers(GIVEN))
     return rater, assignment.id
 
 
 def test_every_kind_is_stored_as_given_and_agrees_with_the_log(study: Study) -> None:
     """A text that reads like a reason stays a text."""
     rater, assignment = rated(study)
-    found = {r.item_id: (r.value, r.text, r.missing_reason) for r in read_ratings(study)}
-    assert found["warm"] == (None, None, "not applicable")
-    assert found["remark"] == (None, "skipped", None)
-    numbers = {k: v for k, v in GIVEN.items() if k not in ("warm", "remark")}
-    assert {k: found[k] for k in numbers} == {k: (v, None, None) for k, v in numbers.items()}
+    found = {r.item_id: r.answer for r in read_ratings(study)}
+    assert found == as_answers(GIVEN)
+    assert found["warm"].missing is MissingReason.NOT_APPLICABLE
+    assert (found["remark"].text, found["remark"].missing) == ("skipped", None)
     assert study_faults(study) == []
     # The same words as a reason are another answer than as a text, and are told apart.
-    assert revise_ratings(study, rater, assignment, {"remark": MissingReason.SKIPPED}) == 1
+    assert (
+        revise_ratings(study, rater, assignment, as_answers({"remark": MissingReason.SKIPPED})) == 1
+    )
     assert study_faults(study) == []
-    assert revise_ratings(study, rater, assignment, {"remark": MissingReason.SKIPPED}) == 0
+    assert (
+        revise_ratings(study, rater, assignment, as_answers({"remark": MissingReason.SKIPPED})) == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_what_does_not_fit_is_refused(study: Study, item: str, answer: Any, said
     assignment = next_assignment(study, rater)
     assert assignment is not None
     with pytest.raises(RatingError, match=said):
-        save_ratings(study, rater, assignment.id, {**GIVEN, item: answer})
+        save_ratings(study, rater, assignment.id, as_answers({**GIVEN, item: answer}))
     assert read_ratings(study) == []
 
 
@@ -164,9 +167,10 @@ def test_simulated_raters_answer_every_kind(study: Study) -> None:
     items = {item.id: item for item in study.protocol.items}
     found = read_ratings(study)
     assert len(found) == 12 * len(read_assignments(study)) // 12 * 9
-    assert {r.item_id for r in found if r.missing_reason} <= {"warm", "remark", "felt-safe"}
-    assert {r.item_id for r in found if r.text} == {"remark"}
-    spread = {r.value for r in found if items[r.item_id].kind == "slider" and r.value is not None}
+    assert {r.item_id for r in found if r.answer.missing} <= {"warm", "remark", "felt-safe"}
+    assert {r.item_id for r in found if r.answer.text} == {"remark"}
+    sliders = [r.answer.number for r in found if items[r.item_id].kind == "slider"]
+    spread = {number for number in sliders if number is not None}
     assert min(spread) >= 0 and max(spread) <= 100 and len(spread) > 20
 
 
@@ -191,3 +195,46 @@ def test_fields_that_a_kind_lacks_or_cannot_use(
     file.write_text(text.replace(old, new))
     with pytest.raises(ProtocolError, match=said):
         load_protocol(file)
+
+
+def test_a_field_of_another_kind_is_refused_unless_it_says_nothing(tmp_path: Path) -> None:
+    """Protocols of earlier versions, written with every field of every item, still open."""
+    file = every_kind_protocol(tmp_path)
+    text = file.read_text()
+    plain = "{id: advice, label: Advice, text: Is there medical advice?, kind: yes-no-unsure}"
+    assert plain in text
+    empty = "options: [], labels: [], poles: null, reasons: false, ties: false, reversed: false"
+    file.write_text(text.replace(plain, f"{plain[:-1]}, {empty}}}"))
+    assert load_protocol(file).items == load_protocol(every_kind_protocol(tmp_path)).items
+    for field, said in {
+        "labels: [{id: a, label: A}]": "is of kind yes-no-unsure and takes no labels",
+        "poles: {low: a, high: b}": "is of kind yes-no-unsure without poles",
+        "reasons: true": "is of kind yes-no-unsure; reasons go with pairwise items",
+        "ties: true": "is of kind yes-no-unsure; ties can be allowed in rankings (a pair has them)",
+        "reversed: true": "is of kind yes-no-unsure; only items on a scale can be reversed",
+        "options: [{value: 1, label: x}]": "is of kind yes-no-unsure and takes no options",
+    }.items():
+        file.write_text(text.replace(plain, f"{plain[:-1]}, {field}}}"))
+        with pytest.raises(ProtocolError) as found:
+            load_protocol(file)
+        name = field.partition(":")[0]
+        assert f".{name}: item 'advice' {said}" in str(found.value)
+
+
+def test_an_unknown_kind_is_named_at_its_place_with_the_kinds_there_are(tmp_path: Path) -> None:
+    file = every_kind_protocol(tmp_path)
+    file.write_text(file.read_text().replace("kind: yes-no-unsure}", "kind: yes-no}"))
+    with pytest.raises(ProtocolError) as found:
+        load_protocol(file)
+    assert str(found.value).endswith(
+        "instruments[1].items[4].kind: found 'yes-no', expected 'likert', 'semantic-differential', "
+        "'slider', 'yes-no-unsure', 'choice', 'text', 'pairwise', 'ranking' or 'spans'"
+    )
+
+
+def test_an_answer_has_a_value_or_a_reason() -> None:
+    for given in ({}, {"value": 1, "missing": MissingReason.SKIPPED}):
+        with pytest.raises(ValueError, match="Give one of the two"):
+            Answer(**given)
+    assert (Answer("5").text, Answer("5").number) == ("5", None)
+    assert (Answer(5).text, Answer(5).number) == (None, 5)

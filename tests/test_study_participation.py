@@ -213,7 +213,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def every_acknowledged_answer_is_there_once(self) -> None:
-        stored = [(r.assignment_id, r.item_id, r.value) for r in read_ratings(self.study)]
+        stored = [(r.assignment_id, r.item_id, r.answer.number) for r in read_ratings(self.study)]
         wanted = [
             (a, item, v) for a, v in self.saved.items() for item in ("clear", "kind", "useful")
         ]

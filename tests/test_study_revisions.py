@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from study import participation
-from study.entities import MissingReason
+from study.entities import Answer, MissingReason
 from study.errors import RatingError
 from study.participation import find_place
 from study.store import events
@@ -22,7 +22,7 @@ from study.store.ratings import next_assignment, read_ratings
 from study.store.revisions import rated_assignment
 from study.store.study import Study
 from tests.fixtures_item_kinds import every_kind_protocol
-from tests.fixtures_study import answers, ready_rater, small_protocol
+from tests.fixtures_study import answers, as_answers, ready_rater, small_protocol
 
 MakeStudy = Callable[..., Study]
 
@@ -33,10 +33,10 @@ def tmp_path(memory_folder: Path) -> Path:
     return memory_folder
 
 
-def rate_next(study: Study, rater: object, given: dict[str, object] | None = None) -> str:
+def rate_next(study: Study, rater: object, given: dict[str, Answer] | None = None) -> str:
     assignment = next_assignment(study, rater)  # type: ignore[arg-type]
     assert assignment is not None
-    participation.submit(study, rater, assignment.id, given or answers(study, 2))  # type: ignore[arg-type]
+    participation.submit(study, rater, assignment.id, given or answers(study, 2))
     return assignment.id
 
 
@@ -48,7 +48,7 @@ def test_a_change_is_a_revision_once_and_the_place_stays(locked: Study) -> None:
     again = rated_assignment(locked, enrolled.rater, 1)
     assert again is not None and again.assignment.id == first
     assert again.answers == answers(locked, 2)
-    changed = {**again.answers, "kind": 5}
+    changed = {**again.answers, "kind": Answer(5)}
     assert participation.revise(locked, enrolled.rater, first, changed) == 1
     # A double tap, and eight tabs at once: nothing more changes.
     with ThreadPoolExecutor(8) as pool:
@@ -57,7 +57,9 @@ def test_a_change_is_a_revision_once_and_the_place_stays(locked: Study) -> None:
         )
         assert list(calls) == [0] * 8
     kept = {
-        r.item_id: (r.value, r.revision) for r in read_ratings(locked) if r.assignment_id == first
+        r.item_id: (r.answer.value, r.revision)
+        for r in read_ratings(locked)
+        if r.assignment_id == first
     }
     assert kept == {"clear": (2, 1), "kind": (5, 2), "useful": (2, 1)}
     with locked.reading() as connection:
@@ -98,17 +100,19 @@ def test_the_protocol_may_forbid_it(make_study: MakeStudy, tmp_path: Path) -> No
 def test_every_kind_of_answer_comes_back_as_given(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(protocol=every_kind_protocol(tmp_path))
     enrolled = ready_rater(study)
-    given: dict[str, object] = {
-        "warm": MissingReason.NOT_APPLICABLE,
-        "muddled": 7,
-        "tone": 1,
-        "advice": 0,
-        "kind-of-help": 2,
-        "remark": "It is short.",
-        "felt-heard": 0,
-        "felt-safe": MissingReason.NOT_APPLICABLE,
-        "felt-free": 100,
-    }
+    given = as_answers(
+        {
+            "warm": MissingReason.NOT_APPLICABLE,
+            "muddled": 7,
+            "tone": 1,
+            "advice": 0,
+            "kind-of-help": 2,
+            "remark": "It is short.",
+            "felt-heard": 0,
+            "felt-safe": MissingReason.NOT_APPLICABLE,
+            "felt-free": 100,
+        }
+    )
     rate_next(study, enrolled.rater, given)
     again = rated_assignment(study, find_by_code(study, enrolled.rater.code), 1)
     assert again is not None and again.answers == given

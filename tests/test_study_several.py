@@ -21,8 +21,8 @@ from study.design import allocate
 from study.entities import Rater
 from study.errors import ProtocolError, RatingError
 from study.protocol import Protocol, load_protocol, parse_protocol
-from study.protocol.rankings import read_ranking, write_ranking
-from study.protocol.spans import Span, read_spans, sentences, write_spans
+from study.protocol.items.ranking import read_ranking, write_ranking
+from study.protocol.items.spans import Span, read_spans, sentences, write_spans
 from study.rehearsal import rehearse
 from study.store.audit import study_faults
 from study.store.locking import unblind_study
@@ -30,7 +30,7 @@ from study.store.raters import withdraw
 from study.store.ratings import items_in_order, next_assignment, read_ratings, save_ratings
 from study.store.study import Study
 from tests.fixtures_several import PAIR_ITEMS, RANKING_ITEMS, SEVERAL_NAMES, several_protocol
-from tests.fixtures_study import ready_rater
+from tests.fixtures_study import as_answers, as_given, ready_rater
 
 MakeStudy = Callable[..., Study]
 ALONE = "      - {id: note, label: Note, text: Your thoughts?, kind: text}\n"
@@ -140,7 +140,7 @@ def rating(study: Study) -> tuple[Rater, str]:
 
 def saved(study: Study) -> dict[str, object]:
     found = read_ratings(study)
-    return {r.item_id: r.text or r.missing_reason if r.value is None else r.value for r in found}
+    return {r.item_id: as_given(r.answer) for r in found}
 
 
 def test_a_pair_with_a_reason_is_saved_and_exported_by_system(
@@ -153,8 +153,8 @@ def test_a_pair_with_a_reason_is_saved_and_exported_by_system(
     given = {"clearer": 2, "clearer.reason": "Shorter.", "kinder": 0}
     for wrong in ({"clearer": 3}, {"clearer": True}, {"clearer.reason": "x" * 301}):
         with pytest.raises(RatingError):
-            save_ratings(study, rater, page, {**given, **wrong})
-    assert save_ratings(study, rater, page, given)
+            save_ratings(study, rater, page, as_answers({**given, **wrong}))
+    assert save_ratings(study, rater, page, as_answers(given))
     assert saved(study) == given
     with study.reading() as connection:
         statement = (
@@ -180,17 +180,17 @@ def test_a_pair_with_a_reason_is_saved_and_exported_by_system(
      ("A>B>D", False), ("", False), ("a>b>c", False), (2, False)],
 )  # fmt: skip
 def test_an_order_must_hold_each_response_once(
-    make_study: MakeStudy, tmp_path: Path, answer: object, fits: bool
+    make_study: MakeStudy, tmp_path: Path, answer: int | str, fits: bool
 ) -> None:
     study = make_study(protocol=several_protocol(tmp_path, "all"))
     rater, page = rating(study)
     given = {"order": answer, "loose": "A=C>B"}
     if not fits:
         with pytest.raises(RatingError):
-            save_ratings(study, rater, page, given)  # type: ignore[arg-type]
+            save_ratings(study, rater, page, as_answers(given))
         assert read_ratings(study) == []
         return
-    assert save_ratings(study, rater, page, given)  # type: ignore[arg-type]
+    assert save_ratings(study, rater, page, as_answers(given))
     assert saved(study) == given
     ranks = {(r["item"], r["place"]): r["rank"] for r in comparisons.ranking_rows(study)}
     # By hand: A=C>B puts A and C on places 1 and 2, mid-rank 1.5.
@@ -223,9 +223,9 @@ def test_marked_parts_lie_within_the_response(
     held = spans if isinstance(spans, str) else write_spans(Span(*s) for s in spans)  # type: ignore[attr-defined]
     if fault is not None:
         with pytest.raises(RatingError, match=fault):
-            save_ratings(study, rater, page, {"marks": held, "mood": 1})
+            save_ratings(study, rater, page, as_answers({"marks": held, "mood": 1}))
         return
-    assert save_ratings(study, rater, page, {"marks": held, "mood": 1})
+    assert save_ratings(study, rater, page, as_answers({"marks": held, "mood": 1}))
     rows = comparisons.span_rows(study)
     found = sorted((r["start"], r["end"], r["label"]) for r in rows)
     assert found == (sorted((s.start, s.end, s.label) for s in read_spans(held)) or [(0, 0, "")])
@@ -257,7 +257,8 @@ def test_a_rehearsal_answers_every_page_and_the_exports_name_no_system(
 def test_withdrawal_and_tampering(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(protocol=several_protocol(tmp_path, "pair"))
     rater, page = rating(study)
-    save_ratings(study, rater, page, {"clearer": 1, "clearer.reason": "secret", "kinder": 2})
+    given = {"clearer": 1, "clearer.reason": "secret", "kinder": 2}
+    save_ratings(study, rater, page, as_answers(given))
     withdraw(study, rater.code)
     assert read_ratings(study) == [] and study_faults(study) == []
     with study.writing() as connection:
@@ -335,7 +336,7 @@ def test_statistics_files_hold_ranks_and_numbers_of_parts(
     rater, page = rating(study)
     marks = write_spans([Span(0, 5, "empathy"), Span(6, 9, "empathy")])
     given = {"all": {"order": "C>A>B", "loose": "A=C>B"}, "response": {"marks": marks, "mood": 2}}
-    save_ratings(study, rater, page, given[shows])  # type: ignore[arg-type]
+    save_ratings(study, rater, page, as_answers(given[shows]))
     file = tmp_path / f"ratings.{kind}"
     where = ["--study", str(study.folder)]
     assert run(["export", *where, "--format", kind, "-o", str(file)]) == 0

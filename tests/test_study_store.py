@@ -22,7 +22,7 @@ from sqlalchemy import Engine, delete, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from study import participation
-from study.entities import MissingReason, RaterStatus
+from study.entities import Answer, MissingReason, RaterStatus
 from study.errors import Finding, ImportFileError, LinkError, LockError, RatingError, StoreError
 from study.store import events, tables
 from study.store.audit import study_faults
@@ -39,7 +39,14 @@ from study.store.ratings import (
 )
 from study.store.responses import delete_responses, read_responses, save_response
 from study.store.study import Study, create_study, open_study, restore_locked_protocol
-from tests.fixtures_study import answers, drop_tables, ready_rater, small_protocol
+from tests.fixtures_study import (
+    answers,
+    as_answers,
+    as_given,
+    drop_tables,
+    ready_rater,
+    small_protocol,
+)
 
 ROOT = Path(__file__).parent.parent
 MakeStudy = Callable[..., Study]
@@ -375,7 +382,7 @@ class TestRatings:
         assignment = first_assignment(locked, rater)
         assert save_ratings(locked, rater, assignment, answers(locked, 2))
         assert not save_ratings(locked, rater, assignment, answers(locked, 5))
-        assert [r.value for r in read_ratings(locked)] == [2, 2, 2]
+        assert [r.answer.number for r in read_ratings(locked)] == [2, 2, 2]
         assert study_faults(locked) == []
 
     @pytest.mark.parametrize("column", [{"assignment_id", "item_id"}])
@@ -395,7 +402,7 @@ class TestRatings:
                 )
             )
         assert sum(won) == 1
-        assert [r.value for r in read_ratings(locked)] == [points[won.index(True)]] * 3
+        assert [r.answer.number for r in read_ratings(locked)] == [points[won.index(True)]] * 3
         assert log_kinds(locked).count("ratings_saved") == 1
         assert study_faults(locked) == []
 
@@ -429,7 +436,6 @@ class TestRatings:
             ({"clear": 6}, "not a point of the scale of 'Clear'"),
             ({"clear": 0}, "expected one of 1, 2, 3, 4, 5"),
             ({"clear": True}, "True is not a point"),
-            ({"clear": None}, "None is not a point"),
             ({"clear": 2.5}, "2.5 is not a point"),
             ({"nothing": 1}, "no item 'nothing'"),
         ],
@@ -439,20 +445,23 @@ class TestRatings:
     ) -> None:
         rater = ready_rater(locked).rater
         with pytest.raises(RatingError, match=said):
-            save_ratings(locked, rater, first_assignment(locked, rater), answers(locked) | change)
+            save_ratings(
+                locked, rater, first_assignment(locked, rater), answers(locked) | as_answers(change)
+            )
         assert read_ratings(locked) == []
 
     def test_an_open_question_is_named(self, locked: Study) -> None:
         rater = ready_rater(locked).rater
         with pytest.raises(RatingError, match=r"How kind is it\?"):
-            save_ratings(locked, rater, first_assignment(locked, rater), {"clear": 1, "useful": 1})
+            given = as_answers({"clear": 1, "useful": 1})
+            save_ratings(locked, rater, first_assignment(locked, rater), given)
 
     def test_a_missing_answer_keeps_its_reason(self, locked: Study) -> None:
         rater = ready_rater(locked).rater
-        given = {**answers(locked), "kind": MissingReason.SKIPPED}
+        given = {**answers(locked), "kind": Answer(missing=MissingReason.SKIPPED)}
         assert save_ratings(locked, rater, first_assignment(locked, rater), given)
-        kept = {r.item_id: (r.value, r.missing_reason) for r in read_ratings(locked)}
-        assert kept["kind"] == (None, "skipped")
+        kept = {r.item_id: as_given(r.answer) for r in read_ratings(locked)}
+        assert kept["kind"] == "skipped"
         assert study_faults(locked) == []
 
     def test_nobody_rates_for_another(self, locked: Study) -> None:
@@ -464,10 +473,10 @@ class TestRatings:
         rater = ready_rater(locked).rater
         assignment = first_assignment(locked, rater)
         with pytest.raises(RatingError, match="no saved answers"):
-            revise_ratings(locked, rater, assignment, {"kind": 5})
+            revise_ratings(locked, rater, assignment, as_answers({"kind": 5}))
         save_ratings(locked, rater, assignment, answers(locked, 2))
-        assert revise_ratings(locked, rater, assignment, {"kind": 5, "clear": 2}) == 1
-        kept = {r.item_id: (r.value, r.revision) for r in read_ratings(locked)}
+        assert revise_ratings(locked, rater, assignment, as_answers({"kind": 5, "clear": 2})) == 1
+        kept = {r.item_id: (r.answer.value, r.revision) for r in read_ratings(locked)}
         assert kept == {"clear": (2, 1), "kind": (5, 2), "useful": (2, 1)}
         with locked.reading() as connection:
             said = [
@@ -496,7 +505,9 @@ class TestTampering:
                 connection.execute(text(statement))
         return study_faults(study)
 
-    @pytest.mark.parametrize("payload", ['{"answers": {"kind": 5}}', "[]", "not json", "null"])
+    @pytest.mark.parametrize(
+        "payload", ['{"answers": as_answers({"kind": 5})}', "[]", "not json", "null"]
+    )
     def test_a_changed_payload(self, rated: Study, payload: str) -> None:
         faults = self.run(rated, f"UPDATE event SET payload = '{payload}' WHERE seq = 9")  # noqa: S608
         assert any("content of line 9 " in fault and "was changed" in fault for fault in faults)
@@ -644,13 +655,15 @@ class TestWithdrawal:
 WRITER = """
 import sys
 from pathlib import Path
+from study.entities import Answer
 from study.store.study import open_study
 from study.store.raters import read_raters
 from study.store.ratings import next_assignment, save_ratings
 study = open_study(Path(sys.argv[1]))
 rater = next(r for r in read_raters(study) if r.code == sys.argv[2])
 while (assignment := next_assignment(study, rater)) is not None:
-    assert save_ratings(study, rater, assignment.id, {i.id: 4 for i in study.protocol.items})
+    given = {item.id: Answer(4) for item in study.protocol.items}
+    assert save_ratings(study, rater, assignment.id, given)
     print(assignment.id, flush=True)
 """
 
@@ -727,7 +740,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_half_saved(locked: Stu
     with locked.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    big = dict.fromkeys(answers(locked), MissingReason.SKIPPED)
+    big = dict.fromkeys(answers(locked), Answer(missing=MissingReason.SKIPPED))
     with pytest.raises(StoreError, match="disk") as caught:
         while True:
             save_ratings(locked, rater, assignment, big)

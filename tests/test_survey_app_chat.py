@@ -174,8 +174,8 @@ def test_a_whole_session_by_touch_at_three_sizes(
     assert {messages[0]["content"] for messages in given} == {OWN[1][0], OWN[2][0]}
     assert [len(messages) for messages in given] == [3, 3]
     own = {talk.assignment_id for talk in (first, second)}
-    values = [r.value for r in read_ratings(site.study) if r.assignment_id in own and r.value]
-    assert values == [4] * 12
+    values = [r.answer.number for r in read_ratings(site.study) if r.assignment_id in own]
+    assert [value for value in values if value is not None] == [4] * 12
     assert find_by_code(site.study, rater.code).status is RaterStatus.FINISHED
     assert study_faults(site.study) == []
 

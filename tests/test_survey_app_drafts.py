@@ -314,7 +314,7 @@ def test_no_answer_and_no_text_is_in_an_address_the_history_or_a_get(
     assert any("Zaunk" in body for body in drafts)
     kept = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
     assert "Zaunk" not in page.evaluate(kept)
-    texts = [rating.text for rating in ratings_of(kinds, rater) if rating.text]
+    texts = [r.answer.text for r in ratings_of(kinds, rater) if r.answer.text]
     assert texts == [REMARK, REMARK]
 
 
@@ -344,7 +344,7 @@ def test_browser_back_shows_saved_answers_and_saving_keeps_a_remark(
 
     def kept() -> list[tuple[str, str | None, int]]:
         return sorted(
-            (r.assignment_id, r.text, r.revision)
+            (r.assignment_id, r.answer.text, r.revision)
             for r in ratings_of(kinds, rater)
             if r.item_id == "remark"
         )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.protocol.item_kinds import LONGEST_REASON, LONGEST_TEXT
+from study.protocol.items.pairwise import ReasonItem
+from study.protocol.items.text import TextItem
 from study.store.raters import find_by_code
 from study.store.ratings import read_ratings
 from survey_app.messages import load_messages
@@ -135,16 +136,16 @@ def test_of_a_paste_that_is_too_long_what_fits_is_kept(
     field, said = page.get_by_role("textbox"), page.locator(".evenhand-limit")
     field.wait_for()
     wait_until_settled(page)
-    sentence = words("card.cut_off", number=LONGEST_TEXT)
+    sentence = words("card.cut_off", number=TextItem.longest)
     field.fill("beginning, end")
     field.evaluate("e => e.setSelectionRange(11, 11)")
     assert said.inner_text() == ""
-    paste(page, field, "x" * (LONGEST_TEXT + 500))
+    paste(page, field, "x" * (TextItem.longest + 500))
     expect(said).to_have_text(sentence)
     assert said.is_visible()
     # What stood behind the caret is still there: it was the paste that was shortened.
-    kept = "beginning, " + "x" * (LONGEST_TEXT - 14) + "end"
-    assert field.input_value() == kept and len(kept) == LONGEST_TEXT
+    kept = "beginning, " + "x" * (TextItem.longest - 14) + "end"
+    assert field.input_value() == kept and len(kept) == TextItem.longest
     boxes = [part.bounding_box() for part in (field, said)]
     assert boxes[0] and boxes[1] and 0 <= boxes[1]["y"] - boxes[0]["y"] - boxes[0]["height"] < 40
     # One more letter does not fit either; the sentence goes when there is room again.
@@ -154,9 +155,9 @@ def test_of_a_paste_that_is_too_long_what_fits_is_kept(
     page.keyboard.press("Backspace")
     expect(said).to_have_text("")
     # Put there by a program, as keyboards with suggestions do: shortened too, and not within an emoji.
-    field.fill("z" * (LONGEST_TEXT - 1) + "🙂🙂")
+    field.fill("z" * (TextItem.longest - 1) + "🙂🙂")
     expect(said).to_have_text(sentence)
-    assert field.input_value() == "z" * (LONGEST_TEXT - 1)
+    assert field.input_value() == "z" * (TextItem.longest - 1)
 
 
 def test_what_was_kept_of_a_paste_is_saved(
@@ -173,14 +174,14 @@ def test_what_was_kept_of_a_paste_is_saved(
     for scale in page.get_by_role("radiogroup").all():
         scale.get_by_role("radio").first.tap()
     field.focus()
-    paste(page, field, "سبب " * LONGEST_REASON)
+    paste(page, field, "سبب " * ReasonItem.longest)
     expect(page.locator(".evenhand-limit")).to_have_text(
-        load_messages("en")("card.cut_off", number=LONGEST_REASON)
+        load_messages("en")("card.cut_off", number=ReasonItem.longest)
     )
     page.get_by_role("button", name="Save and continue").tap()
     page.get_by_text("Saved: 1").wait_for()
-    texts = [r.text for r in read_ratings(server.study) if r.text]
-    assert texts == [("سبب " * LONGEST_REASON)[:LONGEST_REASON].strip()]
+    texts = [r.answer.text for r in read_ratings(server.study) if r.answer.text]
+    assert texts == [("سبب " * ReasonItem.longest)[: ReasonItem.longest].strip()]
 
 
 @pytest.mark.parametrize("shows", ["kinds", "pair", "all", "response"])

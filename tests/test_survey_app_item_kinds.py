@@ -14,7 +14,7 @@ from study.store.ratings import items_in_order, next_assignment, rating_faults, 
 from study.store.study import create_study
 from tests.conftest import RaterPage, SurveyServer, _free_port
 from tests.fixtures_item_kinds import every_kind_protocol
-from tests.fixtures_study import answer_everything
+from tests.fixtures_study import answer_everything, as_given
 
 pytestmark = pytest.mark.browser
 
@@ -44,10 +44,7 @@ def ready(server: SurveyServer) -> Rater:
 
 
 def answered(server: SurveyServer) -> dict[str, object]:
-    first = read_ratings(server.study)
-    return {
-        r.item_id: r.value if r.value is not None else r.text or r.missing_reason for r in first
-    }
+    return {r.item_id: as_given(r.answer) for r in read_ratings(server.study)}
 
 
 def tap_slider(tablet: RaterPage, name: str, share: float) -> None:

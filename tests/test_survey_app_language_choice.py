@@ -104,9 +104,8 @@ def test_a_session_in_arabic_after_a_wrong_tap(
     assert spoken(other.page) == ["ar", "rtl"]
     finished = find_by_code(study, rater.code)
     assert (finished.language, finished.status.value) == ("ar", "finished")
-    assert (
-        sorted(r.value or 0 for r in read_ratings(study)) == [2] * 3 + [3] * 3 + [4] * 3 + [5] * 3
-    )
+    values = sorted(r.answer.number or 0 for r in read_ratings(study))
+    assert values == [2] * 3 + [3] * 3 + [4] * 3 + [5] * 3
     assert study_faults(study) == []
 
 

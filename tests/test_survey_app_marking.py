@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.entities import Rater
-from study.protocol.spans import Span, read_spans, sentences
+from study.protocol.items.spans import Span, read_spans, sentences
 from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.ratings import rating_faults, read_assignments, read_ratings
@@ -112,7 +112,7 @@ def tap(part: Locator, *, pressed: bool = True) -> None:
 def held(server: SurveyServer, rater: Rater, item: str, position: int = 1) -> list[Span]:
     own = {(a.rater_id, a.position): a.id for a in read_assignments(server.study)}
     (found,) = [
-        rating.text
+        rating.answer.text
         for rating in read_ratings(server.study)
         if rating.assignment_id == own[rater.id, position] and rating.item_id == item
     ]

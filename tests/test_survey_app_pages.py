@@ -121,7 +121,7 @@ def test_a_database_that_refuses_the_answers_keeps_them_on_the_page(
     rename_table(served, "rater_away", "rater")
     page.button[0].click().run()
     assert "Saved: 1 of 6" in texts(page)
-    assert [rating.value for rating in read_ratings(served)] == [2] * 8
+    assert [rating.answer.value for rating in read_ratings(served)] == [2] * 8
 
 
 def test_a_failure_shows_a_sentence_and_no_details(

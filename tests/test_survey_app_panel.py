@@ -185,7 +185,7 @@ def test_a_panel_participants_whole_way(
     assert asked == [f"https://panel.example/complete?cc=C1ABCDEF&who=5f1a5f1a&receipt={receipt}"]
 
     assert find_by_code(server.study, rater.code).status is RaterStatus.FINISHED
-    assert sorted(r.value or 0 for r in read_ratings(server.study)) == [3] * 9 + [5] * 3
+    assert sorted(r.answer.number or 0 for r in read_ratings(server.study)) == [3] * 9 + [5] * 3
     own = [a for a in read_check_answers(server.study) if a.rater_id == rater.id]
     assert [a.passed for a in own].count(False) == 1 and len(own) == 6
     assert study_faults(server.study) == []

@@ -23,7 +23,7 @@ from survey_app import identity
 from survey_app.server.settings import STUDY_VARIABLE
 from survey_app.server.study_in_force import close_study
 from tests.fixtures_item_kinds import every_kind_protocol
-from tests.fixtures_study import answer_everything, ready_rater
+from tests.fixtures_study import answer_everything, as_answers, ready_rater
 from tests.test_survey_app_accessibility import check, small_targets
 from tests.test_survey_app_session import saved_answers, screen
 
@@ -137,17 +137,19 @@ def test_every_kind_of_item_opens_with_its_saved_answer(
     lock_study(study)
     enrol(study, "student", 1)
     enrolled = ready_rater(study)
-    given = {
-        "warm": MissingReason.NOT_APPLICABLE,
-        "muddled": 7,
-        "tone": 1,
-        "advice": 0,
-        "kind-of-help": 2,
-        "remark": "It is short.",
-        "felt-heard": 0,
-        "felt-safe": MissingReason.NOT_APPLICABLE,
-        "felt-free": 100,
-    }
+    given = as_answers(
+        {
+            "warm": MissingReason.NOT_APPLICABLE,
+            "muddled": 7,
+            "tone": 1,
+            "advice": 0,
+            "kind-of-help": 2,
+            "remark": "It is short.",
+            "felt-heard": 0,
+            "felt-safe": MissingReason.NOT_APPLICABLE,
+            "felt-free": 100,
+        }
+    )
     assignment = next_assignment(study, enrolled.rater)
     assert assignment is not None
     participation.submit(study, enrolled.rater, assignment.id, given)
@@ -169,7 +171,7 @@ def test_every_kind_of_item_opens_with_its_saved_answer(
     page.run()
     page.text_area[0].set_value("It is long.")
     next(b for b in page.button if b.label == CHANGE).click().run()
-    kept = {r.item_id: (r.text, r.revision) for r in read_ratings(study) if r.text}
+    kept = {r.item_id: (r.answer.text, r.revision) for r in read_ratings(study) if r.answer.text}
     assert kept == {"remark": ("It is long.", 2)}
     assert find_by_token(study, enrolled.token).status.value == "rating"
     assert study_faults(study) == []

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.protocol.spans import sentences
+from study.protocol.items.spans import sentences
 from survey_app.drawing.safe_text import to_html, to_html_with_parts, to_label
 
 ALLOWED = {"p", "br", "strong", "em", "ul", "ol", "li"}

@@ -52,7 +52,7 @@ def saved_answers(server: SurveyServer, rater: Rater) -> dict[int, list[int | No
         if rating.assignment_id in own:
             answers = found.setdefault(own[rating.assignment_id], {})
             assert rating.item_id not in answers
-            answers[rating.item_id] = rating.value
+            answers[rating.item_id] = rating.answer.number
     return {p: [answers[item] for item in order] for p, answers in sorted(found.items())}
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.entities import Rater, RaterStatus
-from study.protocol.spans import read_spans
+from study.protocol.items.spans import read_spans
 from study.store.raters import find_by_code, read_raters
 from study.store.ratings import rating_faults, read_assignments, read_ratings
 from study.store.responses import read_responses
 from tests.conftest import WAIT_MS, RaterPage, SurveyServer, _free_port, wait_until_settled
 from tests.fixtures_several import SEVERAL_NAMES, served_study
+from tests.fixtures_study import as_given
 from tests.test_survey_app_accessibility import check, scrolls_sideways, small_targets
 from tests.test_survey_app_blinding import Traffic, found_names
 from tests.test_survey_app_session import screen
@@ -81,8 +82,7 @@ def saved(server: SurveyServer, rater: Rater) -> dict[int, dict[str, object]]:
         if rating.assignment_id in own:
             page = found.setdefault(own[rating.assignment_id], {})
             assert rating.item_id not in page
-            held = rating.value if rating.value is not None else rating.text
-            page[rating.item_id] = held if held is not None else rating.missing_reason
+            page[rating.item_id] = as_given(rating.answer)
     return dict(sorted(found.items()))
 
 

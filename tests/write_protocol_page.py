@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from study.protocol import Protocol
+from study.protocol.items import KINDS, Item
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "protocol.md"
@@ -42,9 +43,55 @@ def schema_text() -> str:
 
 def field_tables() -> str:
     """One table for each block of the protocol, the whole file first."""
-    schema = Protocol.model_json_schema()
+    schema = schema_of_tables()
     blocks = {"Protocol": schema, **_in_order_of_use(schema)}
     return "\n".join(_table(name, block) for name, block in blocks.items())
+
+
+def schema_of_tables() -> dict[str, Any]:
+    """The schema with one block ``Item`` in place of one for each kind, for the tables of the page."""
+    schema = Protocol.model_json_schema()
+    found = schema["$defs"]["Instrument"]["properties"]["items"]["items"]
+    names = [found["discriminator"]["mapping"][kind].rpartition("/")[2] for kind in KINDS]
+    schema["$defs"]["Item"] = _of_all_kinds([schema["$defs"].pop(name) for name in names])
+    found.clear()
+    found["$ref"] = "#/$defs/Item"
+    return schema
+
+
+def _of_all_kinds(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The fields that all kinds have and, after the kind, those of some, which say whose they are."""
+    common = [
+        name for name in blocks[0]["properties"] if all(name in b["properties"] for b in blocks)
+    ]
+    fields: dict[str, Any] = {}
+    for name in common:
+        fields[name] = dict(blocks[0]["properties"][name])
+        if name == "kind":
+            said = [
+                f"{block['properties']['kind']['const']}: {block['properties']['kind']['description']}"
+                for block in blocks
+            ]
+            fields["kind"] = {
+                "enum": list(KINDS),
+                "default": "likert",
+                "description": " ".join(said),
+            }
+            fields |= _own_fields(blocks, common)
+    return {"description": Item.__doc__, "properties": fields, "required": blocks[0]["required"]}
+
+
+def _own_fields(blocks: list[dict[str, Any]], common: list[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in dict.fromkeys(name for block in blocks for name in block["properties"]):
+        if name not in common:
+            whose = [block["properties"] for block in blocks if name in block["properties"]]
+            kinds = ", ".join(of["kind"]["const"] for of in whose)
+            fields[name] = {
+                **whose[0][name],
+                "description": f"{kinds}: {whose[0][name]['description']}",
+            }
+    return fields
 
 
 def _in_order_of_use(schema: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from study.whole_files import whole_file, write_whole
 
 if TYPE_CHECKING:
     from analysis.tables.spss_stata import LabelledTable, QuestionLabel
-    from study.protocol import Item
     from study.store.study import Study
 
 
@@ -140,9 +139,9 @@ def _ratings_table(study: Study) -> LabelledTable:
 
     from analysis.tables.spss_stata import ItemLabels, ratings_table
     from study.comparisons import numeric_rows
-    from study.export import rater_rows
+    from study.export import numeric_variables, rater_rows
 
-    if all(item.kind == "text" for item in study.protocol.items):
+    if not any(numeric_variables(study, item) for item in study.protocol.items):
         raise StoreError(
             "The formats sav and dta hold numbers, and this study asks for free text only. Export its "
             "answers as csv or jsonl."
@@ -150,7 +149,8 @@ def _ratings_table(study: Study) -> LabelledTable:
     rows, questions = numeric_rows(study)
     if not rows:
         raise StoreError("Nobody is enrolled yet, so there are no ratings to export.")
-    labels = {item.id: _value_labels(study, item) for item in study.protocol.items}
+    protocol = study.protocol
+    labels = {item.id: item.anchors(protocol.scale_of(item.id)) for item in protocol.items}
     items = [
         ItemLabels(name, text, {v: said for v, said in labels.get(name, {}).items() if said})
         for name, text in questions.items()
@@ -183,7 +183,7 @@ def _questions(study: Study) -> list[QuestionLabel]:
 
 def _told_of_columns(study: Study, what: str) -> list[str]:
     """Which columns are not called like their ids, and what is not in the file."""
-    from study.export import statistics_file_names
+    from study.export import numeric_variables, statistics_file_names
 
     names = statistics_file_names(study)
     shown = names.questions if what == "raters" else {**names.items, **names.questions}
@@ -199,16 +199,10 @@ def _told_of_columns(study: Study, what: str) -> list[str]:
             f"Some columns have another name than the protocol gives: {', '.join(changed)} (a key column, a "
             "reserved word, or too long). All of them: evenhand export --what codebook"
         )
-    texts = [item.id for item in study.protocol.items if item.kind == "text"]
+    texts = [i.id for i in study.protocol.items if not numeric_variables(study, i)]
     if texts and what == "ratings":
         told.append(f"Free text is not in it ({', '.join(texts)}): export that as csv or jsonl.")
     return told
-
-
-def _value_labels(study: Study, item: Item) -> dict[int, str]:
-    from study.protocol.item_kinds import anchors
-
-    return anchors(item, study.protocol.scale_of(item.id))
 
 
 def _export_text(study: Study, what: str, kind: str, for_excel: bool) -> str:

@@ -209,7 +209,7 @@ def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | N
         {probe: found for probe in PROBES if (found := read_verdicts(study, probe=probe))},
         {response.id: names[response.system_id].id for response in read_responses(study)},
         stand_in_only_if=protocol.judge.stand_in_only_if if protocol.judge else None,
-        reversed_items=[item.id for item in protocol.items if item.reversed],
+        reversed_items=[item.id for item in protocol.items if item.high_is_unfavourable],
         model_changes=model_changes(study),
     )
 
@@ -224,7 +224,7 @@ def _summary(study: Study) -> str:
             f"once: {', '.join(others)}. "
             "Those answers are in the export."
         )
-    if any(item.reversed for item in study.protocol.items):
+    if any(item.high_is_unfavourable for item in study.protocol.items):
         said.append(
             "Items marked (reversed) are turned round here, so that a high value is favourable; the "
             "export holds the answers as given."

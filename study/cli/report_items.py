@@ -7,10 +7,7 @@ import pandas as pd
 from analysis.report_data import Named, ReportItem, ReportScore
 from study.protocol import Item, Scale
 from study.protocol.instruments import Instrument, scored_items
-from study.protocol.item_kinds import anchors, on_scale
 from study.protocol.schema import Protocol
-
-_NOMINAL = ("choice", "yes-no-unsure")
 
 
 def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:
@@ -26,7 +23,7 @@ def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:
             _report_item(instrument, item)
             for instrument in protocol.instruments
             for item in instrument.items
-            if on_scale(item) or item.kind == "slider"
+            if item.adds()
         )
     )
 
@@ -42,12 +39,12 @@ def nominal_items(protocol: Protocol) -> tuple[ReportItem, ...]:
                 item.label,
                 item.text,
                 instrument.title,
-                tuple(anchors(item, instrument.scale).items()),
+                tuple(item.anchors(instrument.scale).items()),
                 "nominal",
             )
             for instrument in protocol.instruments
             for item in instrument.items
-            if item.kind in _NOMINAL
+            if item.table == "nominal"
         )
     )
 
@@ -56,12 +53,12 @@ def comparing_items(protocol: Protocol) -> tuple[ReportItem, ...]:
     """Items that compare responses, order them, or mark parts of one."""
     return tuple(
         ReportItem(
-            item.id, item.label, item.text, instrument.title, (), item.kind,
-            tuple(Named(label.id, label.label) for label in item.labels),
+            item.id, item.label, item.text, instrument.title, (), item.table,
+            tuple(Named(mark, label) for mark, label in item.marks.items()),
         )
         for instrument in protocol.instruments
         for item in instrument.items
-        if item.kind in ("pairwise", "ranking", "spans")
+        if item.table in ("pairwise", "ranking", "spans")
     )  # fmt: skip
 
 
@@ -95,25 +92,25 @@ def report_scores(protocol: Protocol) -> tuple[ReportScore, ...]:
 def _report_item(instrument: Instrument, item: Item) -> ReportItem:
     return ReportItem(
         item.id,
-        f"{item.label} (reversed)" if item.reversed else item.label,
+        f"{item.label} (reversed)" if item.high_is_unfavourable else item.label,
         item.text,
         instrument.title,
         _points(item, instrument.scale),
-        "numeric" if item.kind == "slider" else "points",
+        "numeric" if item.table == "numeric" else "points",
     )
 
 
 def _points(item: Item, scale: Scale) -> tuple[tuple[int, str], ...]:
     """All points with their anchors; of a reversed item, the anchors in reverse."""
-    labels = anchors(item, scale)
+    labels = item.anchors(scale)
     texts = list(labels.values())
-    return tuple(zip(labels, reversed(texts) if item.reversed else texts, strict=True))
+    return tuple(zip(labels, reversed(texts) if item.high_is_unfavourable else texts, strict=True))
 
 
 def turn_round(protocol: Protocol, rows: pd.DataFrame) -> None:
     """Have the favourable answer high in every item, so that totals mean something."""
     for item in protocol.items:
-        if item.reversed:
+        if item.high_is_unfavourable:
             values = protocol.scale_of(item.id).values
             mirror = dict(zip(values, reversed(values), strict=True))
             chosen = rows["item"] == item.id

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from study.protocol.contradictions.protocol import contradictions
+from study.protocol.items import KINDS
 from study.protocol.languages import declared_languages, in_language, language_faults
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Document, Location, Problem, protocol_error, read_text
@@ -37,7 +38,7 @@ def parse_protocol(text: str, name: str, *, folder: Path | None = None) -> Proto
     try:
         protocol = Protocol.model_validate(in_language(plain, codes, codes[0]) if codes else plain)
     except ValidationError as error:
-        found = [(tuple(part["loc"]), dict(part)) for part in error.errors()]
+        found = [_of_item(tuple(part["loc"]), dict(part)) for part in error.errors()]
         problems = [
             document.problem(where, _expectation(part))
             for where, part in found
@@ -67,10 +68,23 @@ def _follows_from_another(
     )
 
 
+def _of_item(where: Location, error: dict[str, Any]) -> tuple[Location, dict[str, Any]]:
+    """A finding as if there were no kinds: pydantic names an item's kind on the way to its fields."""
+    if where[:1] != ("instruments",) or where[2:3] != ("items",):
+        return where, error
+    if error["type"] == "union_tag_invalid":
+        quoted = [repr(kind) for kind in KINDS]
+        expected = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+        found = {"type": "literal_error", "input": error["input"]["kind"]}
+        return (*where, "kind"), {**found, "ctx": {"expected": expected}}
+    return (*where[:4], *where[5:]), error
+
+
 # pydantic's names of forms, in the words of YAML.
 _FORMS = {
     "tuple_type": "a list, each entry after '- '",
     "model_type": "fields, each as 'name: value'",
+    "model_attributes_type": "fields, each as 'name: value'",
     "dict_type": "fields, each as 'name: value'",
     "string_type": "text",
     "int_type": "a whole number",

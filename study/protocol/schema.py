@@ -13,9 +13,11 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.block import Block, Identifier, Text
 from study.protocol.chat import Chat
-from study.protocol.instruments import Instrument, Item, Scale
+from study.protocol.instruments import Instrument
+from study.protocol.items import Item
 from study.protocol.judge import Judge
 from study.protocol.raters import Consent, Debriefing, DemographicField, Group, Instructions
+from study.protocol.scale import Scale
 from study.protocol.session import AttentionCheck, Breaks, Checks, Completion
 from study.protocol.systems import System
 

@@ -8,9 +8,6 @@ from pydantic import Field
 
 from study.protocol.block import Block, Identifier, Text
 
-# Kinds whose answers are numbers that can be added.
-ADDED = ("likert", "semantic-differential", "slider")
-
 
 class ScoreRange(Block):
     """What the lowest and the highest possible answers become."""

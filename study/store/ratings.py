@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from study.blinding import shuffled
 from study.entities import (
+    Answer,
     AssignmentRecord,
     BlindedAssignment,
     MissingReason,
@@ -18,8 +19,6 @@ from study.entities import (
 )
 from study.errors import RatingError
 from study.protocol import Item
-from study.protocol.instruments import ReasonItem
-from study.protocol.item_kinds import Answer, answer_fault
 from study.store import drafts, events, tables
 from study.store.study import Study, now
 
@@ -28,14 +27,12 @@ def items_in_order(study: Study, assignment_id: str) -> tuple[Item, ...]:
     """All items in the order in which the rater of this assignment sees them."""
     ordered: list[Item] = []
     for instrument in study.protocol.instruments:
-        items = {item.id: item for item in instrument.asked}
-        names = [item.id for item in instrument.items]
+        items = {item.id: item for item in instrument.items}
+        names = list(items)
         if instrument.order == "random":
             names = shuffled(study.key, f"{assignment_id}/{instrument.id}", names)
         for name in names:
-            ordered.append(items[name])
-            if items[name].reasons:
-                ordered.append(items[ReasonItem.beside(items[name]).id])
+            ordered += items[name].asked
     return tuple(ordered)
 
 
@@ -134,7 +131,7 @@ def save_ratings(
     Parameters
     ----------
     answers : mapping
-        Item id -> number or text, or the reason why there is none. Every item must be there.
+        Item id -> its answer. Every item must be there.
 
     Returns
     -------
@@ -239,10 +236,10 @@ def _check_answers(
     missing = [item.text for item in items.values() if item.id not in answers]
     if complete and missing:
         raise RatingError(f"Please answer every question. Still open: {missing[0]}")
-    about_texts = any(items[item].kind in ("ranking", "spans") for item in answers)
+    about_texts = any(items[item].reads_responses for item in answers)
     texts = _shown_texts(study, assignment_id) if about_texts else ()
     for item, answer in answers.items():
-        fault = answer_fault(items[item], study.protocol.scale_of(item), answer, texts)
+        fault = items[item].answer_fault(answer, study.protocol.scale_of(item), texts)
         if fault is not None:
             raise RatingError(fault)
 
@@ -295,11 +292,15 @@ def own_assignment(connection: Connection, rater: Rater, assignment_id: str) -> 
 
 
 def _columns(answer: Answer) -> dict[str, Any]:
-    # MissingReason first: it is text, too.
-    reason = answer.value if isinstance(answer, MissingReason) else None
-    text = answer if isinstance(answer, str) and reason is None else None
-    value = int(answer) if reason is None and text is None else None
-    return {"value": value, "text": text, "missing_reason": reason}
+    reason = None if answer.missing is None else answer.missing.value
+    return {"value": answer.number, "text": answer.text, "missing_reason": reason}
+
+
+def stored_answer(row: Any) -> Answer:
+    """The answer in a row of the ratings."""
+    if row.missing_reason is not None:
+        return Answer(missing=MissingReason(row.missing_reason))
+    return Answer(row.text if row.value is None else row.value)
 
 
 def _plain(answers: Mapping[str, Answer]) -> dict[str, Any]:
@@ -366,14 +367,24 @@ def read_ratings(study: Study) -> list[Rating]:
         rating.assignment_id,
         rating.item_id,
         rating.value,
+        rating.text,
         rating.missing_reason,
         rating.revision,
         rating.saved_at,
-        rating.text,
         rating.place,
     ).order_by(rating.assignment_id, rating.item_id)
     with study.reading() as connection:
-        return [Rating(*row) for row in connection.execute(statement)]
+        return [
+            Rating(
+                row.assignment_id,
+                row.item_id,
+                stored_answer(row),
+                row.revision,
+                row.saved_at,
+                row.place,
+            )
+            for row in connection.execute(statement)
+        ]
 
 
 def rating_faults(study: Study) -> list[str]:

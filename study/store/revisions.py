@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from study.entities import BlindedAssignment, Conversation, MissingReason, Rater
-from study.protocol import Answer
+from study.entities import Answer, BlindedAssignment, Conversation, Rater
 from study.store import conversations, ratings, tables
 from study.store.study import Study
 
@@ -41,12 +40,7 @@ def rated_assignment(study: Study, rater: Rater, position: int) -> RatedAssignme
         ).all()
         talks = study.protocol.design.shows == "conversation"
         talk = conversations.read_in(connection, found.id) if talks else None
-    answers: dict[str, Answer] = {}
-    for row in rows:
-        if row.missing_reason is not None:
-            answers[row.item_id] = MissingReason(row.missing_reason)
-        else:
-            answers[row.item_id] = row.text if row.value is None else row.value
+    answers = {row.item_id: ratings.stored_answer(row) for row in rows}
     return RatedAssignment(found, answers, sum(row.revision for row in rows), talk)
 
 

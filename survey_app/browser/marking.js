@@ -1,6 +1,6 @@
 // Marking parts of a response: a tap on one of its sentences gives it the label that is chosen above, or
 // takes it back. What is marked is held by a widget that is not seen, an option for each sentence and label
-// (survey_app/drawing/span.py): it is tapped here, and what is drawn is what it holds.
+// (survey_app/drawing/widgets/spans.py): it is tapped here, and what is drawn is what it holds.
 (() => {
   "use strict";
   const root = document.getElementById("root");

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from study.protocol import Item, Scale
+from study.protocol.items.choice import ChoiceItem
+from study.protocol.items.likert import LikertItem
 from study.protocol.session import AttentionCheck, ComprehensionQuestion
 from survey_app.drawing import elements
-from survey_app.drawing import items as item_widgets
 from survey_app.drawing.safe_text import to_label
+from survey_app.drawing.widgets import widget_for
+from survey_app.drawing.widgets.widget import Widget
 from survey_app.messages import Messages
 
 
@@ -39,23 +43,21 @@ class CheckForm:
         """Key of the button."""
         return f"check-{self.name}"
 
-    def _key(self, item: Item) -> str:
-        return f"{self.name}.{self.items.index(item) + 1}"
-
-    def _asked(self, item: Item) -> item_widgets.Question:
-        return item_widgets.Question(item, self.scale, ())
+    def _widget(self, item: Item) -> Widget[Any]:
+        key = f"{self.name}.{self.items.index(item) + 1}"
+        return widget_for(item, self.scale, (), key, self.words)
 
     def known_answers(self) -> dict[str, int]:
         """Question -> the answer that this session knows."""
-        found = {i.id: item_widgets.known(self._asked(i), self._key(i)) for i in self.items}
-        return {name: value for name, value in found.items() if isinstance(value, int)}
+        found = {item.id: self._widget(item).known() for item in self.items}
+        return {name: a.number for name, a in found.items() if a and a.number is not None}
 
     def ask(self, button: str) -> dict[str, int] | None:
         """Draw the questions and the button; gives the answers when all are there and it was tapped."""
         places = {}
         with st.form(key=f"form-{self.name}", border=False, enter_to_submit=False):
             for item in self.items:
-                item_widgets.draw(self._asked(item), self._key(item), self.words)
+                self._widget(item).draw()
                 places[item.id] = st.empty()
             clicked = st.form_submit_button(
                 to_label(button), key=self.button, type="primary", width="stretch"
@@ -72,7 +74,7 @@ class CheckForm:
 
 def question_item(question: ComprehensionQuestion) -> Item:
     """A question about the instructions in the form of an item."""
-    return Item(
+    return ChoiceItem(
         id=question.id,
         label=question.id,
         text=question.text,
@@ -83,4 +85,4 @@ def question_item(question: ComprehensionQuestion) -> Item:
 
 def check_item(check: AttentionCheck) -> Item:
     """An attention check in the form of an item."""
-    return Item(id=check.id, label=check.id, text=check.text)
+    return LikertItem(id=check.id, label=check.id, text=check.text)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import streamlit as st
 
-from study.entities import MissingReason
-from study.protocol import Answer, Item, Protocol
-from study.protocol.rankings import place_letter
+from study.entities import Answer, MissingReason
+from study.protocol import Item, Protocol
+from study.protocol.items.ranking import place_letter
 from survey_app.drawing import elements, safe_text
-from survey_app.drawing import items as item_widgets
-from survey_app.drawing import span as span_widget
+from survey_app.drawing.widgets import spans, widget_for
+from survey_app.drawing.widgets.widget import Widget
 from survey_app.messages import Messages
 
 
@@ -44,9 +45,20 @@ class Card:
         """Key of the button."""
         return f"save-{self.name}"
 
-    def key(self, item: Item) -> str:
-        """Key of an item's widget. It is seen by the browser."""
-        return f"{self.name[:10]}.{self.protocol.items.index(item) + 1}"
+    @cached_property
+    def widgets(self) -> dict[str, Widget[Any]]:
+        """Item id -> its widget, in the order on the page."""
+        numbers = {item.id: number for number, item in enumerate(self.protocol.items, start=1)}
+        return {
+            item.id: widget_for(
+                item,
+                self.protocol.scale_of(item.id),
+                self.responses,
+                f"{self.name[:10]}.{numbers[item.id]}",
+                self.words,
+            )
+            for item in self.order
+        }
 
     @property
     def compares(self) -> bool:
@@ -82,9 +94,10 @@ class Card:
 
     def _shown(self, text: str) -> str:
         """A response; where parts of it are to be marked, with its sentences to be tapped."""
-        marking = [(item, self.key(item)) for item in self.order if item.kind == "spans"]
-        if marking:
-            return span_widget.show_text(text, marking, self.words)
+        marking = [widget for widget in self.widgets.values() if widget.item.marks]
+        pens = "".join(widget.pens(alone=len(marking) == 1) for widget in marking)
+        if pens:
+            return spans.show_text(text, pens, self.words)
         return f'<div dir="auto">{safe_text.to_html(text)}</div>'
 
     def _part(self, title: str) -> str:
@@ -93,36 +106,22 @@ class Card:
 
     def known_answers(self) -> dict[str, Answer]:
         """Item id -> the answer that this session knows; an optional item left open is skipped."""
-        return self._with_skipped(
-            {
-                item.id: item_widgets.known(self._question(item), self.key(item))
-                for item in self.order
-            }
-        )
-
-    def _with_skipped(self, answers: Mapping[str, Answer | None]) -> dict[str, Answer]:
         found: dict[str, Answer] = {}
-        for item in self.order:
-            answer = answers[item.id]
-            asked, key = self._question(item), self.key(item)
+        for name, widget in self.widgets.items():
+            answer = widget.known()
             # Skipped is what the rater left open, not what this session has not heard of.
-            left = item_widgets.is_drawn(asked, key) and not item_widgets.begun(asked, key)
-            if answer is None and item.optional and left:
-                answer = MissingReason.SKIPPED
+            if answer is None and widget.item.optional and widget.is_drawn() and not widget.begun():
+                answer = Answer(missing=MissingReason.SKIPPED)
             if answer is not None:
-                found[item.id] = answer
+                found[name] = answer
         return found
-
-    def _question(self, item: Item) -> item_widgets.Question:
-        return item_widgets.Question(item, self.protocol.scale_of(item.id), self.responses)
 
     def held_for(self, answers: Mapping[str, Answer]) -> dict[str, object]:
         """What the widgets hold for answers, by their keys."""
         held: dict[str, object] = {}
-        for item in self.order:
-            if item.id in answers:
-                asked, key = self._question(item), self.key(item)
-                held |= item_widgets.raw(asked, key, answers[item.id])
+        for name, widget in self.widgets.items():
+            if name in answers:
+                held |= widget.holding(answers[name])
         return held
 
     def ask(self, button: str, steps: Mapping[int, str] | None = None) -> Submission:
@@ -131,13 +130,11 @@ class Card:
         ``steps`` are buttons below it that save nothing, by what they mean to the caller. They are
         in the form, so that a tap of theirs also sends what the widgets hold.
         """
-        answers: dict[str, Answer | None] = {}
         places: dict[str, Any] = {}
         with st.form(key=f"form-{self.name}", border=False, enter_to_submit=False):
-            for item in self.order:
-                asked = self._question(item)
-                answers[item.id] = item_widgets.draw(asked, self.key(item), self.words)
-                places[item.id] = st.empty()
+            for name, widget in self.widgets.items():
+                widget.draw()
+                places[name] = st.empty()
             summary = st.empty()
             clicked = st.form_submit_button(
                 safe_text.to_label(button), key=self.button, type="primary", width="stretch"
@@ -150,15 +147,14 @@ class Card:
                 )
             ]
         step = tapped[0] if tapped else None
-        return Submission(clicked, self._with_skipped(answers), places, summary, step)
+        return Submission(clicked, self.known_answers(), places, summary, step)
 
     def mark_open(self, submission: Submission) -> None:
         """Say which items have no answer yet, at the items and at the button."""
         open_items = self.open_items(submission.answers)
         for item in open_items:
             with submission.places[item.id]:
-                missing = item_widgets.missing(self._question(item), self.key(item))
-                elements.open_mark(self.words(missing))
+                elements.open_mark(self.words(self.widgets[item.id].missing()))
         with submission.summary:
             elements.note(self.words("card.open", number=len(open_items)), "warning")
 

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from study import participation
-from study.entities import BlindedAssignment
+from study.entities import Answer, BlindedAssignment
 from study.errors import RatingError, StoreError
-from study.protocol import Answer
 from study.store.ratings import items_in_order, mark_shown
 from survey_app.drawing import elements, opening, transcript
 from survey_app.drawing.rating_card import Card

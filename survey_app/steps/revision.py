@@ -9,9 +9,8 @@ from __future__ import annotations
 import streamlit as st
 
 from study import drafts, participation
-from study.entities import BlindedAssignment
+from study.entities import Answer, BlindedAssignment
 from study.errors import StoreError
-from study.protocol import Answer
 from study.store.ratings import items_in_order
 from study.store.revisions import RatedAssignment, rated_assignment
 from survey_app.drawing import elements, opening, transcript

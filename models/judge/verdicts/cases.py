@@ -87,7 +87,7 @@ def _professional_answers(study: Study, rules: JudgeReview) -> dict[tuple[str, s
     }
     answers: dict[tuple[str, str], list[int]] = {}
     for rating in read_ratings(study):
-        if rating.assignment_id in shown and rating.value is not None:
-            place = (shown[rating.assignment_id], rating.item_id)
-            answers.setdefault(place, []).append(rating.value)
+        value = rating.answer.number
+        if rating.assignment_id in shown and value is not None:
+            answers.setdefault((shown[rating.assignment_id], rating.item_id), []).append(value)
     return answers

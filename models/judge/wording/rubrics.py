@@ -14,8 +14,8 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from protocols import FOLDER
 from study.errors import ProtocolError
+from study.protocol import Instrument, Item
 from study.protocol.block import Block, Identifier, Text
-from study.protocol.instruments import Instrument, Item
 from study.protocol.schema import Protocol
 
 RUBRIC_FOLDER = FOLDER / "rubrics"

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from study.protocol.item_kinds import on_scale
+from study.protocol.items import KINDS
 from study.protocol.schema import Protocol
 from study.protocol.yaml_tree import Location
 
-# Which pages an item of this kind can be answered on.
-_PAGES = {"pairwise": ("pair",), "ranking": ("all",), "spans": ("response",)}
-# The kind of item whose answer says something about each system of a page with several responses.
-_COMPARES = {"pair": "pairwise", "all": "ranking"}
 _MOST_RESPONSES = 6
 
 
@@ -28,17 +24,17 @@ def design_contradictions(protocol: Protocol) -> Iterator[tuple[Location, str]]:
         )
     for i, instrument in enumerate(protocol.instruments):
         for j, item in enumerate(instrument.items):
-            pages = _PAGES.get(item.kind)
-            if pages is not None and shows not in pages:
+            if shows not in item.pages:
                 yield (
                     ("instruments", i, "items", j, "kind"),
                     f"item {item.id!r} is of kind {item.kind}, which needs design.shows: "
-                    f"{' or '.join(pages)}; found {shows}",
+                    f"{' or '.join(item.pages)}; found {shows}",
                 )
-    if several and all(item.kind != _COMPARES[shows] for item in protocol.items):
+    comparing = [name for name, kind in KINDS.items() if kind.compares and shows in kind.pages]
+    if several and all(item.kind not in comparing for item in protocol.items):
         yield (
             ("design", "shows"),
-            f"pages show {shows!r}, but no item is of kind {_COMPARES[shows]}, so no answer would say "
+            f"pages show {shows!r}, but no item is of kind {' or '.join(comparing)}, so no answer would say "
             "which of the responses it is about; add such an item, or rate the responses one at a "
             "time with 'response'",
         )
@@ -56,7 +52,7 @@ def design_contradictions(protocol: Protocol) -> Iterator[tuple[Location, str]]:
 def _plan_without_totals(protocol: Protocol, several: bool) -> Iterator[tuple[Location, str]]:
     """A primary contrast compares the raters' totals of two systems, each response rated alone."""
     plan, number = protocol.analysis, len(protocol.systems)
-    totals = any(on_scale(item) or item.kind == "slider" for item in protocol.items)
+    totals = any(item.adds() for item in protocol.items)
     if plan.primary is None and not several and number > 1 and totals:
         yield (
             ("analysis", "primary"),

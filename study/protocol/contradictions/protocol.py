@@ -9,12 +9,11 @@ from typing import Any
 from study.protocol.analysis_plan import PrimaryContrast
 from study.protocol.contradictions.chat import chat_contradictions
 from study.protocol.contradictions.design import design_contradictions
+from study.protocol.contradictions.items import item_contradictions
 from study.protocol.contradictions.plan import plan_contradictions
 from study.protocol.contradictions.scores import score_contradictions
 from study.protocol.contradictions.session import session_contradictions
 from study.protocol.endpoint_address import proxy_fault
-from study.protocol.instruments import ReasonItem
-from study.protocol.item_kinds import item_contradictions, rated_points
 from study.protocol.schema import Protocol
 from study.protocol.systems import System
 from study.protocol.yaml_tree import Location
@@ -54,7 +53,8 @@ def _scales(protocol: Protocol) -> Iterator[Contradiction]:
                 ("instruments", i, "scale", "points"),
                 f"found the values {list(values)}, expected each once, lowest first",
             )
-    fewest = min(rated_points(protocol), default=0)
+    rated = [i.scale for i in protocol.instruments if any(x.table == "points" for x in i.items)]
+    fewest = min((len(scale.points) for scale in rated), default=0)
     if fewest and protocol.analysis.top_points >= fewest:
         yield (
             ("analysis", "top_points"),
@@ -164,8 +164,8 @@ def _double_ids(protocol: Protocol) -> Iterator[Contradiction]:
     places = [
         (i, j, item.id)
         for i, instrument in enumerate(protocol.instruments)
-        for j, asked in enumerate(instrument.items)
-        for item in ((asked, ReasonItem.beside(asked)) if asked.reasons else (asked,))
+        for j, declared in enumerate(instrument.items)
+        for item in declared.asked
     ]
     for k in _repeated([item_id for _, _, item_id in places]):
         i, j, item_id = places[k]
