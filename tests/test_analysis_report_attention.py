@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.chapters.attention import failed_checks
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import shape_ratings
 from analysis.report.blocks import Paragraph, Table
-from analysis.report.sections.attention import attention_blocks, failed_checks
+from analysis.report.sections.attention import attention_blocks
 from analysis.report.sections.exclusions import exclusion_blocks
 from analysis.report.sections.flow import count_stages
 from analysis.report.sections.quality import quality_section

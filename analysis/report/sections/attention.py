@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from analysis.chapters.attention import attention_chapter, failed
 from analysis.chapters.context import ReportContext
-from analysis.description.quality import attention_checks
 from analysis.report.blocks import Block, Column, Footnotes, Paragraph, Row, Table, one_group, tidy
 from analysis.report.numbers import level_text
 from analysis.results import Estimate
@@ -13,19 +15,14 @@ from analysis.results import Estimate
 MOST_RATERS_SHOWN = 60
 
 
-def failed_checks(context: ReportContext) -> dict[str, int]:
-    """Rater -> number of failed attention checks, of those who answered any."""
-    return {rater: _failed(share) for rater, share in _shares(context).items()}
-
-
 def attention_blocks(context: ReportContext) -> list[Block]:
     """What the checks found; nothing without checks in the protocol."""
     if context.data.attention is None:
         return []
-    shares = _shares(context)
+    shares = attention_chapter(context)
     if not shares:
         return [Paragraph("The protocol has attention checks, and nobody has answered one yet.")]
-    failing = {rater: share for rater, share in shares.items() if _failed(share)}
+    failing = {rater: share for rater, share in shares.items() if failed(share)}
     text = (
         f"{len(context.data.attention.expected)} attention checks stand between the responses; each "
         f"says which point to choose. {len(failing)} of {len(shares)} raters who answered any failed "
@@ -34,24 +31,13 @@ def attention_blocks(context: ReportContext) -> list[Block]:
     return [Paragraph(text), *([_table(context, shares, failing)] if failing else [])]
 
 
-def _shares(context: ReportContext) -> dict[str, Estimate]:
-    attention = context.data.attention
-    if attention is None or not len(attention.answers):
-        return {}
-    return dict(attention_checks(attention.answers, attention.expected, level=context.level))
-
-
-def _failed(share: Estimate) -> int:
-    return round((share.estimate or 0.0) * share.n)
-
-
 def _table(
-    context: ReportContext, shares: dict[str, Estimate], failing: dict[str, Estimate]
+    context: ReportContext, shares: Mapping[str, Estimate], failing: Mapping[str, Estimate]
 ) -> Table:
     notes = Footnotes()
-    ranked = sorted(failing.items(), key=lambda pair: (-_failed(pair[1]), pair[0]))
+    ranked = sorted(failing.items(), key=lambda pair: (-failed(pair[1]), pair[0]))
     rows = [
-        Row((rater, str(share.n), str(_failed(share)), notes.with_interval(share, 2)))
+        Row((rater, str(share.n), str(failed(share)), notes.with_interval(share, 2)))
         for rater, share in ranked[:MOST_RATERS_SHOWN]
     ]
     left = len(ranked) - len(rows)

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import groupby
 
 from analysis.chapters.context import ReportContext, Standing
+from analysis.chapters.contrast import primary_pair
 from analysis.description.text_measures import FAMILIES, Family
 from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
 from analysis.report.blocks import (
@@ -22,7 +23,6 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.numbers import interval_text, level_text, number
-from analysis.report.sections.contrast import primary_pair
 from analysis.resampling import cautions
 
 _TITLES: dict[Family, str] = {

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import BoolArray
-from analysis.contrasts.effect_sizes import Summary
-from analysis.contrasts.multiplicity import adjust
-from analysis.contrasts.paired import PairedContrast, paired_contrast
-from analysis.contrasts.signed_rank import EXACT, EXACT_BELOW
+from analysis.chapters.contrast import ContrastChapter, Pair, contrast_chapter, no_pair
 from analysis.report.blocks import (
     Block,
     Column,
@@ -29,35 +22,45 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import ForestRow, draw_forest, draw_slopes
-from analysis.report.numbers import interval_text, level_text, number, p_phrase, p_text, phrase
+from analysis.report.numbers import interval_text, level_text, number, p_phrase, phrase
+from analysis.report.result_rows import (
+    RESULT_COLUMNS,
+    TEST_COLUMNS,
+    degrees_text,
+    mean_cells,
+    p_cell,
+    result_row,
+    signed_rank_note,
+    without_interval,
+)
 from analysis.results import Estimate
-from analysis.rounding import differences
 
 MOST_RATERS_WITH_LINES = 400
 
 
 def contrast_section(context: ReportContext) -> Section:
     """Paired t and Wilcoxon with effect sizes; items, groups and other pairs as exploratory."""
-    pair = primary_pair(context)
-    if pair is None:
+    chapter, heading = contrast_chapter(context), "Primary contrast of the systems"
+    if chapter is None:
         text = f"The primary contrast is undefined, because {no_pair(context)}."
-        return Section("contrast", "Primary contrast of the systems", (Paragraph(text),))
-    second, first = pair
-    everybody = context.samples[0][2]
-    result = totals_contrast(context, first, second, everybody)
+        return Section("contrast", heading, (Paragraph(text),))
     blocks: list[Block] = [
-        Paragraph(_sentence(context, first, second, result) + _direction(context)),
-        *_equivalence_text(context, result),
-        _pair_summary(context, result),
-        _contrast_table(context, first, second, result),
-        *_slopes(context, first, second),
-        *_item_blocks(context, first, second, result),
+        Paragraph(_sentence(context, chapter) + _direction(context)),
+        *_equivalence_text(context, chapter),
+        _pair_summary(context, chapter),
+        _contrast_table(context, chapter),
+        *_slopes(context, chapter),
+        *_item_blocks(context, chapter),
     ]
-    if len(context.samples) > 1:
-        blocks.append(_by_group_table(context, first, second))
-    if len(context.data.systems) > 2:
-        blocks.append(_all_pairs_table(context))
-    return Section("contrast", "Primary contrast of the systems", tuple(blocks))
+    if chapter.groups:
+        blocks.append(_by_group_table(context, chapter))
+    if chapter.pairs:
+        blocks.append(_all_pairs_table(context, chapter))
+    return Section("contrast", heading, tuple(blocks))
+
+
+def _minus(pair: Pair) -> str:
+    return f"{pair.system.label} minus {pair.against.label}"
 
 
 def _direction(context: ReportContext) -> str:
@@ -70,75 +73,34 @@ def _direction(context: ReportContext) -> str:
     )
 
 
-def primary_pair(context: ReportContext) -> tuple[int, int] | None:
-    """Places of the system and of the one it is compared with; None when one has no data.
-
-    In the declared direction once the study is unblinded, before that in the order of the codes.
-    """
-    plan = context.data.plan.primary
-    if plan is None:
-        return None
-    system, against = context.system_index(plan.system), context.system_index(plan.against)
-    return None if system is None or against is None else (system, against)
-
-
-def no_pair(context: ReportContext) -> str:
-    """Why there is no pair of systems."""
-    if context.data.plan.primary is None:
-        return "the plan names none"
-    return "the plan names a system that has no data"
-
-
-def totals_contrast(
-    context: ReportContext, first: int, second: int, raters: BoolArray
-) -> PairedContrast:
-    """``second`` minus ``first``, on the totals of the raters, with the plan's bounds."""
-    labels, totals = context.system_labels, context.totals[raters]
-    return paired_contrast(
-        totals[:, first],
-        totals[:, second],
-        names=(labels[first], labels[second]),
-        bounds=context.data.equivalence_bounds,
-        alpha=1.0 - context.level,
-        level=context.level,
-        unit="rater",
-    )
-
-
-def planned_test(context: ReportContext, result: PairedContrast) -> Estimate:
-    """The test that the plan names."""
-    return result.t_test if context.data.plan.contrast.test == "paired-t" else result.wilcoxon
-
-
-def _sentence(context: ReportContext, first: int, second: int, result: PairedContrast) -> str:
-    labels, test = context.system_labels, planned_test(context, result)
-    head = f"{labels[second]} minus {labels[first]}"
+def _sentence(context: ReportContext, chapter: ContrastChapter) -> str:
+    result, head = chapter.primary, _minus(chapter.pair)
     status = (
         "declared in the locked plan" if context.locked else "exploratory: the plan is not locked"
     )
+    test = chapter.planned_test
     if test.estimate is None or test.p_value is None:
         why = test.undefined_because.rstrip(".")
         return f"{head} ({status}): the test is undefined, because {why}."
     n = f"{test.n} raters with both totals, {test.n_missing} left out"
     effect = phrase(result.d_z, "d_z")
-    if context.data.plan.contrast.test == "wilcoxon":
-        z = number(float(test.details["z"]))
-        v = number(test.estimate, 1)
+    if chapter.planned == "wilcoxon":
+        told = result.wilcoxon.details
         return (
-            f"{head} ({status}; {n}): Wilcoxon signed-rank test V = {v}, z = {z}, "
-            f"{p_phrase(test.p_value)} ({test.details['p_value_method']}); "
+            f"{head} ({status}; {n}): Wilcoxon signed-rank test V = {number(test.estimate, 1)}, "
+            f"z = {number(told.z)}, {p_phrase(test.p_value)} ({told.p_value_method}); "
             f"{phrase(result.rank_biserial, 'rank-biserial correlation')}; {effect}."
         )
-    t, df = number(float(test.details["t"])), degrees_text(float(test.details["df"]))
+    t, df = number(result.t_test.details.t), degrees_text(result.t_test.details.df)
     difference = phrase(test, "mean difference of totals").rsplit(", p", 1)[0]
     return (
         f"{head} ({status}; {n}): {difference}, t({df}) = {t}, {p_phrase(test.p_value)}; {effect}."
     )
 
 
-def _equivalence_text(context: ReportContext, result: PairedContrast) -> list[Block]:
+def _equivalence_text(context: ReportContext, chapter: ContrastChapter) -> list[Block]:
     """What the two one-sided tests say, when the plan has bounds."""
-    bounds, test = context.data.plan.equivalence, result.equivalence
+    bounds, test = context.data.plan.equivalence, chapter.primary.equivalence
     if bounds is None:
         return []
     if test is None:
@@ -155,7 +117,7 @@ def _equivalence_text(context: ReportContext, result: PairedContrast) -> list[Bl
     )
     if test.estimate is None or test.p_value is None:
         return [Paragraph(f"{head}: undefined, because {test.undefined_because.rstrip('.')}.")]
-    shown = "shown" if test.details["equivalent"] == "yes" else "not shown"
+    shown = "shown" if test.details.equivalent == "yes" else "not shown"
     interval = f"{level_text(test.ci_level)} CI {interval_text(test)}"
     return [
         Paragraph(
@@ -165,46 +127,34 @@ def _equivalence_text(context: ReportContext, result: PairedContrast) -> list[Bl
     ]
 
 
-def _pair_summary(context: ReportContext, result: PairedContrast) -> Table:
-    notes, rows = Footnotes(), []
-    for s in result.groups:
-        rows.append(Row((s.name, str(s.n), *_mean_sd(s, notes))))
-    left = result.groups[0].n_missing
+def _pair_summary(context: ReportContext, chapter: ContrastChapter) -> Table:
+    notes, groups = Footnotes(), chapter.primary.groups
+    nobody, rows = "no rater has both totals", []
+    for s in groups:
+        gone = s.mean is None
+        cells = (notes.undefined(nobody),) * 3 if gone else mean_cells(s, notes, nobody)
+        rows.append(Row((s.name, str(s.n), *cells)))
     return Table(
         "primary-totals",
         "Totals of the raters who have one for both systems",
-        context.n_text("rater", result.groups[0].n),
+        context.n_text("rater", groups[0].n),
         "descriptive",
         (Column("System", False), Column("n"), Column("Mean"), Column("SD"), Column("Median")),
         one_group(rows),
-        pd.DataFrame([vars(s) for s in result.groups]),
-        (f"{left} raters without both totals are left out.", *notes.notes()),
+        pd.DataFrame([vars(s) for s in groups]),
+        (f"{groups[0].n_missing} raters without both totals are left out.", *notes.notes()),
     )
 
 
-def _mean_sd(summary: Summary, notes: Footnotes) -> tuple[str, str, str]:
-    if summary.mean is None or summary.median is None:
-        mark = notes.undefined("no rater has both totals")
-        return mark, mark, mark
-    spread = (
-        notes.undefined("a standard deviation needs two totals")
-        if summary.sd is None
-        else number(summary.sd)
-    )
-    return number(summary.mean), spread, number(summary.median, 1)
-
-
-def _contrast_table(
-    context: ReportContext, first: int, second: int, result: PairedContrast
-) -> Table:
-    notes, labels, planned = Footnotes(), context.system_labels, context.data.plan.contrast.test
-    names = {"system": context.data.systems[second].id, "against": context.data.systems[first].id}
+def _contrast_table(context: ReportContext, chapter: ContrastChapter) -> Table:
+    notes, result, pair = Footnotes(), chapter.primary, chapter.pair
+    names = {"system": pair.system.id, "against": pair.against.id}
     mark = " – declared" if context.locked else " – planned"
     tost = result.equivalence
     equivalence = () if tost is None else ((_bounds_label(context), tost, True),)
-    kinds = (
-        ("Paired t test, difference of totals", result.t_test, planned == "paired-t"),
-        ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, planned == "wilcoxon"),
+    kinds: tuple[tuple[str, Estimate, bool], ...] = (
+        ("Paired t test, difference of totals", result.t_test, chapter.planned == "paired-t"),
+        ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, chapter.planned == "wilcoxon"),
         *equivalence,
         ("d_z (difference / SD of differences)", result.d_z, False),
         ("d_z, corrected for small samples (Hedges)", result.hedges_d_z, False),
@@ -220,19 +170,10 @@ def _contrast_table(
     effects = [(name, e) for name, e, _ in kinds if e is not result.wilcoxon]
     return Table(
         "primary-contrast",
-        f"{labels[second]} minus {labels[first]}, paired by rater, intervals at "
-        f"{level_text(context.level)}",
+        f"{_minus(pair)}, paired by rater, intervals at {level_text(context.level)}",
         context.n_text("rater", result.t_test.n),
         context.declared,
-        (
-            Column("Test or effect size", False),
-            Column("Estimate and interval"),
-            Column("t or z"),
-            Column("df"),
-            Column("p"),
-            Column("n"),
-            Column("Left out"),
-        ),
+        (Column("Test or effect size", False), *TEST_COLUMNS, Column("Left out")),
         one_group(rows),
         tidy(flat),
         (
@@ -254,101 +195,44 @@ def _bounds_label(context: ReportContext) -> str:
     )
 
 
-def result_row(label: str, result: Estimate, notes: Footnotes, *, strong: bool = False) -> Row:
-    """A row under `RESULT_COLUMNS`."""
-    n = (str(result.n), str(result.n_missing))
-    if result.estimate is None:
-        return Row((label, notes.undefined(result.undefined_because), "–", "–", "–", *n), strong)
-    statistic = result.details.get("t", result.details.get("z"))
-    df = result.details.get("df") if "t" in result.details else None
-    return Row(
-        (
-            label,
-            notes.with_interval(result),
-            "–" if statistic is None else number(float(statistic)),
-            "–" if df is None else degrees_text(float(df)),
-            notes.p_value(result),
-            *n,
-        ),
-        strong,
-    )
-
-
-def without_interval(named: Sequence[tuple[str, Estimate]]) -> tuple[str, ...]:
-    """Why an effect of a table has no interval, a note for each reason."""
-    found: dict[str, list[str]] = {}
-    for name, e in named:
-        if e.estimate is not None and e.ci_low is None and e.ci_high is None:
-            found.setdefault(e.ci_method.removeprefix("none: "), []).append(name)
-    return tuple(
-        f"No interval of {', '.join(dict.fromkeys(names))}, because {because}."
-        for because, names in found.items()
-    )
-
-
-def degrees_text(df: float) -> str:
-    """Degrees of freedom: whole ones without decimals, Welch's with two."""
-    return number(df, 0 if df == int(df) else 2)
-
-
-def signed_rank_note(tests: Sequence[Estimate]) -> tuple[str, ...]:
-    """Where the p values of a table's signed-rank tests come from."""
-    used = sorted({str(t.details["p_value_method"]) for t in tests if t.p_value is not None})
-    if not used:
-        return ()
-    rule = f" (fewer than {EXACT_BELOW} pairs that differ: {EXACT})" if len(used) > 1 else ""
-    return (f"p of the signed-rank test: {' or '.join(used)}{rule}.",)
-
-
-def _slopes(context: ReportContext, first: int, second: int) -> list[Figure]:
-    one, two = context.totals[:, first], context.totals[:, second]
-    both = ~np.isnan(one) & ~np.isnan(two)
-    if both.sum() < 2:
+def _slopes(context: ReportContext, chapter: ContrastChapter) -> list[Figure]:
+    totals, pair = chapter.totals, chapter.pair
+    raters = int(totals.system.size)
+    if raters < 2:
         return []
-    one, two, labels = one[both], two[both], context.system_labels
-    apart = differences(one, two)
-    higher, lower = int((apart > 0).sum()), int((apart < 0).sum())
-    drawn = min(one.size, MOST_RATERS_WITH_LINES)
-    few = f"; the first {drawn} raters are drawn" if drawn < one.size else ""
-    draw = partial(draw_slopes, one, two, (labels[first], labels[second]), drawn)
+    drawn = min(raters, MOST_RATERS_WITH_LINES)
+    few = f"; the first {drawn} raters are drawn" if drawn < raters else ""
+    labels = (pair.against.label, pair.system.label)
     return [
         Figure(
             "slopes",
             f"Total of each rater for both systems; solid lines rise, dashed lines fall or stay, "
             f"the thick line joins the means{few}",
-            context.n_text("rater", int(one.size)),
+            context.n_text("rater", raters),
             "descriptive",
-            f"One line for each of {one.size} raters: {higher} gave {labels[second]} the higher "
-            f"total, {lower} gave {labels[first]} the higher one, {one.size - higher - lower} the "
-            "same.",
-            draw,
+            f"One line for each of {raters} raters: {totals.higher} gave {labels[1]} the higher "
+            f"total, {totals.lower} gave {labels[0]} the higher one, "
+            f"{raters - totals.higher - totals.lower} the same.",
+            partial(draw_slopes, totals.against, totals.system, labels, drawn),
         )
     ]
 
 
-def _item_blocks(
-    context: ReportContext, first: int, second: int, primary: PairedContrast
-) -> list[Block]:
-    means, labels, items = (
-        context.shaped.rater_item_means,
-        context.system_labels,
-        context.data.items,
-    )
-    found = [
-        paired_contrast(means[:, first, i], means[:, second, i], level=context.level, unit="rater")
-        for i in range(len(items))
-    ]
+def _item_blocks(context: ReportContext, chapter: ContrastChapter) -> list[Block]:
     notes, rows, flat = Footnotes(), [], []
-    adjusted = _holm([c.t_test for c in found])
-    for item, contrast, p_holm in zip(items, found, adjusted, strict=True):
-        t, d = contrast.t_test, contrast.d_z
-        cells = (notes.with_interval(t), notes.p_value(t), p_holm, notes.with_interval(d), str(t.n))
+    for item in chapter.items:
+        t, d = item.contrast.t_test, item.contrast.d_z
+        cells = (
+            notes.with_interval(t), notes.p_value(t), p_cell(item.p_holm), notes.with_interval(d),
+            str(t.n),
+        )  # fmt: skip
         rows.append(Row((item.label, *cells)))
-        flat += [({"item": item.id}, t), ({"item": item.id}, d)]
+        flat += [({"item": item.key}, t), ({"item": item.key}, d)]
+    minus = _minus(chapter.pair)
     table = Table(
         "contrast-by-item",
-        f"{labels[second]} minus {labels[first]} per item, mean of each rater over prompts, "
-        f"intervals at {level_text(context.level)}",
+        f"{minus} per item, mean of each rater over prompts, intervals at "
+        f"{level_text(context.level)}",
         "rater, n in the table",
         "exploratory",
         (
@@ -363,26 +247,21 @@ def _item_blocks(
         tidy(flat),
         ("A rater's mean is over the prompts that were answered.", *notes.notes()),
     )
-    lines = [_forest_row("Total (primary)", primary.d_z, strong=context.locked)]
-    lines += [_forest_row(i.label, c.d_z) for i, c in zip(items, found, strict=True)]
+    lines = [_forest_row("Total (primary)", chapter.primary.d_z, strong=context.locked)]
+    lines += [_forest_row(item.label, item.contrast.d_z) for item in chapter.items]
     words = "; ".join(f"{line.label}: {_forest_words(line)}" for line in lines)
     figure = Figure(
         "forest",
-        f"Paired effect d_z of {labels[second]} minus {labels[first]} with intervals at "
-        f"{level_text(context.level)}; the filled square is the declared contrast, circles are "
-        "exploratory",
+        f"Paired effect d_z of {minus} with intervals at {level_text(context.level)}; the filled "
+        "square is the declared contrast, circles are exploratory",
         "rater, n in the tables",
         "exploratory",
         f"Forest of effects. {words}.",
-        partial(draw_forest, lines, f"d_z: right of 0, {labels[second]} is rated higher"),
+        partial(
+            draw_forest, lines, f"d_z: right of 0, {chapter.pair.system.label} is rated higher"
+        ),
     )
     return [table, figure]
-
-
-def _holm(tests: list[Estimate]) -> list[str]:
-    """Cells with the p values adjusted for the whole list."""
-    adjusted = adjust([t.p_value for t in tests], method="holm")
-    return ["–" if p is None else p_text(p) for p in adjusted]
 
 
 def _forest_row(label: str, result: Estimate, *, strong: bool = False) -> ForestRow:
@@ -397,17 +276,15 @@ def _forest_words(line: ForestRow) -> str:
     return f"{number(line.estimate)} [{number(line.low)}, {number(line.high)}]"
 
 
-def _by_group_table(context: ReportContext, first: int, second: int) -> Table:
+def _by_group_table(context: ReportContext, chapter: ContrastChapter) -> Table:
     notes, rows, flat = Footnotes(), [], []
-    for key, label, raters in context.samples[1:]:
-        result = totals_contrast(context, first, second, raters)
-        rows.append(result_row(f"{label}: paired t test", result.t_test, notes))
-        rows.append(result_row(f"{label}: d_z", result.d_z, notes))
-        flat += [({"group": key}, result.t_test), ({"group": key}, result.d_z)]
-    labels = context.system_labels
+    for group in chapter.groups:
+        tests = (("paired t test", group.contrast.t_test), ("d_z", group.contrast.d_z))
+        rows += [result_row(f"{group.label}: {name}", e, notes) for name, e in tests]
+        flat += [({"group": group.key}, e) for _, e in tests]
     return Table(
         "contrast-by-group",
-        f"{labels[second]} minus {labels[first]} within each group of raters, intervals at "
+        f"{_minus(chapter.pair)} within each group of raters, intervals at "
         f"{level_text(context.level)}",
         "rater, n in the table",
         "exploratory",
@@ -418,31 +295,17 @@ def _by_group_table(context: ReportContext, first: int, second: int) -> Table:
     )
 
 
-RESULT_COLUMNS = (
-    Column("Contrast", False),
-    Column("Estimate and interval"),
-    Column("t or z"),
-    Column("df"),
-    Column("p"),
-    Column("n"),
-    Column("Left out"),
-)
-
-
-def _all_pairs_table(context: ReportContext) -> Table:
-    notes, labels, everybody = Footnotes(), context.system_labels, context.samples[0][2]
-    pairs = list(combinations(range(len(labels)), 2))
-    found = [totals_contrast(context, b, a, everybody) for a, b in pairs]
-    adjusted = _holm([c.t_test for c in found])
-    groups, flat = [], []
-    for (a, b), contrast, p_holm in zip(pairs, found, adjusted, strict=True):
-        rows = []
-        for name, result in (("Paired t test", contrast.t_test), ("d_z", contrast.d_z)):
-            row = result_row(name, result, notes)
-            rows.append(Row((*row.cells, p_holm if name != "d_z" else "–")))
-            keys = {"system": context.data.systems[a].id, "against": context.data.systems[b].id}
-            flat.append((keys, result))
-        groups.append(RowGroup(f"{labels[a]} minus {labels[b]}", tuple(rows)))
+def _all_pairs_table(context: ReportContext, chapter: ContrastChapter) -> Table:
+    notes, groups, flat = Footnotes(), [], []
+    for found in chapter.pairs:
+        t, d = found.contrast.t_test, found.contrast.d_z
+        rows = (
+            Row((*result_row("Paired t test", t, notes).cells, p_cell(found.p_holm))),
+            Row((*result_row("d_z", d, notes).cells, "–")),
+        )
+        keys = {"system": found.pair.system.id, "against": found.pair.against.id}
+        flat += [(keys, t), (keys, d)]
+        groups.append(RowGroup(_minus(found.pair), rows))
     return Table(
         "contrast-all-pairs",
         f"Every pair of systems, totals paired by rater, intervals at {level_text(context.level)}",

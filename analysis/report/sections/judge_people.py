@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.chapters.contrast import primary_pair
 from analysis.judge_worth.agreement import Beside, JudgeAgreement
 from analysis.judge_worth.prediction_powered import (
     PredictionPowered,
@@ -27,7 +28,6 @@ from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.judge_figures import draw_judge_against_people
 from analysis.report.judge_scales import PeopleResults
 from analysis.report.numbers import count, counted, interval_text, level_text, number, percent
-from analysis.report.sections.contrast import primary_pair
 from analysis.results import Estimate
 
 

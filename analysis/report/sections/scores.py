@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import FloatArray
-from analysis.contrasts.paired import paired_contrast
-from analysis.description.numbers import number_summary
-from analysis.reliability.scores import ScoreRule, instrument_score
+from analysis.chapters.scores import ScoreChapter, score_chapter
 from analysis.report.blocks import (
     Block,
     Column,
@@ -24,57 +18,22 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import count, level_text, number
-from analysis.report.sections.contrast import (
-    RESULT_COLUMNS,
-    primary_pair,
-    result_row,
-    signed_rank_note,
-)
-from analysis.report_data import ReportScore
+from analysis.report.result_rows import RESULT_COLUMNS, result_row, signed_rank_note
 from analysis.results import Estimate
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """One score of every questionnaire, shape (raters, systems, prompts), and of every rater."""
-
-    score: ReportScore
-    rule: ScoreRule
-    questionnaires: FloatArray
-    raters: FloatArray
 
 
 def scores_section(context: ReportContext) -> Section:
     """How each score is made, its means by system, and the paired contrast of the systems."""
-    heading = "Scores of the instruments"
-    scored = [_scored(context, score) for score in context.data.scores]
-    if not scored:
+    heading, chapter = "Scores of the instruments", score_chapter(context)
+    if not chapter.scores:
         return Section("scores", heading)
-    blocks: list[Block] = [Paragraph(_how(scored)), _rule_table(context, scored)]
-    blocks += [_means_table(context, scored), _contrast_table(context, scored)]
+    blocks: list[Block] = [Paragraph(_how(context)), _rule_table(context, chapter)]
+    blocks += [_means_table(context, chapter), _contrast_table(context, chapter)]
     return Section("scores", heading, tuple(blocks))
 
 
-def _scored(context: ReportContext, score: ReportScore) -> _Scored:
-    place = {item.id: i for i, item in enumerate(context.data.items)}
-    chosen = [place[item] for item in score.items]
-    points = [context.data.items[i].points for i in chosen]
-    rule = ScoreRule(
-        score.combine,
-        tuple(float(p[0][0]) for p in points),
-        tuple(float(p[-1][0]) for p in points),
-        score.range,
-    )
-    made = instrument_score(context.shaped.values[..., chosen], rule)
-    known = ~np.isnan(made)
-    n = known.sum(axis=2)
-    sums = np.where(known, made, 0.0).sum(axis=2)
-    means = np.divide(sums, n, out=np.full(n.shape, np.nan), where=n > 0)
-    return _Scored(score, rule, made, means)
-
-
-def _how(scored: list[_Scored]) -> str:
-    several = scored[0].questionnaires.shape[2] > 1
+def _how(context: ReportContext) -> str:
+    several = len(context.shaped.prompt_ids) > 1
     over = " and averaged over the prompts, so that each rater counts once" if several else ""
     return (
         "A score is made from the answers to one response, unfavourable items turned round"
@@ -83,10 +42,10 @@ def _how(scored: list[_Scored]) -> str:
     )
 
 
-def _rule_table(context: ReportContext, scored: list[_Scored]) -> Table:
+def _rule_table(context: ReportContext, chapter: ScoreChapter) -> Table:
     labels = {item.id: item.label for item in context.data.items}
     rows, flat = [], []
-    for s in scored:
+    for s in chapter.scores:
         low, high = s.rule.possible
         stretched = "" if s.score.range is None else ", stretched to the range"
         words = f"{s.score.combine.capitalize()} of {len(s.score.items)} items{stretched}"
@@ -100,7 +59,7 @@ def _rule_table(context: ReportContext, scored: list[_Scored]) -> Table:
     return Table(
         "score-rules",
         "How the scores are made",
-        context.n_text("score", len(scored)),
+        context.n_text("score", len(chapter.scores)),
         "descriptive",
         (Column("Score", False), Column("Rule", False), Column("Range", False), Column("Items", False)),
         (RowGroup("", tuple(rows)),),
@@ -108,27 +67,25 @@ def _rule_table(context: ReportContext, scored: list[_Scored]) -> Table:
     )  # fmt: skip
 
 
-def _means_table(context: ReportContext, scored: list[_Scored]) -> Table:
+def _means_table(context: ReportContext, chapter: ScoreChapter) -> Table:
     notes, groups = Footnotes(), []
     flat: list[tuple[dict[str, str], Estimate]] = []
-    for s in scored:
-        for key, label, raters in context.samples:
+    for result in chapter.scores:
+        for sample in result.samples:
             rows = []
-            for place, system in enumerate(context.data.systems):
-                f = number_summary(s.raters[raters, place], level=context.level, unit="rater")
-                planned = context.shaped.planned[raters, place].any(axis=-1)
-                gaps = int((planned & np.isnan(s.questionnaires[raters, place])).sum())
-                ends = "–"
+            for of in sample.systems:
+                f, ends = of.summary, "–"
                 if f.lowest.estimate is not None and f.highest.estimate is not None:
                     ends = f"{number(f.lowest.estimate, 1)} to {number(f.highest.estimate, 1)}"
                 cells = (
                     str(f.n), notes.with_interval(f.mean), notes.estimate(f.sd),
-                    notes.with_interval(f.median, 1), ends, count(int(planned.sum())), count(gaps),
+                    notes.with_interval(f.median, 1), ends, count(of.questionnaires),
+                    count(of.without_score),
                 )  # fmt: skip
-                rows.append(Row((system.label, *cells)))
-                keys = {"score": s.score.id, "group": key, "system": system.id}
+                rows.append(Row((of.system.label, *cells)))
+                keys = {"score": result.score.id, "group": sample.key, "system": of.system.id}
                 flat += [(keys, e) for e in f.estimates]
-            groups.append(RowGroup(f"{s.score.label}: {label}", tuple(rows)))
+            groups.append(RowGroup(f"{result.score.label}: {sample.label}", tuple(rows)))
     return Table(
         "scores",
         f"Scores by system, intervals at {level_text(context.level)}",
@@ -150,35 +107,31 @@ def _means_table(context: ReportContext, scored: list[_Scored]) -> Table:
     )
 
 
-def _contrast_table(context: ReportContext, scored: list[_Scored]) -> Block:
-    pair = primary_pair(context)
+def _contrast_table(context: ReportContext, chapter: ScoreChapter) -> Block:
+    pair, notes, groups = chapter.pair, Footnotes(), []
     if pair is None:
         return Paragraph(
             "The contrast of the scores is undefined, because the plan names a system without data."
         )
-    second, first = pair
-    labels, notes, groups = context.system_labels, Footnotes(), []
     flat: list[tuple[dict[str, str], Estimate]] = []
     signed_rank: list[Estimate] = []
-    for s in scored:
+    for s in chapter.scores:
         rows = []
-        for key, label, raters in context.samples:
-            result = paired_contrast(
-                s.raters[raters, first], s.raters[raters, second],
-                names=(labels[first], labels[second]), level=context.level, unit="rater",
-            )  # fmt: skip
-            signed_rank.append(result.wilcoxon)
+        for sample in s.samples:
+            if sample.contrast is None:
+                continue
+            signed_rank.append(sample.contrast.wilcoxon)
             kinds = (
-                ("paired t test", result.t_test),
-                ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon),
-                ("d_z", result.d_z),
+                ("paired t test", sample.contrast.t_test),
+                ("Wilcoxon signed-rank (Pratt), V", sample.contrast.wilcoxon),
+                ("d_z", sample.contrast.d_z),
             )
-            rows += [result_row(f"{label}: {what}", e, notes) for what, e in kinds]
-            flat += [({"score": s.score.id, "group": key}, e) for _, e in kinds]
+            rows += [result_row(f"{sample.label}: {what}", e, notes) for what, e in kinds]
+            flat += [({"score": s.score.id, "group": sample.key}, e) for _, e in kinds]
         groups.append(RowGroup(s.score.label, tuple(rows)))
     return Table(
         "scores-contrast",
-        f"Scores, {labels[second]} minus {labels[first]}, paired by rater, intervals at "
+        f"Scores, {pair.system.label} minus {pair.against.label}, paired by rater, intervals at "
         f"{level_text(context.level)}",
         "rater, n in the table",
         "exploratory",

@@ -20,6 +20,7 @@ from analysis.report.blocks import (
     one_group,
 )
 from analysis.report.numbers import counted, number
+from analysis.report.result_rows import mean_cells
 
 MOST_RATERS_SHOWN = 60
 
@@ -67,19 +68,9 @@ def _summary_table(context: ReportContext) -> Table:
             summary = _summary(system.label, totals)
             known = totals[~np.isnan(totals)]
             ends = (float(known.min()), float(known.max())) if known.size else None
-            mean = (
-                notes.undefined("no rater has a total")
-                if summary.mean is None
-                else number(summary.mean)
-            )
-            spread = (
-                notes.undefined("a standard deviation needs two totals")
-                if summary.sd is None
-                else number(summary.sd)
-            )
-            middle = "–" if summary.median is None else number(summary.median, 1)
             span = "–" if ends is None else f"{number(ends[0], 0)} to {number(ends[1], 0)}"
-            cells = (str(summary.n), str(summary.n_missing), mean, spread, middle, span)
+            middle = mean_cells(summary, notes, "no rater has a total")
+            cells = (str(summary.n), str(summary.n_missing), *middle, span)
             rows.append(Row((system.label, *cells)))
             flat.append(
                 {

@@ -1,0 +1,197 @@
+"""The primary contrast of two systems, paired by rater, and what stands around it.
+
+Why paired by rater: each rater judged both systems, so a strict rater is strict about both; the difference
+of a rater's two totals is free of that, and raters are what the result is to speak beyond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from analysis.chapters.context import ReportContext
+from analysis.chapters.shaping import BoolArray, FloatArray
+from analysis.contrasts.multiplicity import adjust
+from analysis.contrasts.paired import (
+    PairedContrast,
+    paired_contrast,
+)
+from analysis.report_data import Named
+from analysis.results import Estimate
+from analysis.rounding import differences
+
+PlannedTest = Literal["paired-t", "wilcoxon"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A system minus the one that it is compared with."""
+
+    system: Named
+    against: Named
+
+
+@dataclass(frozen=True)
+class ContrastOf:
+    """The contrast within one item, group or pair of systems.
+
+    Parameters
+    ----------
+    key, label : str
+        Id and name of the item or group; of a pair both are empty.
+    pair : Pair
+    contrast : PairedContrast
+    p_holm : float or None
+        P of the t test, adjusted by Holm among all of its kind; None where it is undefined or the kind is
+        not adjusted (groups of raters are other people, and there are few).
+    """
+
+    key: str
+    label: str
+    pair: Pair
+    contrast: PairedContrast
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Both totals of every rater who has them, shape (raters,) each.
+
+    ``higher`` and ``lower`` count the raters who gave the system the higher and the lower total.
+    """
+
+    against: FloatArray
+    system: FloatArray
+    higher: int
+    lower: int
+
+
+@dataclass(frozen=True)
+class ContrastChapter:
+    """The primary contrast and its surroundings.
+
+    Parameters
+    ----------
+    pair : Pair
+    planned : {"paired-t", "wilcoxon"}
+        The test that the plan names; the other one stands beside it, and nothing in the data chooses.
+    primary : PairedContrast
+        Of the totals of all raters.
+    totals : Totals
+    items : tuple of ContrastOf
+        Of each rater's mean over the prompts that were answered.
+    groups : tuple of ContrastOf
+        Of the totals within each group of raters; empty where there is one group.
+    pairs : tuple of ContrastOf
+        Of every pair of systems; empty where there are two.
+    """
+
+    pair: Pair
+    planned: PlannedTest
+    primary: PairedContrast
+    totals: Totals
+    items: tuple[ContrastOf, ...]
+    groups: tuple[ContrastOf, ...]
+    pairs: tuple[ContrastOf, ...]
+
+    @property
+    def planned_test(self) -> Estimate:
+        """The test that the plan names."""
+        return planned_test(self.planned, self.primary)
+
+
+def contrast_chapter(context: ReportContext) -> ContrastChapter | None:
+    """Paired t and Wilcoxon with effect sizes; items, groups and other pairs as exploratory.
+
+    None where the plan names no pair of systems that both have data; `no_pair` says why.
+    """
+    places = primary_pair(context)
+    if places is None:
+        return None
+    second, first = places
+    systems, everybody = context.data.systems, context.samples[0][2]
+    pair = Pair(systems[second], systems[first])
+    means, items = context.shaped.rater_item_means, context.data.items
+    by_item = [
+        paired_contrast(means[:, first, i], means[:, second, i], level=context.level, unit="rater")
+        for i in range(len(items))
+    ]
+    return ContrastChapter(
+        pair,
+        context.data.plan.contrast.test,
+        totals_contrast(context, first, second, everybody),
+        _totals(context.totals[:, first], context.totals[:, second]),
+        tuple(
+            ContrastOf(item.id, item.label, pair, contrast, p)
+            for item, contrast, p in zip(items, by_item, _holm(by_item), strict=True)
+        ),
+        tuple(
+            ContrastOf(key, label, pair, totals_contrast(context, first, second, raters))
+            for key, label, raters in context.samples[1:]
+        ),
+        _all_pairs(context) if len(systems) > 2 else (),
+    )
+
+
+def _totals(against: FloatArray, system: FloatArray) -> Totals:
+    both = ~np.isnan(against) & ~np.isnan(system)
+    apart = differences(against[both], system[both])
+    higher, lower = int((apart > 0).sum()), int((apart < 0).sum())
+    return Totals(against[both], system[both], higher, lower)
+
+
+def _all_pairs(context: ReportContext) -> tuple[ContrastOf, ...]:
+    systems, everybody = context.data.systems, context.samples[0][2]
+    pairs = list(combinations(range(len(systems)), 2))
+    found = [totals_contrast(context, b, a, everybody) for a, b in pairs]
+    return tuple(
+        ContrastOf("", "", Pair(systems[a], systems[b]), contrast, p)
+        for (a, b), contrast, p in zip(pairs, found, _holm(found), strict=True)
+    )
+
+
+def _holm(contrasts: list[PairedContrast]) -> tuple[float | None, ...]:
+    return adjust([c.t_test.p_value for c in contrasts], method="holm")
+
+
+def primary_pair(context: ReportContext) -> tuple[int, int] | None:
+    """Places of the system and of the one it is compared with; None when one has no data.
+
+    In the declared direction once the study is unblinded, before that in the order of the codes.
+    """
+    plan = context.data.plan.primary
+    if plan is None:
+        return None
+    system, against = context.system_index(plan.system), context.system_index(plan.against)
+    return None if system is None or against is None else (system, against)
+
+
+def no_pair(context: ReportContext) -> str:
+    """Why there is no pair of systems."""
+    if context.data.plan.primary is None:
+        return "the plan names none"
+    return "the plan names a system that has no data"
+
+
+def totals_contrast(
+    context: ReportContext, first: int, second: int, raters: BoolArray
+) -> PairedContrast:
+    """``second`` minus ``first``, on the totals of the raters, with the plan's bounds."""
+    labels, totals = context.system_labels, context.totals[raters]
+    return paired_contrast(
+        totals[:, first],
+        totals[:, second],
+        names=(labels[first], labels[second]),
+        bounds=context.data.equivalence_bounds,
+        alpha=1.0 - context.level,
+        level=context.level,
+        unit="rater",
+    )
+
+
+def planned_test(planned: PlannedTest, result: PairedContrast) -> Estimate:
+    """The test that the plan names."""
+    return result.t_test if planned == "paired-t" else result.wilcoxon
