@@ -14,12 +14,12 @@ from models.backends.decoding import DecodingSettings, Generated
 from models.demo.card import TRAINING_PAGE, shipped_files, variant_table
 from models.demo.corpus import Dialogue, draw_dialogues, expand, topics
 from models.demo.tokenizer import save_tokenizer, train_tokenizer
-from models.demo.topics import from_grammar, language_faults, on_topic, sentences
 from models.demo.training import DemoRecipe, train_demo_model
 from models.offline.export import file_sha256, read_manifest
 from models.offline.runtime import OfflineRuntime
 from models.shipped import FOLDER, shipped_path
 from study.errors import ModelError
+from tests.fixtures_demo_replies import from_grammar, language_faults, on_topic, sentences
 
 # Messages on the ten topics, written apart from the grammar; two a topic. The grammar got more
 # words after replies to these had been looked at.

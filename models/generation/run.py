@@ -61,16 +61,6 @@ class GenerationSummary:
     written: dict[str, int]
     skipped: dict[str, int]
 
-    @property
-    def total_written(self) -> int:
-        """Responses written in this run."""
-        return sum(self.written.values())
-
-    @property
-    def total_skipped(self) -> int:
-        """Responses that were there before."""
-        return sum(self.skipped.values())
-
 
 def generate_responses(
     protocol: Protocol,

@@ -1,7 +1,7 @@
 """Checks of the demo model's replies: on the topic, and correct English.
 
-The checks know the grammar that the model was trained on; they are for the demo model's card and
-tests and say nothing about replies of other models.
+The checks know the grammar that the model was trained on, and say nothing about replies of other
+models.
 """
 
 from __future__ import annotations
