@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.report_data import ReportAttention, ReportData, ReportItem, ReportScore
 from study.protocol.analysis_plan import AnalysisPlan
+from study.report_view.data import ReportAttention, ReportData, ReportItem, ReportScore
 from tests.simulated_comparisons import with_comparisons
 from tests.simulated_judge import simulated_judge
 from tests.simulated_report_data import simulated_report_data

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from analysis.report_data import Named, ReportData, ReportItem
+from study.report_view.data import Named, ReportData, ReportItem
 
 
 def _item(kind: str, **fields: object) -> ReportItem:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.judge_worth.ledger_frame import PROBE_COLUMNS, VERDICT_COLUMNS
-from analysis.report_data import ReportCriterion, ReportData, ReportJudge
 from study.protocol.judge import StandInConditions
+from study.report_view.data import ReportCriterion, ReportData, ReportJudge
+from study.report_view.judge import PROBE_COLUMNS, VERDICT_COLUMNS
 
 POINTS = (1.0, 2.0, 3.0, 4.0, 5.0)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.report_data import Named, ReportData, ReportDemographic, ReportItem
 from study.protocol.analysis_plan import AnalysisPlan
+from study.report_view.data import Named, ReportData, ReportDemographic, ReportItem
 
 POINTS = ((1, "very poor"), (2, "poor"), (3, "acceptable"), (4, "good"), (5, "very good"))
 ITEMS = (

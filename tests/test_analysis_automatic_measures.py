@@ -21,10 +21,10 @@ from analysis.description.text_measures import (
 from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
 from analysis.report import build_report
 from analysis.report.blocks import Document
-from analysis.report_data import ReportData
 from analysis.results import Estimate
 from study.cli.group import run
 from study.errors import AnalysisError
+from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 
 TEXT = "The small dog ran home quickly. My brother could not find it anywhere."

@@ -14,11 +14,11 @@ import pytest
 
 from analysis.report import write_report
 from analysis.report.r_script import r_readme, r_tables
-from analysis.report_data import ReportData
 from protocols import shipped_protocols
 from study.cli.rehearsed_replies import reply_source
-from study.cli.report_input import report_data
 from study.rehearsal import rehearse
+from study.report_view.data import ReportData
+from study.report_view.report_data import report_data
 from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import Study, create_study

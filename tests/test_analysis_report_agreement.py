@@ -14,7 +14,7 @@ import pytest
 from analysis.report import build_report
 from analysis.report.blocks import Document, Figure, Table
 from analysis.report.html import document_html
-from analysis.report_data import ReportData
+from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)

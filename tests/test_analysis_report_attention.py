@@ -19,10 +19,11 @@ from analysis.report.sections.attention import attention_blocks
 from analysis.report.sections.exclusions import exclusion_blocks
 from analysis.report.sections.flow import count_stages
 from analysis.report.sections.quality import quality_section
-from study.cli.report_input import report_data
 from study.entities import RaterStatus
-from study.export import check_rows, rater_rows
 from study.rehearsal import rehearse
+from study.report_view.export import check_rows, rater_rows
+from study.report_view.report_data import report_data
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.raters import read_raters
 from study.store.study import Study
@@ -59,18 +60,18 @@ def test_careless_raters_are_counted_and_left_out_by_the_plan(
     study = rehearsed(make_study, tmp_path, 0.5)
     wrong = Counter(
         row["rater"]
-        for row in check_rows(study)
+        for row in check_rows(Snapshot(study))
         if row["kind"] == "attention" and not row["passed"]
     )
     assert 3 <= len(wrong) <= 12
     # The report numbers raters as the export lists them.
-    listed = [row["rater"] for row in rater_rows(study)]
+    listed = [row["rater"] for row in rater_rows(Snapshot(study))]
     wrong = Counter({f"R{listed.index(code) + 1:03d}": n for code, n in wrong.items()})
     context = context_of(study)
     assert {r: n for r, n in failed_checks(context).items() if n} == dict(wrong)
     said, table = attention_blocks(context)
     assert isinstance(said, Paragraph) and isinstance(table, Table)
-    answered = len({r["rater"] for r in check_rows(study) if r["kind"] == "attention"})
+    answered = len({r["rater"] for r in check_rows(Snapshot(study)) if r["kind"] == "attention"})
     assert f"{len(wrong)} of {answered} raters who answered any failed" in said.text
     keys = [b.key for b in quality_section(context).blocks if isinstance(b, Table)]
     assert keys[:2] == ["quality-raters", "attention-checks"]
@@ -92,7 +93,7 @@ def test_attentive_raters_pass_everything(make_study: Callable[..., Study], tmp_
     """No break of ten minutes holds a simulated rater up."""
     study = rehearsed(make_study, tmp_path, 0.0)
     assert all(r.status is RaterStatus.FINISHED for r in read_raters(study))
-    assert all(row["passed"] for row in check_rows(study))
+    assert all(row["passed"] for row in check_rows(Snapshot(study)))
     context = context_of(study)
     (said,) = attention_blocks(context)
     assert isinstance(said, Paragraph) and "0 of 24 raters" in said.text

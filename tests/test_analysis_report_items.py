@@ -20,11 +20,11 @@ from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text, number
-from analysis.report_data import ReportData, ReportItem, ReportScore
 from protocols import shipped_protocols
 from study.cli.rehearsed_replies import reply_source
-from study.cli.report_input import report_data
 from study.rehearsal import rehearse
+from study.report_view.data import ReportData, ReportItem, ReportScore
+from study.report_view.report_data import report_data
 from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import create_study

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from analysis.judge_worth.agreement import Bootstrap, UnitFacts, judge_agreement
-from analysis.judge_worth.ledger_frame import report_judge
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text
-from analysis.report_data import ReportCriterion, ReportData
 from study.protocol.judge import StandInConditions
+from study.report_view.data import ReportCriterion, ReportData
+from study.report_view.judge import report_judge
 from study.store.judge.verdicts import read_verdicts
 from study.store.responses import read_responses
 from tests.fixtures_judge import make_study

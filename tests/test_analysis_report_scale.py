@@ -17,7 +17,7 @@ from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.numbers import number
 from analysis.report.sections.reliability import REPLICATES, SEED
-from analysis.report_data import ReportData
+from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 
 DAY = dt.date(2025, 3, 1)

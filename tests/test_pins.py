@@ -37,8 +37,8 @@ from analysis.report.html import document_html
 from analysis.report.r_script import r_readme, r_script, r_tables
 from analysis.report.sections import SECTIONS
 from analysis.report.tables import table_csv
-from analysis.report_data import ReportData
 from study.cli.group import run
+from study.report_view.data import ReportData
 from tests.fixtures_pins import ANALYSES, full_study, two_raters_study
 
 PINS = Path(__file__).parent / "reference" / "pins"

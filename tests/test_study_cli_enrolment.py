@@ -23,7 +23,8 @@ from study.cli.group import run
 from study.design import allocate
 from study.entities import RaterStatus
 from study.errors import LinkError, StoreError
-from study.export import rater_rows
+from study.report_view.export import rater_rows
+from study.report_view.snapshot import Snapshot
 from study.store import events
 from study.store.audit import study_faults
 from study.store.exclusive import Serving, only_writer
@@ -155,7 +156,7 @@ class TestUndo:
         with opened(folder) as study:
             assert first.code not in told["removed"]
             assert study_faults(study) == []
-            assert all(row["status"] != "withdrawn" for row in rater_rows(study))
+            assert all(row["status"] != "withdrawn" for row in rater_rows(Snapshot(study)))
             with study.reading() as connection:
                 kinds = Counter(event.kind for event in events.read(connection))
         assert (kinds["enrolment_undone"], kinds["rater_withdrawn"]) == (4, 0)

@@ -22,10 +22,11 @@ from study.cli.group import run
 from study.cli.rehearsed_replies import reply_source
 from study.entities import Answer, Enrolment, MissingReason, RaterStatus
 from study.errors import LinkError, ProtocolError, StoreError
-from study.export import panel_rows, rater_rows
 from study.participation import Step, find_place
 from study.protocol import parse_protocol
 from study.rehearsal import rehearse
+from study.report_view.export import panel_rows, rater_rows
+from study.report_view.snapshot import Snapshot
 from study.store import panels
 from study.store.audit import study_faults
 from study.store.completeness import open_answers
@@ -188,10 +189,10 @@ class TestPlaces:
     ) -> None:
         enrol(session, "student", 1)
         rater = enter(session, "panelist").rater
-        assert "panelist" not in repr(rater_rows(session))
-        assert [row["participant"] for row in panel_rows(session)] == ["panelist"]
+        assert "panelist" not in repr(rater_rows(Snapshot(session)))
+        assert [row["participant"] for row in panel_rows(Snapshot(session))] == ["panelist"]
         withdraw(session, rater.code)
-        assert panel_rows(session) == []
+        assert panel_rows(Snapshot(session)) == []
         assert "panelist" not in repr(session.engine.url)
         if session.engine.url.get_backend_name() == "sqlite":
             assert b"panelist" not in (session.folder / "study.db").read_bytes()

@@ -19,12 +19,13 @@ from protocols import shipped_protocols
 from study import conversation, participation
 from study.cli.group import run
 from study.conversation import Phase, Reply
-from study.conversation_export import conversation_rows, turn_rows
 from study.entities import Answer, ConversationEnd, Rater, TurnOutcome
 from study.errors import ProtocolError, RatingError
 from study.participation import Step
 from study.protocol import parse_protocol
 from study.rehearsal import rehearse
+from study.report_view.conversations import conversation_rows, turn_rows
+from study.report_view.snapshot import Snapshot
 from study.store import conversations, tables
 from study.store.audit import study_faults
 from study.store.locking import unblind_study
@@ -216,7 +217,7 @@ def test_withdrawing_erases_what_was_said_and_a_late_reply_does_not_come_back(
     empty = conversations.read(study, talk)
     assert (empty.turns, empty.started_at) == ((), None)
     assert study_faults(study) == []
-    assert not any(row["rater"] == rater.code for row in turn_rows(study))
+    assert not any(row["rater"] == rater.code for row in turn_rows(Snapshot(study)))
     with study.reading() as connection:
         payloads = connection.execute(select(tables.event.c.payload)).scalars().all()
     assert not any("secret" in (payload or "") for payload in payloads)
@@ -276,16 +277,16 @@ def test_the_export_names_no_system_and_no_speed_before_unblinding(
     made_by = {"model": system, "latency_s": 1.25}
     done = TurnOutcome.COMPLETE
     conversations.finish_reply(study, rater, talk, number, "I hear you.", done, made_by)
-    before = json.dumps([turn_rows(study), conversation_rows(study)])
+    before = json.dumps([turn_rows(Snapshot(study)), conversation_rows(Snapshot(study))])
     for name in ("zebrafinch", "quokka", "latency", "provenance", "pace_missed"):
         assert name not in before
-    reply = turn_rows(study)[1]
+    reply = turn_rows(Snapshot(study))[1]
     assert (reply["role"], reply["text"], reply["finished_at"]) == ("system", "I hear you.", "")
     assert reply["system"] in ("A", "B")
-    first = conversation_rows(study)[0]
+    first = conversation_rows(Snapshot(study))[0]
     assert (first["rater_turns"], first["replies_complete"], first["rater_words"]) == (1, 1, 1)
     unblind_study(study, "A. Weiss", "B. Okoro")
-    after = turn_rows(study)[1]
+    after = turn_rows(Snapshot(study))[1]
     assert (after["system"], after["provenance"]) == (system, made_by)
 
 
@@ -308,7 +309,7 @@ def test_simulated_raters_hold_conversations_and_the_report_can_be_written(
     done = rehearse(study, seed=1, replies=source)
     assert done.answers >= 4 * 2 * 6 - 7
     assert study_faults(study) == []
-    rows = conversation_rows(study)
+    rows = conversation_rows(Snapshot(study))
     assert len(rows) == 8
     assert all(row["simulated"] and row["ended_by"] and row["rater_turns"] for row in rows)
     assert sum(row["replies_cut_off"] for row in rows) == 1

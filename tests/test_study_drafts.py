@@ -14,8 +14,9 @@ from sqlalchemy import select
 from study import drafts, participation
 from study.drafts import Draft
 from study.errors import LinkError
-from study.export import check_rows, rater_rows, rating_rows
 from study.participation import Step, find_place
+from study.report_view.export import check_rows, rater_rows, rating_rows
+from study.report_view.snapshot import Snapshot
 from study.store import events, tables
 from study.store.audit import study_faults
 from study.store.locking import lock_study
@@ -139,7 +140,7 @@ def test_no_export_and_no_line_of_the_log_holds_a_draft_and_withdrawal_erases_it
     assert len(lines) == before
     assert "Zaunk" not in json.dumps([line.payload for line in lines])
     for rows in (rating_rows, rater_rows, check_rows):
-        assert "Zaunk" not in repr(rows(locked))
+        assert "Zaunk" not in repr(rows(Snapshot(locked)))
     assert study_faults(locked) == []
     withdraw(locked, enrolled.rater.code)
     assert pages(locked) == []

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from study import export
+from study.report_view import export
+from study.report_view.snapshot import Snapshot
 from study.store.locking import unblind_study
 from study.store.raters import enrol, withdraw
 from study.store.ratings import next_assignment, read_assignments, save_ratings
 from study.store.study import Study
 from tests.fixtures_study import SYSTEM_NAMES, answers, ready_rater
 
-MAKERS: dict[str, Callable[[Study], object]] = {
+MAKERS: dict[str, Callable[[Snapshot], object]] = {
     "ratings": export.rating_rows,
     "raters": export.rater_rows,
     "responses": export.response_rows,
@@ -48,38 +49,40 @@ def used(locked: Study) -> Study:
 @pytest.mark.parametrize("what", MAKERS)
 def test_no_export_names_a_system_before_unblinding(used: Study, what: str) -> None:
     """Ids, titles and backends of the systems, searched for in everything that leaves the study."""
-    text = json.dumps(MAKERS[what](used), default=str).lower()
+    text = json.dumps(MAKERS[what](Snapshot(used)), default=str).lower()
     assert len(text) > 100
     assert [name for name in SYSTEM_NAMES if name in text] == []
 
 
 def test_codes_stand_for_the_systems(used: Study) -> None:
-    rows = export.rating_rows(used)
+    rows = export.rating_rows(Snapshot(used))
     assert Counter(row["system"] for row in rows) == {"A": 18, "B": 18}
-    assert [n.title for n in export.system_names(used).values()] == ["System A", "System B"]
+    assert [n.title for n in Snapshot(used).names.values()] == ["System A", "System B"]
 
 
 def test_after_unblinding_ids_stand_there_and_agree_with_the_codes(used: Study) -> None:
-    codes = {system: name.id for system, name in export.system_names(used).items()}
-    before = export.rating_rows(used)
+    codes = {system: name.id for system, name in Snapshot(used).names.items()}
+    before = export.rating_rows(Snapshot(used))
     unblind_study(used, "Ann", "Bo")
-    after = export.rating_rows(used)
+    after = export.rating_rows(Snapshot(used))
     assert [codes[row["system"]] for row in after] == [row["system"] for row in before]
-    assert {row["provenance"]["backend"] for row in export.response_rows(used)} == {"scripted"}
-    assert export.protocol_text(used) == used.protocol_text
+    assert {row["provenance"]["backend"] for row in export.response_rows(Snapshot(used))} == {
+        "scripted"
+    }
+    assert export.protocol_text(Snapshot(used)) == used.protocol_text
 
 
 def test_provenance_and_times_stay_hidden_before_unblinding(used: Study) -> None:
     """The time that a response took tells a script from a model."""
-    rows = export.response_rows(used)
+    rows = export.response_rows(Snapshot(used))
     assert all("provenance" not in row and row["latency_s"] is None for row in rows)
     unblind_study(used, "Ann", "Bo")
-    assert {row["latency_s"] for row in export.response_rows(used)} == {0.5}
+    assert {row["latency_s"] for row in export.response_rows(Snapshot(used))} == {0.5}
 
 
 def test_every_planned_answer_is_a_row_with_a_value_or_a_reason(used: Study) -> None:
     """3 raters x 4 responses x 3 items: 3 saved, 9 + 12 not reached, 12 withdrawn."""
-    rows = export.rating_rows(used)
+    rows = export.rating_rows(Snapshot(used))
     assert len(rows) == 36
     assert Counter(row["missing_reason"] for row in rows) == {
         "": 3, "not reached": 9 + 12, "withdrawn": 12,
@@ -88,7 +91,7 @@ def test_every_planned_answer_is_a_row_with_a_value_or_a_reason(used: Study) -> 
 
 
 def test_rater_rows(used: Study) -> None:
-    rows = {(r["group"], r["status"]): r for r in export.rater_rows(used)}
+    rows = {(r["group"], r["status"]): r for r in export.rater_rows(Snapshot(used))}
     assert rows["student", "rating"]["responses_rated"] == 1
     assert rows["student", "rating"]["gender"] == "woman"
     assert rows["student", "withdrawn"]["gender"] is None
@@ -97,7 +100,7 @@ def test_rater_rows(used: Study) -> None:
 
 def test_the_blind_protocol_is_valid_yaml_with_the_plan_in_codes(used: Study) -> None:
     """The order of the codes, whichever of them stands for the system that the plan names first."""
-    plain = YAML(typ="safe").load(export.protocol_text(used))
+    plain = YAML(typ="safe").load(export.protocol_text(Snapshot(used)))
     assert plain["systems"] == [{"id": c, "title": f"System {c}"} for c in "AB"]
     primary = plain["analysis"]["primary"]
     assert (primary["system"], primary["against"]) == ("A", "B")
@@ -105,7 +108,7 @@ def test_the_blind_protocol_is_valid_yaml_with_the_plan_in_codes(used: Study) ->
 
 
 def test_the_codebook_has_every_value(used: Study) -> None:
-    rows = export.codebook_rows(used)
+    rows = export.codebook_rows(Snapshot(used))
     values = Counter(row["variable"] for row in rows)
     assert values["clear"] == values["kind"] == values["useful"] == 5
     assert values["gender"] == 2
@@ -118,6 +121,6 @@ def test_the_codebook_has_every_value(used: Study) -> None:
 
 def test_exports_follow_the_assignments(used: Study) -> None:
     """Each rater's rows come in the order of the positions, three items each."""
-    positions = [row["position"] for row in export.rating_rows(used)]
+    positions = [row["position"] for row in export.rating_rows(Snapshot(used))]
     assert positions == [p for _ in range(3) for p in range(1, 5) for _ in range(3)]
     assert len(positions) == 3 * len(read_assignments(used))

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from study import participation
 from study.cli.group import run
-from study.csv_text import csv_text, neutralised
+from study.report_view.csv_text import csv_text, neutralised
+from study.report_view.variable_names import KEY_COLUMNS, variable_names
 from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import Study, create_study, opened
-from study.variable_names import KEY_COLUMNS, variable_names
 from tests.fixtures_study import SMALL, answer_everything, as_answers, ready_rater
 
 _ITEMS = re.compile(r"    items:\n(      - .*\n)+")

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from study import export
-from study.cli.report_input import report_data
 from study.entities import Answer, MissingReason
 from study.errors import ProtocolError, RatingError
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
+from study.report_view import export
+from study.report_view.report_data import report_data
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.locking import lock_study
 from study.store.raters import enrol, withdraw
@@ -123,12 +124,14 @@ def test_a_random_order_is_fixed_by_the_assignment_and_recorded(study: Study) ->
 
 def test_exports_hold_texts_places_and_the_meaning_of_numbers(study: Study) -> None:
     rated(study)
-    rows = [r for r in export.rating_rows(study) if r["missing_reason"] != "not reached"]
+    rows = [r for r in export.rating_rows(Snapshot(study)) if r["missing_reason"] != "not reached"]
     by_item = {r["item"]: r for r in rows}
     assert (by_item["remark"]["text"], by_item["remark"]["value"]) == ("skipped", None)
     assert by_item["warm"]["missing_reason"] == "not applicable"
     assert by_item["advice"]["value"] == 0
-    meaning = {(r["variable"], r["value"]): r["label"] for r in export.codebook_rows(study)}
+    meaning = {
+        (r["variable"], r["value"]): r["label"] for r in export.codebook_rows(Snapshot(study))
+    }
     assert meaning["advice", 2] == "Not sure"
     assert (meaning["tone", 1], meaning["tone", 7]) == ("cold", "kind")
     assert meaning["kind-of-help", 2] == "It advises"

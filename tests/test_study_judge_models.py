@@ -12,8 +12,8 @@ import pytest
 from analysis.report import build_report
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from study.cli.group import run
-from study.cli.report_input import report_data
 from study.rehearsal import rehearse
+from study.report_view.report_data import report_data
 from study.store.judge.models import model_changes, served_models
 from study.store.judge.verdicts import read_calls
 from study.store.study import opened
@@ -79,7 +79,7 @@ def test_no_change_is_no_finding(
     assert code == 0, err
     assert run(["verify"]) == 0
     with opened(Path()) as study:
-        assert model_changes(study) == []
+        assert model_changes(read_calls(study)) == []
 
 
 def test_a_change_between_two_runs_is_one_until_the_old_part_is_asked_anew(

@@ -16,10 +16,11 @@ from study import participation
 from study.cli.group import run
 from study.entities import RaterStatus
 from study.errors import ProtocolError, StoreError
-from study.export import protocol_text, rater_rows
 from study.participation import Step, find_place
 from study.protocol import load_protocol, parse_protocol
 from study.rehearsal import rehearse
+from study.report_view.export import protocol_text, rater_rows
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.raters import choose_language, enrol, find_by_code, read_raters, withdraw
 from study.store.study import Study, create_study
@@ -146,7 +147,7 @@ def test_the_choice_is_kept_exported_and_erased(make_study: MakeStudy, tmp_path:
     participation.consent(study, first.rater)
     # After consent it stays: a rater reads one language.
     assert not choose_language(study, first.rater, "en")
-    assert [row["language"] for row in rater_rows(study)] == ["ar", "en"]
+    assert [row["language"] for row in rater_rows(Snapshot(study))] == ["ar", "en"]
     assert (
         study.in_language("ar").protocol_sha256 == study.protocol_sha256 == lock.hashes["protocol"]
     )
@@ -167,12 +168,12 @@ def test_simulated_raters_choose_too(make_study: MakeStudy) -> None:
     people = read_raters(study)
     assert {r.status for r in people} == {RaterStatus.FINISHED}
     assert len({r.language for r in people}) >= 3
-    assert json.dumps([row["language"] for row in rater_rows(study)]).count('"') == 16
+    assert json.dumps([row["language"] for row in rater_rows(Snapshot(study))]).count('"') == 16
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_the_blinded_export_holds_every_language_and_no_system(make_study: MakeStudy) -> None:
-    told = protocol_text(make_study(locked=False, protocol=FILE))
+    told = protocol_text(Snapshot(make_study(locked=False, protocol=FILE)))
     for text in ("No participo", "Ich nehme nicht teil", "لا أشارك"):
         assert text in told
     assert "reflective-script" not in told and "second-script" not in told

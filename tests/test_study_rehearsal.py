@@ -11,9 +11,10 @@ from protocols import shipped_protocols
 from study import participation
 from study.entities import RaterStatus
 from study.errors import StoreError
-from study.export import rating_rows
 from study.protocol import parse_protocol
 from study.rehearsal import rehearse, shares
+from study.report_view.export import rating_rows
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.locking import lock_study
 from study.store.raters import any_simulated, enrol, mark_simulated, read_raters
@@ -42,7 +43,9 @@ def test_36_raters_of_eai_2025_give_5760_answers(
     done = rehearse(study, 1)
     assert (done.raters, done.answers) == (36, 5760)
     assert len(read_ratings(study)) == 5760
-    cells = Counter((row["item"], row["system"]) for row in rating_rows(study) if row["value"])
+    cells = Counter(
+        (row["item"], row["system"]) for row in rating_rows(Snapshot(study)) if row["value"]
+    )
     assert len(cells) == 16
     assert set(cells.values()) == {360}
     people = read_raters(study)
@@ -61,7 +64,8 @@ def _rehearsed(folder: Path, seed: int, number: int = 3) -> list[tuple[object, .
     lock_study(study)
     rehearse(study, seed, number)
     rows = [
-        (a["group"], a["position"], a["prompt"], a["item"], a["value"]) for a in rating_rows(study)
+        (a["group"], a["position"], a["prompt"], a["item"], a["value"])
+        for a in rating_rows(Snapshot(study))
     ]
     study.close()
     return rows
@@ -99,7 +103,8 @@ def test_a_rehearsal_that_was_stopped_goes_on_with_the_same_answers(
             rehearse(study, 5, 3)
     assert rehearse(study, 5).answers == (3 * 4 - 6) * 3
     rows = [
-        (a["group"], a["position"], a["prompt"], a["item"], a["value"]) for a in rating_rows(study)
+        (a["group"], a["position"], a["prompt"], a["item"], a["value"])
+        for a in rating_rows(Snapshot(study))
     ]
     assert rows == whole
     study.close()
@@ -110,7 +115,7 @@ def test_simulated_raters_are_marked(locked: Study) -> None:
     done = rehearse(locked, 1, 3)
     assert (done.raters, done.answers) == (3, 3 * 4 * 3)
     assert any_simulated(locked)
-    assert all(row["simulated"] for row in rating_rows(locked))
+    assert all(row["simulated"] for row in rating_rows(Snapshot(locked)))
     assert study_faults(locked) == []
 
 
@@ -146,5 +151,5 @@ def test_shares_follow_the_planned_proportions(number: int, wanted: tuple[int, i
 def test_points_use_the_whole_scale_and_the_systems_differ(locked: Study) -> None:
     """So that a rehearsed report shows something: all five points, first system rated higher."""
     rehearse(locked, 3, 12)
-    rows = rating_rows(locked)
+    rows = rating_rows(Snapshot(locked))
     assert {row["value"] for row in rows} == {1, 2, 3, 4, 5}

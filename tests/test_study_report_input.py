@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from analysis.report import write_report
-from study import export
-from study.cli.report_input import report_data
 from study.rehearsal import rehearse
+from study.report_view import export
+from study.report_view.report_data import report_data
+from study.report_view.snapshot import Snapshot
 from study.store.study import Study
 
 SECTIONS = ("flow", "totals", "quality", "contrast", "subgroups")
@@ -33,13 +34,13 @@ def test_no_file_of_the_report_holds_a_code_of_withdrawal(
         sections=SECTIONS,
         with_r=True,
     )
-    codes = [row["rater"] for row in export.rater_rows(study)]
+    codes = [row["rater"] for row in export.rater_rows(Snapshot(study))]
     assert len(codes) == 4
     for file in (*written.reports, *written.tables, *written.r_files):
         told = file.read_text(encoding="utf-8")
         assert [code for code in codes if code in told] == []
     sums: dict[tuple[str, str], int] = defaultdict(int)
-    for row in export.rating_rows(study):
+    for row in export.rating_rows(Snapshot(study)):
         number = f"R{codes.index(row['rater']) + 1:03d}"
         sums[number, row["system"]] += row["value"]
     totals = pd.read_csv(tmp_path / "report" / "tables" / "totals-per-rater.csv")

@@ -16,8 +16,9 @@ from sqlalchemy import text
 from study import participation, session_checks
 from study.entities import Enrolment, RaterStatus
 from study.errors import RatingError
-from study.export import check_rows, rater_rows
 from study.participation import Step, find_place
+from study.report_view.export import check_rows, rater_rows
+from study.report_view.snapshot import Snapshot
 from study.store import panels, passages
 from study.store.audit import study_faults
 from study.store.check_answers import read_check_answers
@@ -73,7 +74,7 @@ def test_every_step_in_its_order(make_study: MakeStudy, tmp_path: Path) -> None:
     ]
     # Kept apart from the study's items.
     assert {r.item_id for r in read_ratings(study)} == {"clear", "kind", "useful"}
-    assert {row["check"] for row in check_rows(study)} == {
+    assert {row["check"] for row in check_rows(Snapshot(study))} == {
         "may-stop", "what-to-rate", "choose-two", "choose-four",
     }  # fmt: skip
     assert study_faults(study) == []
@@ -99,7 +100,7 @@ def test_two_wrong_attempts_end_it_properly(session: Study) -> None:
     place = find_place(session, enrolled.token)
     assert place.step is Step.SCREENED_OUT
     assert place.rater.status is RaterStatus.SCREENED_OUT
-    assert rater_rows(session)[0]["screened_out_because"] == "comprehension"
+    assert rater_rows(Snapshot(session))[0]["screened_out_because"] == "comprehension"
     # No old page brings the rater back.
     participation.finish_practice(session, place.rater, 2)
     assignment = next_assignment(session, place.rater)

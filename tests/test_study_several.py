@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text as sql
 
-from study import comparisons, export, participation
+from study import participation
 from study.design import allocate
 from study.entities import Rater
 from study.errors import ProtocolError, RatingError
@@ -24,6 +24,8 @@ from study.protocol import Protocol, load_protocol, parse_protocol
 from study.protocol.items.ranking import read_ranking, write_ranking
 from study.protocol.items.spans import Span, read_spans, sentences, write_spans
 from study.rehearsal import rehearse
+from study.report_view import comparisons, export
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.locking import unblind_study
 from study.store.raters import withdraw
@@ -163,12 +165,12 @@ def test_a_pair_with_a_reason_is_saved_and_exported_by_system(
         )
         first, second = connection.execute(sql(statement), {"id": page}).scalars()
     assert {first, second} == {"zebrafinch", "quokka"}
-    codes = {system: name.id for system, name in export.system_names(study).items()}
-    row = next(r for r in export.rating_rows(study) if r["item"] == "clearer")
+    codes = {system: name.id for system, name in Snapshot(study).names.items()}
+    row = next(r for r in export.rating_rows(Snapshot(study)) if r["item"] == "clearer")
     assert (row["system"], row["shown"]) == ("", f"{codes[first]}|{codes[second]}")
     assert (row["value"], row["chosen"]) == (2, codes[second])
     unblind_study(study, "Ann", "Bo")
-    (clearer, kinder) = comparisons.comparison_rows(study)
+    (clearer, kinder) = comparisons.comparison_rows(Snapshot(study))
     assert (clearer["place_a"], clearer["place_b"], clearer["chosen"]) == (first, second, second)
     assert kinder["chosen"] == "tie"
     assert study_faults(study) == []
@@ -192,10 +194,10 @@ def test_an_order_must_hold_each_response_once(
         return
     assert save_ratings(study, rater, page, as_answers(given))
     assert saved(study) == given
-    ranks = {(r["item"], r["place"]): r["rank"] for r in comparisons.ranking_rows(study)}
+    ranks = {(r["item"], r["place"]): r["rank"] for r in comparisons.ranking_rows(Snapshot(study))}
     # By hand: A=C>B puts A and C on places 1 and 2, mid-rank 1.5.
     assert [ranks["loose", place] for place in (1, 2, 3)] == [1.5, 3, 1.5]
-    row = next(r for r in export.rating_rows(study) if r["item"] == "order")
+    row = next(r for r in export.rating_rows(Snapshot(study)) if r["item"] == "order")
     shown = row["shown"].split("|")
     order = [shown["ABC".index(letter)] for letter in str(answer).split(">")]
     assert row["chosen"] == ">".join(order)
@@ -226,7 +228,7 @@ def test_marked_parts_lie_within_the_response(
             save_ratings(study, rater, page, as_answers({"marks": held, "mood": 1}))
         return
     assert save_ratings(study, rater, page, as_answers({"marks": held, "mood": 1}))
-    rows = comparisons.span_rows(study)
+    rows = comparisons.span_rows(Snapshot(study))
     found = sorted((r["start"], r["end"], r["label"]) for r in rows)
     assert found == (sorted((s.start, s.end, s.label) for s in read_spans(held)) or [(0, 0, "")])
 
@@ -239,17 +241,24 @@ def test_a_rehearsal_answers_every_page_and_the_exports_name_no_system(
     study = make_study(protocol=several_protocol(tmp_path, shows))
     rehearse(study, 1, 6)
     assert study_faults(study) == []
-    rows = export.rating_rows(study)
+    rows = export.rating_rows(Snapshot(study))
     assert {row["missing_reason"] for row in rows} <= {"", "skipped"}
+    seen = Snapshot(study)
     for made in (
-        rows, export.codebook_rows(study), comparisons.comparison_rows(study),
-        comparisons.ranking_rows(study), comparisons.span_rows(study), export.protocol_text(study),
+        rows, export.codebook_rows(seen), comparisons.comparison_rows(seen),
+        comparisons.ranking_rows(seen), comparisons.span_rows(seen), export.protocol_text(seen),
     ):  # fmt: skip
         assert not [name for name in SEVERAL_NAMES if name in json.dumps(made).lower()]
     counts = {
-        "pair": (len(comparisons.comparison_rows(study)), 6 * 2 * 2),
-        "all": (sum(r["item"] == "order" for r in comparisons.ranking_rows(study)), 6 * 2 * 3),
-        "response": (len({(r["rater"], r["prompt"]) for r in comparisons.span_rows(study)}), 6 * 2),
+        "pair": (len(comparisons.comparison_rows(Snapshot(study))), 6 * 2 * 2),
+        "all": (
+            sum(r["item"] == "order" for r in comparisons.ranking_rows(Snapshot(study))),
+            6 * 2 * 3,
+        ),
+        "response": (
+            len({(r["rater"], r["prompt"]) for r in comparisons.span_rows(Snapshot(study))}),
+            6 * 2,
+        ),
     }
     assert counts[shows][0] == counts[shows][1]
 
@@ -309,7 +318,7 @@ def test_the_report_gets_long_rows_that_name_no_system(
     make_study: MakeStudy, tmp_path: Path, shows: str, rows: int
 ) -> None:
     """4 raters x 2 prompts x 2 items of pairs; the strict ranking of 2 raters x 2 prompts x 3."""
-    from study.cli.report_input import report_data
+    from study.report_view.report_data import report_data
 
     study = make_study(protocol=several_protocol(tmp_path, shows))
     rehearse(study, 1, 4 if shows == "pair" else 2)

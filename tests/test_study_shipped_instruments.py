@@ -8,9 +8,10 @@ import pytest
 
 from protocols import shipped_protocols
 from study.cli.rehearsed_replies import reply_source
-from study.export import rating_rows
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
+from study.report_view.export import rating_rows
+from study.report_view.snapshot import Snapshot
 from study.store.audit import study_faults
 from study.store.locking import lock_study
 from study.store.raters import enrol
@@ -42,7 +43,7 @@ def test_a_simulated_rater_of_each_group_completes_it(name: str, memory_folder: 
     shown = 1 if protocol.design.shows == "pair" else len(protocol.systems)
     answers = 2 * len(protocol.groups) * len(protocol.prompts) * shown * len(protocol.items)
     assert rehearse(study, 3, replies=reply_source(study, None)).answers == answers
-    rows = rating_rows(study)
+    rows = rating_rows(Snapshot(study))
     assert len(rows) == answers
     assert all(
         (row["value"] is not None) + bool(row["text"]) + bool(row["missing_reason"]) == 1

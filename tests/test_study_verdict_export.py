@@ -14,11 +14,12 @@ from models.judge.scripted.scripted_faults import completion
 from models.judge.session import open_session
 from study import blinding
 from study.cli.group import run
+from study.report_view.snapshot import Snapshot
+from study.report_view.verdicts import MASK, verdict_rows
 from study.store.judge.verdicts import read_calls, read_verdicts
 from study.store.locking import unblind_study
 from study.store.responses import read_responses
 from study.store.study import Study
-from study.verdict_export import MASK, verdict_rows
 from tests.fixtures_judge import make_study
 
 FAULTS = {2: "prose", 4: "refusal", 5: "500", 6: "half a surrogate pair", 7: "cut off"}
@@ -41,8 +42,8 @@ def test_every_verdict_is_there_with_score_reason_outcome_and_raw_reply(
     """Oracle: the ledger, row by row."""
     del store_url
     study = judged(tmp_path)
-    rows = {(row["call"], row["criterion"]): row for row in verdict_rows(study)}
-    verdicts = read_verdicts(study)
+    rows = {(row["call"], row["criterion"]): row for row in verdict_rows(Snapshot(study))}
+    verdicts, replies = read_verdicts(study), {call.id: call.reply for call in read_calls(study)}
     codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
     of_response = {r.id: codes[r.system_id] for r in read_responses(study)}
     assert len(rows) == len(verdicts) == 12
@@ -54,7 +55,7 @@ def test_every_verdict_is_there_with_score_reason_outcome_and_raw_reply(
         assert row["system"] == of_response[call.response_ids[0]]
         assert (row["value"], row["outcome"]) == (stored.verdict.value, stored.verdict.outcome)
         assert row["reason"] == stored.verdict.reason
-        assert row["raw_reply"] == ("" if call.reply is None else call.reply["body"])
+        assert row["raw_reply"] == ((replies[call.id] or {}).get("body", ""))
         assert row["problem"] == stored.verdict.detail.get("problem", "")
         assert (row["cost"], row["cost_is_bound"]) == (call.cost, call.cost_is_bound)
         assert row["simulated"] is call.simulated
@@ -68,7 +69,7 @@ def test_comparisons_name_the_order_the_place_and_the_winner(tmp_path: Path) -> 
     codes = blinding.system_codes(study.key, [s.id for s in study.protocol.systems])
     of_response = {r.id: codes[r.system_id] for r in read_responses(study)}
     by_call = {(v.call.id, v.verdict.criterion): v for v in read_verdicts(study)}
-    rows = verdict_rows(study)
+    rows = verdict_rows(Snapshot(study))
     assert rows
     for row in rows:
         stored = by_call[row["call"], row["criterion"]]
@@ -134,7 +135,7 @@ def test_probes_and_new_rounds(tmp_path: Path) -> None:
     session.run(calls)
     again = calls[0].planned.cache_key
     session.run(calls, again=frozenset({again}))
-    rows = verdict_rows(study)
+    rows = verdict_rows(Snapshot(study))
     assert len(rows) == len(read_verdicts(study))
     assert sorted(row["round"] for row in rows)[-1] == 2
     assert len(read_calls(study)) == len(calls) + 1

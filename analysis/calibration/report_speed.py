@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.report_data import Named, ReportData, ReportItem
 from study.protocol.analysis_plan import AnalysisPlan
+from study.report_view.data import Named, ReportData, ReportItem
 
 _RATERS, _PROMPTS, _SYSTEMS, _ITEMS = 1250, 50, 2, 8
 _GOAL_SECONDS, _GOAL_GIGABYTES = 60.0, 2.0

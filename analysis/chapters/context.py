@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.chapters.shaping import BoolArray, FloatArray, ShapedRatings
 from analysis.description.frequencies import RaterTotal, rater_totals
-from analysis.report_data import ReportData, ReportItem
+from study.report_view.data import ReportData, ReportItem
 
 Standing = Literal["declared", "exploratory", "descriptive"]
 

@@ -19,9 +19,9 @@ from analysis.contrasts.paired import (
     PairedContrast,
     paired_contrast,
 )
-from analysis.report_data import Named
 from analysis.results import Estimate
 from analysis.rounding import differences
+from study.report_view.data import Named
 
 PlannedTest = Literal["paired-t", "wilcoxon"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.report_data import Named, ReportData
 from study.errors import AnalysisError
+from study.report_view.data import Named, ReportData
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

@@ -12,8 +12,8 @@ from analysis.chapters.shaping import shape_ratings
 from analysis.report.blocks import Document
 from analysis.report.sections import OF_NUMBERS, SECTIONS
 from analysis.report.sections.methods import opening_paragraphs, subtitle
-from analysis.report_data import ReportData
 from study.errors import AnalysisError
+from study.report_view.data import ReportData
 from study.whole_files import whole_folder, write_whole
 
 FORMATS = ("html", "docx", "pdf")

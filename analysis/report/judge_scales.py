@@ -17,7 +17,7 @@ from analysis.judge_worth.alternative_annotator import (
     AnnotatorRule,
     alternative_annotator_test,
 )
-from analysis.report_data import ReportJudge
+from study.report_view.data import ReportJudge
 
 # A study of ordinary size gets 1,000 replicates; a very large one fewer, and says so.
 _MOST_REPLICATES, _LEAST_REPLICATES, _CELLS = 1000, 200, 20_000_000

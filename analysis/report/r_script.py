@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.report import r_parts
-from analysis.report_data import ReportData, ReportItem
 from study.errors import AnalysisError
 from study.protocol.analysis_plan import SubgroupTest
+from study.report_view.data import ReportData, ReportItem
 
 _ADJUSTMENTS = {"holm": "holm", "hommel": "hommel", "bh": "BH", "by": "BY"}
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from study.errors import AnalysisError
-from study.variable_names import VariableNames, variable_names
+from study.report_view.variable_names import VariableNames, variable_names
 
 _KEYS = ["rater", "group", "simulated", "position", "prompt", "topic", "system", "seconds"]
 _SIMULATED = {0: "a person", 1: "SIMULATED"}
@@ -117,7 +117,7 @@ def raters_table(
     Parameters
     ----------
     raters : DataFrame
-        As ``study.export.rater_rows`` gives it.
+        As ``study.report_view.export.rater_rows`` gives it.
     questions : sequence of QuestionLabel
     items : sequence of str
         Ids of the variables in the ratings file, so that a question is called alike in both.

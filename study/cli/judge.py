@@ -233,18 +233,19 @@ def _show_results(
     from models.judge.wording.probes import probe_table
     from study.store.judge.models import model_changes
     from study.store.judge.review_cases import read_cases
-    from study.store.judge.verdicts import read_verdicts
+    from study.store.judge.verdicts import read_ledger
 
     study = session.study
+    ledger = read_ledger(study)
     codes = code_of_response(study)
     mine = {call.planned.cache_key for call in session.calls()}
-    verdicts = [v for v in read_verdicts(study) if v.call.cache_key in mine]
+    verdicts = [v for v in ledger.verdicts() if v.call.cache_key in mine]
     table = tabulate_outcomes(verdicts, codes)
-    changes = model_changes(study)
+    changes = model_changes(ledger.calls)
     open_now = sum(case.state == "open" for case in read_cases(study))
     probed = []
     for plan in plans:
-        both = [*read_verdicts(study), *read_verdicts(study, probe=plan.probe)]
+        both = [*ledger.verdicts(), *ledger.verdicts(plan.probe)]
         probed += probe_table(plan, both)
     if as_json:
         print_json(

@@ -86,7 +86,7 @@ def write_study_report(
 ) -> WrittenReport:
     """Write a report into a new folder under ``reports/``."""
     from analysis.report import write_report
-    from study.cli.report_input import report_data
+    from study.report_view.report_data import report_data
 
     started = dt.datetime.now()
     folder = study.folder / "reports" / started.strftime("%Y-%m-%d-%H%M%S")
@@ -177,6 +177,7 @@ def verify(study: Study, as_json: bool) -> None:
     from study.store import events
     from study.store.audit import study_faults
     from study.store.judge.models import model_changes
+    from study.store.judge.verdicts import read_ledger
     from study.store.locking import read_lock
 
     locked = read_lock(study) is not None
@@ -186,7 +187,7 @@ def verify(study: Study, as_json: bool) -> None:
         faults = study_faults(study, judge_hashes(study.protocol, study.folder))
     except ProtocolError as error:
         faults = [*study_faults(study), f"the judge's rubrics cannot be read: {error}"]
-    faults += model_changes(study)
+    faults += model_changes(read_ledger(study).calls)
     if as_json:
         print_json({"log_lines": lines, "last_hash": end, "locked": locked, "faults": faults})
     if faults:

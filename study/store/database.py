@@ -195,14 +195,22 @@ def _present_revision(engine: Engine) -> str | None:
 
 
 @contextmanager
-def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+def transaction(engine: Engine, *, writes: bool, one_moment: bool = False) -> Iterator[Connection]:
     """One transaction; committed when the block ends, rolled back when it raises.
+
+    Parameters
+    ----------
+    one_moment : bool
+        Every statement sees the database as the first one does.
 
     Raises
     ------
     StoreError
         When the database cannot be reached, is full, locked or damaged. Nothing of the block is kept.
     """
+    if one_moment and engine.dialect.name != "sqlite":
+        # SQLite's transactions are so already; PostgreSQL's see what was committed in between.
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
     try:
         with (
             engine.connect().execution_options(evenhand_writes=writes) as connection,

@@ -62,6 +62,8 @@ class Study:
     protocol_text: str = field(repr=False)
     stored_key: bytes | None = field(repr=False)
     engine: Engine = field(repr=False)
+    # The transaction in which everything is read, see ``at_one_moment``.
+    held: Connection | None = field(default=None, repr=False)
 
     @property
     def key(self) -> bytes:
@@ -78,7 +80,18 @@ class Study:
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that reads."""
+        if self.held is not None:
+            return contextlib.nullcontext(self.held)
         return transaction(self.engine, writes=False)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Study]:
+        """This study as it stands now: all that is read from what is given belongs together.
+
+        What others save while the block runs is not seen in it, nor held up by it.
+        """
+        with transaction(self.engine, writes=False, one_moment=True) as connection:
+            yield replace(self, held=connection)
 
     def writing(self) -> contextlib.AbstractContextManager[Connection]:
         """A transaction that writes: all of it is kept, or nothing."""

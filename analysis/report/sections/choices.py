@@ -30,9 +30,9 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import draw_confusion
 from analysis.report.numbers import count, level_text, number, percent
-from analysis.report_data import ReportItem
 from analysis.resampling import cautions
 from analysis.results import Estimate
+from study.report_view.data import ReportItem
 
 SEED = 20250301
 _HOW = (

@@ -29,8 +29,8 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.numbers import count, interval_text, level_text, number
-from analysis.report_data import ReportItem
 from analysis.results import Estimate
+from study.report_view.data import ReportItem
 
 _HOW = (
     "Each page showed two responses to one prompt, A and B, and a rater said which is better or that "

@@ -23,8 +23,8 @@ from analysis.report.judge_scales import (
 )
 from analysis.report.sections.judge_calls import call_blocks
 from analysis.report.sections.judge_people import people_blocks
-from analysis.report_data import ReportJudge
 from study.protocol.judge import StandInConditions
+from study.report_view.data import ReportJudge
 
 
 def judge_section(context: ReportContext) -> Section:

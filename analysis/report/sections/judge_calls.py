@@ -27,8 +27,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import level_text, percent
-from analysis.report_data import ReportCriterion, ReportJudge
 from analysis.results import Estimate
+from study.report_view.data import ReportCriterion, ReportJudge
 
 
 def call_blocks(context: ReportContext, judge: ReportJudge) -> list[Block]:

@@ -19,7 +19,7 @@ from analysis.report.blocks import (
     one_group,
 )
 from analysis.report.numbers import count, counted, number
-from analysis.report_data import ReportData, ReportItem
+from study.report_view.data import ReportData, ReportItem
 
 # More texts than this make the page longer than anybody reads; the CSV file has them all.
 MOST_TEXTS_SHOWN = 40

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
 from analysis.report.numbers import counted, level_text, number
-from analysis.report_data import ReportData
+from study.report_view.data import ReportData
 
 _TESTS = {"paired-t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
 

@@ -30,8 +30,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import count, counted, level_text, number, p_text
-from analysis.report_data import ReportItem
 from analysis.results import Estimate
+from study.report_view.data import ReportItem
 
 # Each of a profile's dozens of fits takes longer the more raters and prompts there are; the ordinal
 # model's profiles double with every further system and are made for two.

@@ -21,8 +21,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import count, level_text
-from analysis.report_data import ReportItem
 from analysis.results import Estimate
+from study.report_view.data import ReportItem
 
 _HOW = (
     "A rater put the responses of all systems to a prompt into an order, 1 is best; responses that "

@@ -18,9 +18,9 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import count, level_text, number
-from analysis.report_data import ReportItem
 from analysis.resampling import cautions
 from analysis.results import Estimate
+from study.report_view.data import ReportItem
 
 SEED = 20250301
 _HOW = (

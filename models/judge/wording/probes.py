@@ -14,9 +14,9 @@ from models.judge.wording.rubrics import Rubric
 from study.entities import Response
 from study.errors import ProtocolError
 from study.protocol.schema import Prompt
-from study.store.judge.verdicts import StoredVerdict
+from study.store.judge.verdicts import Probe, StoredVerdict
 
-PROBES = {
+PROBES: dict[Probe, str] = {
     "identical": "the same response twice: beside itself in a comparison, or judged a second time",
     "longer": "a copy with sentences added that say nothing",
     "degraded": "a copy with the words of every sentence in random order",

@@ -6,12 +6,10 @@ after do not compare, and nothing in them tells.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from study.store.judge.verdicts import LedgerCall, read_calls
-from study.store.study import Study
+from study.store.judge.verdicts import CallFacts
 
 
 @dataclass(frozen=True)
@@ -39,21 +37,12 @@ class ServedModel:
     last_at: str
 
 
-def fingerprint_of(call: LedgerCall) -> str:
-    """The system fingerprint that a raw reply names; empty when it names none."""
-    try:
-        found = json.loads(str((call.reply or {}).get("body"))).get("system_fingerprint")
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-    return found if isinstance(found, str) else ""
-
-
-def served_models(calls: Iterable[LedgerCall]) -> list[ServedModel]:
+def served_models(calls: Iterable[CallFacts]) -> list[ServedModel]:
     """The models behind the replies that count: of a call that was made again, the newest."""
     newest = {call.cache_key: call for call in calls if call.state == "answered"}
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for call in newest.values():
-        key = (call.model, call.endpoint, call.returned_model or "", fingerprint_of(call))
+        key = (call.model, call.endpoint, call.returned_model or "", call.fingerprint)
         found.setdefault(key, []).append(call.answered_at or call.sent_at)
     return sorted(
         (ServedModel(*key, len(times), min(times), max(times)) for key, times in found.items()),
@@ -61,13 +50,13 @@ def served_models(calls: Iterable[LedgerCall]) -> list[ServedModel]:
     )
 
 
-def model_changes(study: Study) -> list[str]:
+def model_changes(calls: Iterable[CallFacts]) -> list[str]:
     """What changed behind the judge's name, a sentence for each name; empty when nothing did.
 
     Replies that name no model, or no fingerprint, say nothing and count as no change.
     """
     by_name: dict[tuple[str, str], list[ServedModel]] = {}
-    for served in served_models(read_calls(study)):
+    for served in served_models(calls):
         by_name.setdefault((served.asked, served.endpoint), []).append(served)
     found = []
     for (asked, endpoint), several in by_name.items():

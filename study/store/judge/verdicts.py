@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Update, bindparam, func, insert, select, update
 
@@ -30,6 +30,11 @@ class Outcome(StrEnum):
     UNPARSEABLE = "unparseable"
     TRUNCATED = "truncated"
     ENDPOINT_FAILURE = "endpoint failure"
+
+
+# Calls on changed texts or orders, whose right answer is known; reports list them in this order.
+Probe = Literal["identical", "longer", "degraded", "swapped", "paraphrased"]
+PROBES: tuple[Probe, ...] = get_args(Probe)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,14 @@ class CallResult:
 
 
 @dataclass(frozen=True)
-class LedgerCall:
-    """One row of the ledger."""
+class CallFacts:
+    """One row of the ledger without the bodies of its request and its reply.
+
+    Attributes
+    ----------
+    fingerprint : str
+        The system fingerprint that the raw reply names; empty when it names none.
+    """
 
     id: int
     cache_key: str
@@ -132,10 +143,8 @@ class LedgerCall:
     replicate: int
     model: str
     endpoint: str
-    request: Mapping[str, Any]
-    reply: Mapping[str, Any] | None
-    failure: Mapping[str, Any] | None
     returned_model: str | None
+    fingerprint: str
     prompt_tokens: int | None
     completion_tokens: int | None
     cost: float | None
@@ -149,10 +158,19 @@ class LedgerCall:
 
 
 @dataclass(frozen=True)
+class LedgerCall(CallFacts):
+    """One whole row of the ledger."""
+
+    request: Mapping[str, Any]
+    reply: Mapping[str, Any] | None
+    failure: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
 class StoredVerdict:
     """A verdict with the call that it comes from; the newest parser's reading of that call."""
 
-    call: LedgerCall
+    call: CallFacts
     parser_version: int
     verdict: VerdictRecord
 
@@ -361,66 +379,107 @@ def read_calls(study: Study) -> list[LedgerCall]:
         rows = connection.execute(
             select(tables.verdict_call).order_by(tables.verdict_call.c.id)
         ).all()
-    return [_call(row) for row in rows]
-
-
-def _call(row: Any) -> LedgerCall:
-    plan = json.loads(row.plan)
-    return LedgerCall(
-        id=row.id,
-        cache_key=row.cache_key,
-        round=row.round,
-        state=row.state,
-        probe=row.probe,
-        rubric_id=row.rubric_id,
-        rubric_version=row.rubric_version,
-        rubric_sha256=row.rubric_sha256,
-        mode=row.mode,
-        scoring=row.scoring,
-        prompt_id=row.prompt_id,
-        response_ids=tuple(plan["responses"]),
-        criteria=tuple(plan["criteria"]),
-        plan=plan["facts"],
-        replicate=row.replicate,
-        model=row.model,
-        endpoint=row.endpoint,
-        request=json.loads(row.request),
-        reply=None if row.reply is None else json.loads(row.reply),
-        failure=None if row.failure is None else json.loads(row.failure),
-        returned_model=row.returned_model,
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        cost=row.cost,
-        cost_is_bound=row.cost_is_bound,
-        latency_s=row.latency_s,
-        attempts=row.attempts,
-        simulated=row.simulated,
-        batch_id=row.batch_id,
-        sent_at=row.sent_at,
-        answered_at=row.answered_at,
-    )
-
-
-def read_verdicts(study: Study, *, probe: str = "") -> list[StoredVerdict]:
-    """The verdicts on the study's responses (or of one probe), each by the newest parser.
-
-    Of a call that was made again, the newest answered round counts. Not for pages: the responses'
-    ids lead to the systems.
-    """
-    newest: dict[str, LedgerCall] = {}
-    for call in read_calls(study):
-        if call.probe == probe and call.state != "sent":
-            newest[call.cache_key] = call
-    by_id = {call.id: call for call in newest.values()}
-    latest: dict[tuple[int, str], Any] = {}
-    with study.reading() as connection:
-        rows = connection.execute(select(tables.verdict).order_by(tables.verdict.c.parser_version))
-        for row in rows:
-            if row.call_id in by_id:
-                latest[(row.call_id, row.criterion)] = row
     return [
-        StoredVerdict(
-            by_id[row.call_id],
+        LedgerCall(
+            **_facts(row),
+            request=json.loads(row.request),
+            reply=_loaded(row.reply),
+            failure=_loaded(row.failure),
+        )
+        for row in rows
+    ]
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    plan = json.loads(row.plan)
+    return {
+        "id": row.id,
+        "cache_key": row.cache_key,
+        "round": row.round,
+        "state": row.state,
+        "probe": row.probe,
+        "rubric_id": row.rubric_id,
+        "rubric_version": row.rubric_version,
+        "rubric_sha256": row.rubric_sha256,
+        "mode": row.mode,
+        "scoring": row.scoring,
+        "prompt_id": row.prompt_id,
+        "response_ids": tuple(plan["responses"]),
+        "criteria": tuple(plan["criteria"]),
+        "plan": plan["facts"],
+        "replicate": row.replicate,
+        "model": row.model,
+        "endpoint": row.endpoint,
+        "returned_model": row.returned_model,
+        "fingerprint": _fingerprint(_loaded(row.reply)),
+        "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "cost": row.cost,
+        "cost_is_bound": row.cost_is_bound,
+        "latency_s": row.latency_s,
+        "attempts": row.attempts,
+        "simulated": row.simulated,
+        "batch_id": row.batch_id,
+        "sent_at": row.sent_at,
+        "answered_at": row.answered_at,
+    }
+
+
+def _fingerprint(reply: Mapping[str, Any] | None) -> str:
+    try:
+        found = json.loads(str((reply or {}).get("body"))).get("system_fingerprint")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger without bodies, read once for the verdicts of the study and of every probe.
+
+    Attributes
+    ----------
+    calls : tuple of CallFacts
+        Oldest first.
+    readings : mapping
+        (call id, criterion) -> the parser's version and its verdict, by the newest parser.
+    """
+
+    calls: tuple[CallFacts, ...]
+    readings: Mapping[tuple[int, str], tuple[int, VerdictRecord]]
+
+    def verdicts(self, probe: str = "") -> list[StoredVerdict]:
+        """The verdicts on the study's responses, or of one probe, each by the newest parser.
+
+        Of a call that was made again, the newest answered round counts. Not for pages: the responses'
+        ids lead to the systems.
+        """
+        newest = {c.cache_key: c for c in self.calls if c.probe == probe and c.state != "sent"}
+        by_id = {call.id: call for call in newest.values()}
+        return [
+            StoredVerdict(by_id[call], version, verdict)
+            for (call, _), (version, verdict) in sorted(self.readings.items(), key=lambda e: e[0])
+            if call in by_id
+        ]
+
+
+def read_ledger(study: Study) -> Ledger:
+    """The ledger and what the newest parser read in it, in two statements."""
+    call, verdict = tables.verdict_call, tables.verdict.c
+    # The request is the largest column, the reply the next: it is here for its fingerprint alone.
+    columns = [column for column in call.c if column.name not in ("request", "failure")]
+    with study.reading() as connection:
+        calls = [
+            CallFacts(**_facts(row))
+            for row in connection.execute(select(*columns).order_by(call.c.id))
+        ]
+        rows = connection.execute(select(tables.verdict).order_by(verdict.parser_version)).all()
+    readings = {
+        (row.call_id, row.criterion): (
             row.parser_version,
             VerdictRecord(
                 row.criterion,
@@ -433,8 +492,14 @@ def read_verdicts(study: Study, *, probe: str = "") -> list[StoredVerdict]:
                 json.loads(row.detail),
             ),
         )
-        for _, row in sorted(latest.items(), key=lambda entry: entry[0])
-    ]
+        for row in rows
+    }
+    return Ledger(tuple(calls), readings)
+
+
+def read_verdicts(study: Study, *, probe: str = "") -> list[StoredVerdict]:
+    """``Ledger.verdicts`` of the ledger as it stands now."""
+    return read_ledger(study).verdicts(probe)
 
 
 def read_readings(study: Study) -> dict[int, dict[str, tuple[str, float | None, str | None]]]:

@@ -6,7 +6,13 @@ from importlib import metadata
 
 import pandas as pd
 
-from analysis.report_data import (
+from study import session_checks
+from study.errors import StoreError
+from study.protocol import Protocol
+from study.report_view import export
+from study.report_view.comparisons import comparison_rows, ranking_rows, span_rows
+from study.report_view.conversations import conversation_rows
+from study.report_view.data import (
     Named,
     ReportAttention,
     ReportData,
@@ -14,8 +20,7 @@ from analysis.report_data import (
     ReportItem,
     ReportJudge,
 )
-from study import comparisons, conversation_export, export, session_checks
-from study.cli.report_items import (
+from study.report_view.items import (
     comparing_items,
     left_out,
     nominal_items,
@@ -23,13 +28,10 @@ from study.cli.report_items import (
     report_scores,
     turn_round,
 )
-from study.errors import StoreError
+from study.report_view.judge import report_judge
+from study.report_view.snapshot import Snapshot, snapshot
 from study.store.judge.models import model_changes
-from study.store.judge.verdicts import read_verdicts
-from study.store.locking import read_lock, unblinded_at
-from study.store.raters import any_simulated
-from study.store.ratings import read_ratings
-from study.store.responses import imported_systems, read_responses
+from study.store.judge.verdicts import PROBES
 from study.store.study import Study
 
 _PACKAGES = (
@@ -59,7 +61,12 @@ def report_data(study: Study) -> ReportData:
     StoreError
         When the study has no item whose answers can be counted.
     """
-    protocol = study.protocol
+    with snapshot(study) as seen:
+        return _view_of(seen)
+
+
+def _view_of(seen: Snapshot) -> ReportData:
+    protocol = seen.protocol
     items, choices = numeric_items(protocol), nominal_items(protocol)
     compared = comparing_items(protocol)
     if not items and not choices and not compared:
@@ -67,35 +74,18 @@ def report_data(study: Study) -> ReportData:
             f"The protocol {protocol.id} asks for free text only, which no table can hold. Its answers "
             "are in: evenhand export -o ratings.csv"
         )
-    names = export.system_names(study)
-    lock, unblinded = read_lock(study), unblinded_at(study)
-    people = pd.DataFrame(export.rater_rows(study))
-    numbers = _rater_numbers(list(people["rater"]) if len(people) else [])
-    rating_rows = pd.DataFrame(export.rating_rows(study), columns=_RATING_COLUMNS)
-    for column in ("value", "seconds", "place"):
-        rating_rows[column] = pd.to_numeric(rating_rows[column]).astype("float64")
-    turn_round(protocol, rating_rows)
-    rating_rows = _numbered(rating_rows, numbers)
-    rater_columns = [
-        "rater",
-        "group",
-        "status",
-        "simulated",
-        *(q.id for q in protocol.demographics),
-    ]
-    if protocol.languages and "language" not in rater_columns:
-        rater_columns.append("language")
-    imported = imported_systems(study)
+    numbers = _rater_numbers([rater.code for rater in seen.raters.values()])
+    answers = _answers(seen, numbers)
     return ReportData(
         title=protocol.title,
         protocol_id=protocol.id,
         protocol_version=protocol.version,
-        summary=_summary(study),
+        summary=_summary(protocol),
         citation=protocol.citation,
-        ratings=_about(items, rating_rows),
-        raters=_numbered(people.reindex(columns=rater_columns), numbers),
-        responses=_responses(study),
-        systems=tuple(Named(name.id, name.title) for name in names.values()),
+        ratings=_about(items, answers),
+        raters=_raters(seen, numbers),
+        responses=_responses(seen),
+        systems=tuple(Named(name.id, name.title) for name in seen.names.values()),
         groups=tuple(Named(group.id, group.title) for group in protocol.groups),
         topics=tuple(Named(topic.id, topic.title) for topic in protocol.topics),
         items=items,
@@ -103,33 +93,48 @@ def report_data(study: Study) -> ReportData:
             ReportDemographic(q.id, q.question, tuple(Named(o.value, o.label) for o in q.options))
             for q in protocol.demographics
         ),
-        plan=export.plan_in_codes(study),
-        unblinded=unblinded is not None,
-        unblinded_at=unblinded or "",
-        answers_after_unblinding=_answers_after(study, unblinded),
-        n_imported=len(imported),
-        imported=frozenset(names[system].id for system in imported),
-        simulated=any_simulated(study),
-        lock=lock.hashes if lock else {},
-        locked_at=lock.at if lock else "",
+        plan=seen.plan,
+        unblinded=seen.unblinded,
+        unblinded_at=seen.unblinded_at or "",
+        answers_after_unblinding=_answers_after_unblinding(seen),
+        n_imported=len(seen.imported),
+        imported=frozenset(seen.names[system].id for system in seen.imported),
+        simulated=any(rater.simulated for rater in seen.raters.values()),
+        lock=seen.lock.hashes if seen.lock else {},
+        locked_at=seen.lock.at if seen.lock else "",
         versions={package: metadata.version(package) for package in _PACKAGES},
         seed=protocol.design.seed,
-        judge=_judge(study, names),
-        attention=_attention(study, numbers),
+        judge=_judge(seen),
+        attention=_attention(seen, numbers),
         language=protocol.language,
         languages=protocol.languages,
         scores=report_scores(protocol),
         choices=choices,
-        choice_ratings=_about(choices, rating_rows),
+        choice_ratings=_about(choices, answers),
         compared=compared,
-        compared_answers=_about(compared, rating_rows),
-        comparisons=_numbered(pd.DataFrame(comparisons.comparison_rows(study)), numbers),
-        rankings=_numbered(pd.DataFrame(comparisons.ranking_rows(study)), numbers),
-        spans=_numbered(pd.DataFrame(comparisons.span_rows(study)), numbers),
-        conversations=_numbered(
-            pd.DataFrame(conversation_export.conversation_rows(study)), numbers
-        ),
+        compared_answers=_about(compared, answers),
+        comparisons=_numbered(pd.DataFrame(comparison_rows(seen)), numbers),
+        rankings=_numbered(pd.DataFrame(ranking_rows(seen)), numbers),
+        spans=_numbered(pd.DataFrame(span_rows(seen)), numbers),
+        conversations=_numbered(pd.DataFrame(conversation_rows(seen)), numbers),
     )
+
+
+def _answers(seen: Snapshot, numbers: dict[str, str]) -> pd.DataFrame:
+    """All planned answers, a high one favourable."""
+    rows = pd.DataFrame(export.rating_rows(seen), columns=_RATING_COLUMNS)
+    for column in ("value", "seconds", "place"):
+        rows[column] = pd.to_numeric(rows[column]).astype("float64")
+    turn_round(seen.protocol, rows)
+    return _numbered(rows, numbers)
+
+
+def _raters(seen: Snapshot, numbers: dict[str, str]) -> pd.DataFrame:
+    columns = ["rater", "group", "status", "simulated"]
+    columns += [question.id for question in seen.protocol.demographics]
+    if seen.protocol.languages and "language" not in columns:
+        columns.append("language")
+    return _numbered(pd.DataFrame(export.rater_rows(seen)).reindex(columns=columns), numbers)
 
 
 def _rater_numbers(codes: list[str]) -> dict[str, str]:
@@ -143,9 +148,10 @@ def _numbered(rows: pd.DataFrame, numbers: dict[str, str]) -> pd.DataFrame:
     return rows.assign(rater=rows["rater"].map(numbers)) if len(rows) else rows
 
 
-def _answers_after(study: Study, at: str | None) -> int:
-    """Answers that were saved, or changed, after this time."""
-    return sum(at is not None and rating.saved_at > at for rating in read_ratings(study))
+def _answers_after_unblinding(seen: Snapshot) -> int:
+    """Answers that were saved, or changed, when the systems had been named."""
+    at = seen.unblinded_at
+    return sum(at is not None and rating.saved_at > at for rating in seen.ratings.values())
 
 
 def _about(items: tuple[ReportItem, ...], rows: pd.DataFrame) -> pd.DataFrame:
@@ -179,52 +185,49 @@ _RESPONSE_COLUMNS = [
 ]
 
 
-def _responses(study: Study) -> pd.DataFrame:
+def _responses(seen: Snapshot) -> pd.DataFrame:
     """Responses with the reply that a person wrote to the same prompt."""
-    frame = pd.DataFrame(export.response_rows(study), columns=_RESPONSE_COLUMNS)
-    references = {prompt.id: prompt.reference for prompt in study.protocol.prompts}
+    frame = pd.DataFrame(export.response_rows(seen), columns=_RESPONSE_COLUMNS)
+    references = {prompt.id: prompt.reference for prompt in seen.protocol.prompts}
     return frame.assign(reference=frame["prompt"].map(references))
 
 
-def _attention(study: Study, numbers: dict[str, str]) -> ReportAttention | None:
-    declared = study.protocol.checks.attention if study.protocol.checks else ()
+def _attention(seen: Snapshot, numbers: dict[str, str]) -> ReportAttention | None:
+    declared = seen.protocol.checks.attention if seen.protocol.checks else ()
     if not declared:
         return None
     rows = [
         (numbers[row["rater"]], row["check"], float(row["value"]))
-        for row in export.check_rows(study)
+        for row in export.check_rows(seen)
         if row["kind"] == session_checks.ATTENTION
     ]
     answers = pd.DataFrame(rows, columns=["rater", "item", "value"])
     return ReportAttention(answers, {check.id: (float(check.answer),) for check in declared})
 
 
-def _judge(study: Study, names: dict[str, export.SystemName]) -> ReportJudge | None:
-    from analysis.judge_worth.ledger_frame import report_judge
-    from analysis.judge_worth.probes import PROBES
-
-    protocol = study.protocol
+def _judge(seen: Snapshot) -> ReportJudge | None:
+    protocol, ledger = seen.protocol, seen.ledger
     return report_judge(
-        read_verdicts(study),
-        {probe: found for probe in PROBES if (found := read_verdicts(study, probe=probe))},
-        {response.id: names[response.system_id].id for response in read_responses(study)},
+        ledger.verdicts(),
+        {probe: found for probe in PROBES if (found := ledger.verdicts(probe))},
+        {response.id: seen.names[response.system_id].id for response in seen.responses},
         stand_in_only_if=protocol.judge.stand_in_only_if if protocol.judge else None,
         reversed_items=[item.id for item in protocol.items if item.high_is_unfavourable],
-        model_changes=model_changes(study),
+        model_changes=model_changes(ledger.calls),
     )
 
 
-def _summary(study: Study) -> str:
+def _summary(protocol: Protocol) -> str:
     """The protocol's summary and, where it applies, what the report leaves out or turns round."""
-    said = [study.protocol.summary]
-    others = left_out(study.protocol)
+    said = [protocol.summary]
+    others = left_out(protocol)
     if others:
         said.append(
             f"Not in this report, because the answers are free text or about several responses at "
             f"once: {', '.join(others)}. "
             "Those answers are in the export."
         )
-    if any(item.high_is_unfavourable for item in study.protocol.items):
+    if any(item.high_is_unfavourable for item in protocol.items):
         said.append(
             "Items marked (reversed) are turned round here, so that a high value is favourable; the "
             "export holds the answers as given."

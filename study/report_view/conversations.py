@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from study import conversation
-from study.entities import AssignmentRecord, Conversation, Rater
-from study.export import SystemName, system_names
-from study.store import conversations, locking, raters, ratings
-from study.store.study import Study
+from study.entities import AssignmentRecord, Conversation
+from study.report_view.snapshot import Snapshot
 
 _Entry = tuple[Conversation, list[dict[str, Any]], dict[str, Any]]
 
 
-def conversation_rows(study: Study) -> list[dict[str, Any]]:
+def conversation_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per planned conversation of every rater; the times are empty where none was held."""
     rows = []
-    for talk, _, where in _in_order(study):
+    for talk, _, where in _in_order(snapshot):
         said = [turn for turn in talk.turns if turn.role == conversation.RATER]
         replies = [turn for turn in talk.turns if turn.role == conversation.SYSTEM]
         held = talk.started_at is not None and talk.ended_at is not None
@@ -48,11 +46,11 @@ def conversation_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def turn_rows(study: Study) -> list[dict[str, Any]]:
+def turn_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per message; a reply's end, pace and provenance only after unblinding."""
-    unblinded = locking.unblinded_at(study) is not None
+    unblinded = snapshot.unblinded
     rows = []
-    for talk, provenance, where in _in_order(study):
+    for talk, provenance, where in _in_order(snapshot):
         for turn, made_by in zip(talk.turns, provenance, strict=True):
             own = turn.role == conversation.RATER
             rows.append(
@@ -75,25 +73,22 @@ def turn_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_order(study: Study) -> Iterator[_Entry]:
-    by_id = {rater.id: rater for rater in raters.read_raters(study)}
-    talks = {talk.assignment_id: (talk, made_by) for talk, made_by in conversations.read_all(study)}
-    names = system_names(study)
-    for record in ratings.read_assignments(study):
-        if record.id in talks:
-            talk, made_by = talks[record.id]
-            yield talk, made_by, _where(study, record, by_id[record.rater_id], names)
+def _in_order(snapshot: Snapshot) -> Iterator[_Entry]:
+    if snapshot.protocol.design.shows != "conversation":
+        return
+    for record in snapshot.assignments:
+        if record.id in snapshot.conversations:
+            yield *snapshot.conversations[record.id], _where(snapshot, record)
 
 
-def _where(
-    study: Study, record: AssignmentRecord, rater: Rater, names: dict[str, SystemName]
-) -> dict[str, Any]:
+def _where(snapshot: Snapshot, record: AssignmentRecord) -> dict[str, Any]:
+    rater = snapshot.raters[record.rater_id]
     return {
         "rater": rater.code,
         "group": rater.group,
         "simulated": rater.simulated,
         "position": record.position,
         "prompt": record.prompt_id,
-        "topic": study.protocol.prompt(record.prompt_id).topic,
-        "system": names[record.system_ids[0]].id,
+        "topic": snapshot.topics[record.prompt_id],
+        "system": snapshot.names[record.system_ids[0]].id,
     }

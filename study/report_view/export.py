@@ -6,98 +6,58 @@ Before unblinding, systems appear under their blind codes.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
 from typing import Any
 
 from study import completion
 from study.entities import Answer, MissingReason, Rater, RaterStatus
 from study.protocol import Item
-from study.protocol.analysis_plan import AnalysisPlan
-from study.store import check_answers, events, locking, panels, raters, ratings, responses
-from study.store.study import Study
-from study.variable_names import VariableNames, variable_names
+from study.report_view.snapshot import Snapshot
+from study.report_view.variable_names import VariableNames, variable_names
+from study.store import events, panels
 
 
-@dataclass(frozen=True)
-class SystemName:
-    """How a system is called in data and reports: blind code, or id and title."""
-
-    id: str
-    title: str
-
-
-def system_names(study: Study) -> dict[str, SystemName]:
-    """System id -> its name in the data; the blind code until the study is unblinded."""
-    if locking.unblinded_at(study) is not None:
-        return {s.id: SystemName(s.id, s.title) for s in study.protocol.systems}
-    codes = locking.system_codes(study)
-    named = {system: SystemName(code, f"System {code}") for system, code in codes.items()}
-    # By code, so that the order in the protocol gives nothing away.
-    return dict(sorted(named.items(), key=lambda entry: entry[1].id))
-
-
-def protocol_text(study: Study) -> str:
+def protocol_text(snapshot: Snapshot) -> str:
     """The protocol as YAML or, until the study is unblinded, as JSON with the systems under their codes.
 
     JSON is YAML, so the same programs read both. The two systems of the primary contrast go in the
     order of their codes: their direction would tell which code stands for which system.
     """
-    if locking.unblinded_at(study) is not None:
-        return study.protocol_text
-    names, plan = system_names(study), study.protocol.analysis
-    plain = study.protocol.model_dump(mode="json", exclude={"judge"})
-    plain["systems"] = [{"id": name.id, "title": name.title} for name in names.values()]
-    if plan.primary is not None:
-        plain["analysis"] = plan_in_codes(study).model_dump(mode="json")
+    if snapshot.unblinded:
+        return snapshot.study.protocol_text
+    protocol = snapshot.protocol
+    plain = protocol.model_dump(mode="json", exclude={"judge"})
+    plain["systems"] = [{"id": name.id, "title": name.title} for name in snapshot.names.values()]
+    if protocol.analysis.primary is not None:
+        plain["analysis"] = snapshot.plan.model_dump(mode="json")
         plain["until_unblinding"] = (
             "The primary contrast goes in the order of the codes; the direction that was declared, for "
             "which any bounds of equivalence hold, is put in when the study is unblinded."
         )
     hidden = {"systems", "prompts", "analysis", "judge"}
-    others = [code for code in study.protocol.languages if code != study.protocol.language]
+    others = [code for code in protocol.languages if code != protocol.language]
     if others:
         plain["in_other_languages"] = {
-            code: study.protocol.in_language(code).model_dump(mode="json", exclude=hidden)
+            code: protocol.in_language(code).model_dump(mode="json", exclude=hidden)
             for code in others
         }
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
-def plan_in_codes(study: Study) -> AnalysisPlan:
-    """The plan with the systems under the names that they may have now.
-
-    Until the study is unblinded the primary contrast goes in the order of the codes.
-    """
-    plan = study.protocol.analysis
-    if plan.primary is None or locking.unblinded_at(study) is not None:
-        return plan
-    names = system_names(study)
-    coded = plan.primary.model_copy(
-        update={
-            "system": names[plan.primary.system].id,
-            "against": names[plan.primary.against].id,
-        }
-    )
-    return plan.model_copy(update={"primary": coded}).without_direction()
-
-
-def rating_rows(study: Study) -> list[dict[str, Any]]:
+def rating_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per planned answer of every enrolled rater; a missing answer has its reason.
 
     Where a page shows several responses, ``system`` is empty, ``shown`` holds the systems by place
     (``A|B``: the first stood at place A), and ``chosen`` what a comparison says in systems.
     """
-    names = system_names(study)
-    topics = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
-    by_id = {rater.id: rater for rater in raters.read_raters(study)}
-    saved = {(r.assignment_id, r.item_id): r for r in ratings.read_ratings(study)}
-    several = study.protocol.design.shows in ("pair", "all")
+    names, items = snapshot.names, snapshot.protocol.items
+    several = snapshot.protocol.design.shows in ("pair", "all")
     rows = []
-    for assignment in ratings.read_assignments(study):
-        rater = by_id[assignment.rater_id]
+    for assignment in snapshot.assignments:
+        rater = snapshot.raters[assignment.rater_id]
         shown = [names[system].id for system in assignment.system_ids]
-        for item in study.protocol.items:
-            rating = saved.get((assignment.id, item.id))
+        for item in items:
+            rating = snapshot.ratings.get((assignment.id, item.id))
             answer = rating.answer if rating else Answer(missing=_why_absent(rater))
             rows.append(
                 {
@@ -106,7 +66,7 @@ def rating_rows(study: Study) -> list[dict[str, Any]]:
                     "simulated": rater.simulated,
                     "position": assignment.position,
                     "prompt": assignment.prompt_id,
-                    "topic": topics[assignment.prompt_id],
+                    "topic": snapshot.topics[assignment.prompt_id],
                     "system": "" if several else shown[0],
                     **({"shown": "|".join(shown)} if several else {}),
                     "item": item.id,
@@ -130,34 +90,34 @@ def _why_absent(rater: Rater) -> MissingReason:
     return MissingReason.WITHDRAWN if withdrawn else MissingReason.NOT_REACHED
 
 
-def rater_rows(study: Study) -> list[dict[str, Any]]:
+def rater_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per enrolled rater, with the demographic answers."""
-    questions = [question.id for question in study.protocol.demographics]
-    done = raters.progress(study)
+    questions = [question.id for question in snapshot.protocol.demographics]
+    planned = Counter(page.rater_id for page in snapshot.assignments)
+    rated = Counter(p.rater_id for p in snapshot.assignments if p.submitted_at is not None)
     return [
         {
             "rater": rater.code,
             "group": rater.group,
             "status": rater.status.value,
             "simulated": rater.simulated,
-            "language": rater.language or study.protocol.language,
+            "language": rater.language or snapshot.protocol.language,
             "screened_out_because": rater.screened_out_because or "",
-            "responses_rated": done[rater.id][0],
-            "responses_planned": done[rater.id][1],
+            "responses_rated": rated[rater.id],
+            "responses_planned": planned[rater.id],
             **{question: rater.demographics.get(question) for question in questions},
         }
-        for rater in raters.read_raters(study)
+        for rater in snapshot.raters.values()
     ]
 
 
-def check_rows(study: Study) -> list[dict[str, Any]]:
+def check_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per answer to a check of comprehension or attention; they are no ratings."""
-    by_id = {rater.id: rater for rater in raters.read_raters(study)}
     return [
         {
-            "rater": by_id[answer.rater_id].code,
-            "group": by_id[answer.rater_id].group,
-            "simulated": by_id[answer.rater_id].simulated,
+            "rater": snapshot.raters[answer.rater_id].code,
+            "group": snapshot.raters[answer.rater_id].group,
+            "simulated": snapshot.raters[answer.rater_id].simulated,
             "kind": answer.kind,
             "check": answer.check_id,
             "attempt": answer.attempt,
@@ -165,16 +125,16 @@ def check_rows(study: Study) -> list[dict[str, Any]]:
             "passed": answer.passed,
             "saved_at": answer.saved_at,
         }
-        for answer in check_answers.read_check_answers(study)
+        for answer in snapshot.check_answers
     ]
 
 
-def panel_rows(study: Study) -> list[dict[str, Any]]:
+def panel_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per participant of a panel, with the id by which the panel knows the person.
 
     For the coordinator alone: no other export holds that id.
     """
-    by_id = {rater.id: rater for rater in raters.read_raters(study)}
+    study, by_id = snapshot.study, snapshot.raters
     return [
         {
             "participant": participant,
@@ -197,18 +157,16 @@ _EFFORT = (
 )
 
 
-def response_rows(study: Study) -> list[dict[str, Any]]:
+def response_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per response; provenance only after unblinding, because it names the system."""
-    names = system_names(study)
-    unblinded = locking.unblinded_at(study) is not None
-    topics = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
+    unblinded = snapshot.unblinded
     rows: list[dict[str, Any]] = []
-    for response in responses.read_responses(study):
+    for response in snapshot.responses:
         rows.append(
             {
                 "prompt": response.prompt_id,
-                "topic": topics.get(response.prompt_id, ""),
-                "system": names[response.system_id].id,
+                "topic": snapshot.topics.get(response.prompt_id, ""),
+                "system": snapshot.names[response.system_id].id,
                 "text": response.text,
                 # How long it took tells a script, a small and a large model apart; tokens tell a
                 # tokenizer, and their lack a system whose responses were imported.
@@ -223,35 +181,35 @@ def response_rows(study: Study) -> list[dict[str, Any]]:
 FREE_TEXT = frozenset({"text", "reason", "problem", "detail", "raw_reply", "participant"})
 
 
-def numeric_variables(study: Study, item: Item) -> dict[str, str]:
+def numeric_variables(snapshot: Snapshot, item: Item) -> dict[str, str]:
     """Variables that hold an item's answers as numbers -> what each asks; none for free text.
 
     A ranking becomes one variable per system, its mid-rank; marked parts become one variable per
     label, the number of parts.
     """
-    return item.variables([name.id for name in system_names(study).values()])
+    return item.variables([name.id for name in snapshot.names.values()])
 
 
-def statistics_file_names(study: Study) -> VariableNames:
+def statistics_file_names(snapshot: Snapshot) -> VariableNames:
     """What the columns of items and questions are called in the files for SPSS and Stata."""
-    items = [name for item in study.protocol.items for name in numeric_variables(study, item)]
-    return variable_names(items, [question.id for question in study.protocol.demographics])
+    items = [name for item in snapshot.protocol.items for name in numeric_variables(snapshot, item)]
+    return variable_names(items, [question.id for question in snapshot.protocol.demographics])
 
 
-def codebook_rows(study: Study) -> list[dict[str, Any]]:
+def codebook_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per value that an item or a demographic question can take.
 
     ``column_in_sav_dta`` is the name of the column in the files for SPSS and Stata, where one cannot
     be called like the id: those programs reserve words, and no item takes a key column's place.
     """
-    names, rows = statistics_file_names(study), []
-    for instrument in study.protocol.instruments:
+    names, rows = statistics_file_names(snapshot), []
+    for instrument in snapshot.protocol.instruments:
         for item in instrument.asked:
             column = names.items.get(item.id, "")
             values: list[tuple[int | str, str]] = list(item.anchors(instrument.scale).items())
             values += [("", said) for said in item.codebook_remarks()]
             rows += [_entry(item.id, item.text, value, label, column) for value, label in values]
-            for variable, question in numeric_variables(study, item).items():
+            for variable, question in numeric_variables(snapshot, item).items():
                 if variable != item.id:
                     said = "a number, in the files for SPSS and Stata alone"
                     rows.append(_entry(variable, question, "", said, names.items[variable]))
@@ -259,7 +217,7 @@ def codebook_rows(study: Study) -> list[dict[str, Any]]:
                 rows.append(
                     _entry(names.reasons[variable], why, "", "a reason", names.reasons[variable])
                 )
-    for asked in study.protocol.demographics:
+    for asked in snapshot.protocol.demographics:
         column = names.questions[asked.id]
         options = [(o.value, o.label) for o in asked.options] or [("", "a number")]
         rows += [_entry(asked.id, asked.question, value, said, column) for value, said in options]
@@ -286,9 +244,9 @@ def _entry(
     }
 
 
-def log_rows(study: Study) -> list[dict[str, Any]]:
+def log_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """The audit log without what would unblind: payloads that name systems are left out."""
-    with study.reading() as connection:
+    with snapshot.study.reading() as connection:
         return [
             {
                 "seq": event.seq,

@@ -7,17 +7,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from study.export import system_names
-from study.store import locking, responses
-from study.store.judge.models import fingerprint_of
-from study.store.judge.verdicts import StoredVerdict, read_calls, read_verdicts
-from study.store.study import Study
+from study.report_view.snapshot import Snapshot
+from study.store.judge.verdicts import StoredVerdict, read_calls
 
 # What stands in the place of a system's name that the judge wrote, until the study is unblinded.
 MASK = "[a system's name]"
 
 
-def verdict_rows(study: Study) -> list[dict[str, Any]]:
+def verdict_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per verdict that counts, with its score, reasons, outcome and the judge's raw reply.
 
     In a comparison ``system`` is empty, ``shown`` holds the systems in the order in which the judge
@@ -27,19 +24,22 @@ def verdict_rows(study: Study) -> list[dict[str, Any]]:
     Until the study is unblinded, a system's id, title or model in what the judge wrote is replaced by
     ``MASK``: a judge that guesses at names must not put them beside a code.
     """
-    rows = _Rows(study)
-    probes = sorted({call.probe for call in read_calls(study)} | {""})
-    found = [rows.row(stored) for probe in probes for stored in read_verdicts(study, probe=probe)]
+    rows, ledger = _Rows(snapshot), snapshot.ledger
+    probes = sorted({call.probe for call in ledger.calls})
+    found = [rows.row(stored) for probe in probes for stored in ledger.verdicts(probe)]
     keys = ("probe", "rubric", "criterion", "prompt", "system", "shown", "replicate")
     return sorted(found, key=lambda row: tuple(row[key] for key in keys))
 
 
 class _Rows:
-    def __init__(self, study: Study) -> None:
-        names = system_names(study)
-        self._code = {r.id: names[r.system_id].id for r in responses.read_responses(study)}
-        self._topic = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
-        self._masked = masking(study)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._code = {r.id: snapshot.names[r.system_id].id for r in snapshot.responses}
+        self._topic = snapshot.topics
+        self._masked = masking(snapshot)
+        self._raw = {
+            call.id: str((call.reply or call.failure or {}).get("body", ""))
+            for call in read_calls(snapshot.study)
+        }
 
     def row(self, stored: StoredVerdict) -> dict[str, Any]:
         call, verdict = stored.call, stored.verdict
@@ -71,7 +71,7 @@ class _Rows:
             "simulated": call.simulated,
             "judge": self._masked(call.model),
             "returned_model": self._masked(call.returned_model or ""),
-            "system_fingerprint": self._masked(fingerprint_of(call)),
+            "system_fingerprint": self._masked(call.fingerprint),
             "prompt_tokens": call.prompt_tokens,
             "completion_tokens": call.completion_tokens,
             "cost": call.cost,
@@ -80,16 +80,16 @@ class _Rows:
             "latency_s": call.latency_s,
             "answered_at": call.answered_at or "",
             "parser_version": stored.parser_version,
-            "raw_reply": self._masked(str((call.reply or call.failure or {}).get("body", ""))),
+            "raw_reply": self._masked(self._raw[call.id]),
         }
 
 
-def masking(study: Study) -> Callable[[str], str]:
+def masking(snapshot: Snapshot) -> Callable[[str], str]:
     """Takes the names of systems out of a text, as long as the study is blind."""
-    if locking.unblinded_at(study) is not None:
+    if snapshot.unblinded:
         return lambda text: text
     names: set[str] = set()
-    for system in study.protocol.systems:
+    for system in snapshot.protocol.systems:
         model = system.model.rstrip("/").rsplit("/", 1)[-1]
         for name in (system.id, system.title, system.model, model, system.endpoint):
             # A raw reply holds some characters as JSON escapes.

@@ -1,7 +1,6 @@
 """Answers about several responses, or about parts of one, as long rows for analyses.
 
-Systems appear under the names that ``study.export.system_names`` gives: blind codes until the study
-is unblinded.
+Systems appear under blind codes until the study is unblinded.
 """
 
 from __future__ import annotations
@@ -10,24 +9,23 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from study import export
 from study.entities import AssignmentRecord
 from study.protocol import Item
 from study.protocol.items.item import Table
 from study.protocol.items.ranking import mid_ranks
 from study.protocol.items.spans import Span, read_spans
-from study.store import raters, ratings, responses
-from study.store.study import Study
+from study.report_view.export import numeric_variables, rating_rows
+from study.report_view.snapshot import Snapshot
 
 
-def comparison_rows(study: Study) -> list[dict[str, Any]]:
+def comparison_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per answer that compares the two responses of a page.
 
     ``place_a`` and ``place_b`` are the systems whose responses stood at A and B, ``value`` is 1 for
     A, 2 for B and 0 for a tie, ``chosen`` the system of the better response or ``"tie"``.
     """
     rows = []
-    for item, value, assignment, about in _answers_in_table(study, "pairwise"):
+    for item, value, assignment, about in _answers_in_table(snapshot, "pairwise"):
         first, second = about.pop("shown")
         rows.append(
             {
@@ -42,14 +40,14 @@ def comparison_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def ranking_rows(study: Study) -> list[dict[str, Any]]:
+def ranking_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per response that somebody put into an order.
 
     ``place`` (from 1) is where it stood on the page, ``rank`` its mid-rank: 1 is best, responses on
     one place share the mean of the ranks that they take.
     """
     rows = []
-    for _, value, _, about in _answers_in_table(study, "ranking"):
+    for _, value, _, about in _answers_in_table(snapshot, "ranking"):
         shown = about.pop("shown")
         for letter, rank in mid_ranks(str(value)).items():
             place = ord(letter) - ord("A") + 1
@@ -57,18 +55,17 @@ def ranking_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def span_rows(study: Study) -> list[dict[str, Any]]:
+def span_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
     """One row per marked part of a response; ``length`` is that of the response, in characters.
 
     A rater who found nothing to mark has one row with an empty label.
     """
-    texts = {(r.prompt_id, r.system_id): r.text for r in responses.read_responses(study)}
-    names = export.system_names(study)
+    texts = {(r.prompt_id, r.system_id): r.text for r in snapshot.responses}
     rows = []
-    for _, value, assignment, about in _answers_in_table(study, "spans"):
+    for _, value, assignment, about in _answers_in_table(snapshot, "spans"):
         text = texts[assignment.prompt_id, assignment.system_ids[0]]
         about.pop("shown")
-        about["system"] = names[assignment.system_ids[0]].id
+        about["system"] = snapshot.names[assignment.system_ids[0]].id
         rows += [
             {**about, **asdict(span), "length": len(text)}
             for span in read_spans(str(value)) or [Span(0, 0, "")]
@@ -76,15 +73,15 @@ def span_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def numeric_rows(study: Study) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """``study.export.rating_rows`` in which every answer is a number, and variable -> question.
+def numeric_rows(snapshot: Snapshot) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """``rating_rows`` in which every answer is a number, and variable -> question.
 
-    The variables are those of ``study.export.numeric_variables``; free text is left out.
+    The variables are those of ``numeric_variables``; free text is left out.
     """
-    items = {item.id: item for item in study.protocol.items}
-    variables = {name: export.numeric_variables(study, item) for name, item in items.items()}
+    items = {item.id: item for item in snapshot.protocol.items}
+    variables = {name: numeric_variables(snapshot, item) for name, item in items.items()}
     rows = []
-    for row in export.rating_rows(study):
+    for row in rating_rows(snapshot):
         given = row["text"] or row["value"]
         shown = row["shown"].split("|") if "shown" in row else [row["system"]]
         numbers = {} if given is None else items[row["item"]].numbers(given, shown)
@@ -96,18 +93,16 @@ def numeric_rows(study: Study) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 
 def _answers_in_table(
-    study: Study, table: Table
+    snapshot: Snapshot, table: Table
 ) -> Iterator[tuple[Item, int | str, AssignmentRecord, dict[str, Any]]]:
     """The values of the saved answers that stand in a table, with what all rows about them say."""
-    names = export.system_names(study)
-    topics = {prompt.id: prompt.topic for prompt in study.protocol.prompts}
-    by_id = {rater.id: rater for rater in raters.read_raters(study)}
-    items = [item for item in study.protocol.items if item.table == table]
-    saved = {(r.assignment_id, r.item_id): r for r in ratings.read_ratings(study)}
-    for assignment in ratings.read_assignments(study):
-        rater = by_id[assignment.rater_id]
+    items = [item for item in snapshot.protocol.items if item.table == table]
+    if not items:
+        return
+    for assignment in snapshot.assignments:
+        rater = snapshot.raters[assignment.rater_id]
         for item in items:
-            rating = saved.get((assignment.id, item.id))
+            rating = snapshot.ratings.get((assignment.id, item.id))
             if rating is None or rating.answer.value is None:
                 continue
             about = {
@@ -116,8 +111,8 @@ def _answers_in_table(
                 "simulated": rater.simulated,
                 "position": assignment.position,
                 "prompt": assignment.prompt_id,
-                "topic": topics[assignment.prompt_id],
+                "topic": snapshot.topics[assignment.prompt_id],
                 "item": item.id,
-                "shown": tuple(names[system].id for system in assignment.system_ids),
+                "shown": tuple(snapshot.names[system].id for system in assignment.system_ids),
             }
             yield item, rating.answer.value, assignment, about

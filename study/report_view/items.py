@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.report_data import Named, ReportItem, ReportScore
 from study.protocol import Item, Scale
 from study.protocol.instruments import Instrument, scored_items
 from study.protocol.schema import Protocol
+from study.report_view.data import Named, ReportItem, ReportScore
 
 
 def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:

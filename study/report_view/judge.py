@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.report_data import ReportCriterion, ReportJudge
+from study.report_view.data import ReportCriterion, ReportJudge
 
 if TYPE_CHECKING:
     from study.protocol.judge import StandInConditions
