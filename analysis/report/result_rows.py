@@ -8,6 +8,7 @@ from analysis.chapters.context import ReportContext
 from analysis.chapters.families import FamilyTest
 from analysis.contrasts import ranks, signed_rank
 from analysis.contrasts.effect_sizes import Summary, TDetails
+from analysis.contrasts.preference import Strengths
 from analysis.contrasts.ranks import MannWhitneyDetails
 from analysis.contrasts.signed_rank import SignedRankDetails
 from analysis.report.blocks import Column, Footnotes, Row
@@ -80,6 +81,31 @@ def with_adjusted(context: ReportContext, row: Row, test: FamilyTest | None) -> 
         return row
     p = None if test is None else test.adjusted.adjusted_p_value
     return Row((*row.cells, p_cell(p)), row.strong)
+
+
+def percent_cell(share: Estimate, notes: Footnotes) -> str:
+    """A share in percent with its interval."""
+    if share.estimate is None:
+        return notes.undefined(share.undefined_because)
+    percent = number(100 * share.estimate, 1)
+    if share.ci_low is None or share.ci_high is None:
+        return percent
+    return f"{percent} [{number(100 * share.ci_low, 1)}, {number(100 * share.ci_high, 1)}]"
+
+
+def strength_rows(
+    context: ReportContext,
+    strengths: Strengths,
+    further: Sequence[tuple[str, Estimate]],
+    notes: Footnotes,
+) -> tuple[list[Row], list[tuple[str, Estimate]]]:
+    """Rows of a model of preferences (name, estimate, p, n), and the same results with their names."""
+    labels = {s.id: s.label for s in context.data.systems}
+    results = [(f"Strength: {labels[s]}", e) for s, e in strengths.strengths]
+    results += [(f"{labels[a]} minus {labels[b]}", e) for a, b, e in strengths.differences]
+    results += further
+    rows = [Row((name, notes.with_interval(e), notes.p_value(e), str(e.n))) for name, e in results]
+    return rows, results
 
 
 def p_cell(p: float | None) -> str:

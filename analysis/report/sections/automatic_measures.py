@@ -6,9 +6,9 @@ from functools import partial
 from itertools import groupby
 
 from analysis.chapters.context import ReportContext, Standing
-from analysis.chapters.contrast import primary_pair
-from analysis.description.text_measures import FAMILIES, Family
-from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.chapters.text_measures import text_measure_chapter
+from analysis.description.text_measures import Family
+from analysis.description.text_measures_by_system import SystemMeasure
 from analysis.report.blocks import (
     Block,
     Column,
@@ -35,22 +35,20 @@ _TITLES: dict[Family, str] = {
 
 def measures_section(context: ReportContext) -> Section:
     """One table for each family of measures, and the difference of the primary contrast."""
-    heading = "Automatic measures"
-    if not len(context.data.responses):
+    heading, chapter = "Automatic measures", text_measure_chapter(context)
+    if chapter is None:
         return Section("automatic-measures", heading)
-    families = _families(context)
-    found = _measures(context, families)
     blocks: list[Block] = [Paragraph(_opening(context)), Paragraph(_how(context))]
-    for family in families:
-        own = [m for m in found if m.measure.family == family]
+    for family in chapter.families:
+        own = [m for m in chapter.measures if m.measure.family == family]
         blocks.append(_table(context, family, own))
         if family == "rouge":
             blocks += _forest(context, own)
-    if "rouge" not in families:
+    if "rouge" not in chapter.families:
         blocks.append(
             Paragraph("ROUGE is not given: no prompt of the protocol has a reference reply.")
         )
-    if "speed" not in families:
+    if "speed" not in chapter.families:
         blocks.append(
             Paragraph(
                 "Tokens, speed and memory are hidden until unblinding: they can tell which system is "
@@ -58,31 +56,6 @@ def measures_section(context: ReportContext) -> Section:
             )
         )
     return Section("automatic-measures", heading, tuple(blocks))
-
-
-def _families(context: ReportContext) -> list[Family]:
-    """What can be shown: ROUGE with references, speed once the systems are known."""
-    responses = context.data.responses
-    referenced = "reference" in responses and bool(responses["reference"].fillna("").any())
-    hidden = {"rouge": not referenced, "speed": not context.data.unblinded}
-    return [family for family in FAMILIES if not hidden.get(family, False)]
-
-
-def _measures(context: ReportContext, families: list[Family]) -> list[SystemMeasure]:
-    pair = primary_pair(context)
-    systems = [s.id for s in context.data.systems]
-    contrasts = [] if pair is None else [(systems[pair[0]], systems[pair[1]])]
-    found = measures_of_systems(
-        context.data.responses,
-        systems=systems,
-        contrasts=contrasts,
-        families=families,
-        language=context.data.language,
-        level=context.level,
-        seed=context.data.seed,
-    )
-    # Imported responses have no tokens: who has some would tell who was imported.
-    return [m for m in found if context.data.unblinded or m.measure.name != "tokens"]
 
 
 def _opening(context: ReportContext) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import BoolArray
-from analysis.description.frequencies import FrequencyTable, frequency_table
+from analysis.chapters.frequencies import FrequencyChapter, frequency_chapters
+from analysis.chapters.numeric_items import numeric_chapters
+from analysis.description.frequencies import FrequencyTable
 from analysis.report.blocks import (
     Block,
     Column,
@@ -26,7 +27,8 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import MOST_POINTS_AS_BARS, LikertBar, draw_boxes, draw_likert
 from analysis.report.numbers import count, level_text, number
-from analysis.report.sections.numeric_items import numeric_blocks
+from analysis.report.result_rows import percent_cell
+from analysis.report.sections.numeric_items import NUMERIC_HOW, numeric_blocks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -51,72 +53,50 @@ _COLUMNS = (
 
 def frequency_section(context: ReportContext) -> Section:
     """Tables for all raters together, the figure, and item statistics."""
-    key, label, raters = context.samples[0]
-    tables = _count(context, raters)
-    blocks: list[Block] = [Paragraph(_HOW_TO_READ)] if tables else []
-    blocks += [*_point_blocks(context, tables, key, label), *numeric_blocks(context, 0)]
+    chapter, numeric = frequency_chapters(context)[0], numeric_chapters(context)
+    blocks: list[Block] = [Paragraph(_HOW_TO_READ)] if chapter.tables else []
+    blocks += _point_blocks(context, chapter)
+    if numeric:
+        blocks += [Paragraph(NUMERIC_HOW), *numeric_blocks(context, numeric[0])]
     return Section("frequencies", "Frequencies per item and system", tuple(blocks))
 
 
 def group_frequency_section(context: ReportContext) -> Section:
     """The same for each group of raters, when there are several."""
     blocks: list[Block] = []
-    for place, (key, label, raters) in enumerate(context.samples[1:], start=1):
-        blocks += _point_blocks(context, _count(context, raters), key, label)
-        blocks += numeric_blocks(context, place)
+    numeric = {n.key: n for n in numeric_chapters(context)}
+    for chapter in frequency_chapters(context)[1:]:
+        blocks += _point_blocks(context, chapter)
+        if chapter.key in numeric:
+            blocks += numeric_blocks(context, numeric[chapter.key])
     return Section("frequencies-by-group", "Frequencies by group of raters", tuple(blocks))
 
 
-_Counted = dict[tuple[int, int], FrequencyTable]
-
-
-def _point_blocks(context: ReportContext, tables: _Counted, key: str, label: str) -> list[Block]:
+def _point_blocks(context: ReportContext, chapter: FrequencyChapter) -> list[Block]:
     """Figure, frequency tables and statistics of the items on points; nothing without any."""
-    if not tables:
+    if not chapter.tables:
         return []
     return [
-        *_likert_figures(context, tables, key, label),
-        *_frequency_tables(context, tables, key, label),
-        _statistics_table(context, tables, key, label),
+        *_likert_figures(context, chapter),
+        *_frequency_tables(context, chapter),
+        _statistics_table(context, chapter),
     ]
 
 
-def _count(context: ReportContext, raters: BoolArray) -> _Counted:
-    """Frequency table of every (item, system) by their places."""
-    counted = {}
-    for i, item in enumerate(context.data.items):
-        if item.kind != "points":
-            continue
-        for s, system in enumerate(context.data.systems):
-            values, reasons = context.shaped.answers(i, s, raters)
-            counted[i, s] = frequency_table(
-                values,
-                context.points(item),
-                item=item.id,
-                system=system.id,
-                missing_reasons=reasons,
-                top=min(context.data.plan.top_points, len(item.points) - 1),
-                level=context.level,
-            )
-    return counted
-
-
-def _frequency_tables(
-    context: ReportContext, tables: _Counted, key: str, label: str
-) -> list[Table]:
-    made = []
+def _frequency_tables(context: ReportContext, chapter: FrequencyChapter) -> list[Table]:
+    made, tables = [], chapter.tables
     for s, system in enumerate(context.data.systems):
         groups, flat = [], []
-        for i in _places(tables):
+        for i in chapter.items:
             item, table = context.data.items[i], tables[i, s]
             anchors = dict(item.points)
             groups.append(RowGroup(item.label, tuple(_rows(table, anchors))))
-            flat += _flat_rows(table, key, anchors)
-        n = sum(tables[i, s].n for i in _places(tables))
+            flat += _flat_rows(table, chapter.key, anchors)
+        n = sum(tables[i, s].n for i in chapter.items)
         made.append(
             Table(
-                f"frequencies-{system.id}-{key}",
-                f"Frequencies for {system.label}: {label}, intervals at {level_text(context.level)}",
+                f"frequencies-{system.id}-{chapter.key}",
+                f"Frequencies for {system.label}: {chapter.label}, intervals at {level_text(context.level)}",
                 context.n_text("rating", n),
                 "descriptive",
                 _COLUMNS,
@@ -126,11 +106,6 @@ def _frequency_tables(
             )
         )
     return made
-
-
-def _places(tables: _Counted) -> list[int]:
-    """Items that were counted, in the study's order."""
-    return sorted({i for i, _ in tables})
 
 
 def _rows(table: FrequencyTable, anchors: dict[int, str]) -> list[Row]:
@@ -179,12 +154,12 @@ def _flat_rows(table: FrequencyTable, key: str, anchors: dict[int, str]) -> list
     return rows
 
 
-def _statistics_table(context: ReportContext, tables: _Counted, key: str, label: str) -> Table:
+def _statistics_table(context: ReportContext, chapter: FrequencyChapter) -> Table:
     notes, groups, flat = Footnotes(), [], []
-    for i in _places(tables):
+    for i in chapter.items:
         item, rows = context.data.items[i], []
         for s, system in enumerate(context.data.systems):
-            t = tables[i, s]
+            t = chapter.tables[i, s]
             rows.append(
                 Row(
                     (
@@ -194,17 +169,17 @@ def _statistics_table(context: ReportContext, tables: _Counted, key: str, label:
                         notes.estimate(t.mean),
                         notes.estimate(t.sd),
                         notes.estimate(t.median, 1),
-                        _top_share(t, notes),
+                        percent_cell(t.top_share, notes),
                     )
                 )
             )
-            keys = {"item": t.item, "system": t.system, "group": key}
+            keys = {"item": t.item, "system": t.system, "group": chapter.key}
             flat += [(keys, e) for e in (t.mean, t.sd, t.median, t.top_share)]
         groups.append(RowGroup(item.label, tuple(rows)))
     top = context.data.plan.top_points
     return Table(
-        f"item-statistics-{key}",
-        f"Item statistics: {label}",
+        f"item-statistics-{chapter.key}",
+        f"Item statistics: {chapter.label}",
         "rating, n in the table",
         "descriptive",
         (
@@ -222,16 +197,8 @@ def _statistics_table(context: ReportContext, tables: _Counted, key: str, label:
     )
 
 
-def _top_share(table: FrequencyTable, notes: Footnotes) -> str:
-    share = table.top_share
-    if share.estimate is None:
-        return notes.undefined(share.undefined_because)
-    low, high = share.ci_low or 0.0, share.ci_high or 0.0
-    return f"{number(100 * share.estimate, 1)} [{number(100 * low, 1)}, {number(100 * high, 1)}]"
-
-
-def _likert_figures(context: ReportContext, tables: _Counted, key: str, label: str) -> list[Figure]:
-    figures = []
+def _likert_figures(context: ReportContext, chapter: FrequencyChapter) -> list[Figure]:
+    figures, tables = [], chapter.tables
     for number_of_scale, (points, places) in enumerate(context.scales):
         suffix = f"-{number_of_scale + 1}" if len(context.scales) > 1 else ""
         keys = [(i, s) for i in places for s in range(len(context.data.systems))]
@@ -239,17 +206,17 @@ def _likert_figures(context: ReportContext, tables: _Counted, key: str, label: s
         draw: Callable[[], Drawing]
         if len(points) > MOST_POINTS_AS_BARS:
             draw = partial(_draw_boxes, context, tables, keys, points)
-            title = f"Spread of the ratings per item and system: {label}"
+            title = f"Spread of the ratings per item and system: {chapter.label}"
         else:
             bars = [_bar(context, tables[k], k) for k in keys]
             draw = partial(draw_likert, bars, points)
             title = (
-                f"Ratings per item and system around the middle of the scale: {label}; the "
+                f"Ratings per item and system around the middle of the scale: {chapter.label}; the "
                 "numbers in the bars are percentages"
             )
         figures.append(
             Figure(
-                f"likert-{key}{suffix}",
+                f"likert-{chapter.key}{suffix}",
                 title,
                 context.n_text("rating", n),
                 "descriptive",
@@ -268,7 +235,7 @@ def _bar(context: ReportContext, table: FrequencyTable, key: tuple[int, int]) ->
 
 def _draw_boxes(
     context: ReportContext,
-    tables: _Counted,
+    tables: Mapping[tuple[int, int], FrequencyTable],
     keys: list[tuple[int, int]],
     points: tuple[tuple[int, str], ...],
 ) -> Drawing:
@@ -280,7 +247,11 @@ def _draw_boxes(
     return draw_boxes(rows, points[0][0], points[-1][0])
 
 
-def _likert_words(context: ReportContext, tables: _Counted, keys: list[tuple[int, int]]) -> str:
+def _likert_words(
+    context: ReportContext,
+    tables: Mapping[tuple[int, int], FrequencyTable],
+    keys: list[tuple[int, int]],
+) -> str:
     """The figure in words: the favourable share of each bar."""
     words = []
     for i, s in keys:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-
-from analysis.agreement.intraclass import icc
+from analysis.chapters import numeric_items
 from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import BoolArray, FloatArray
-from analysis.description.numbers import NumberSummary, number_summary
+from analysis.chapters.numeric_items import NumericChapter
+from analysis.chapters.shaping import BoolArray
 from analysis.report.blocks import (
     Block,
     Column,
     Figure,
     Footnotes,
-    Paragraph,
     Row,
     RowGroup,
     Table,
@@ -25,65 +21,42 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import draw_boxes
 from analysis.report.numbers import count, level_text, number
-from analysis.results import Estimate
 
-# The mixed model of ratings with gaps needs a matrix of raters.
-MOST_RATERS_IN_MIXED_MODEL = 100
-
-
-def numeric_blocks(context: ReportContext, sample: int) -> list[Block]:
-    """Figure and table of the numeric items for one sample of raters; nothing without any."""
-    if not context.numeric_places:
-        return []
-    key, label, raters = context.samples[sample]
-    found: dict[tuple[int, int], NumberSummary] = {}
-    answers: dict[tuple[int, int], FloatArray] = {}
-    for i in context.numeric_places:
-        for s in range(len(context.data.systems)):
-            values, reasons = context.shaped.answers(i, s, raters)
-            answers[i, s] = values[~np.isnan(values)]
-            found[i, s] = number_summary(values, missing_reasons=reasons, level=context.level)
-    text = (
-        "Numeric items are answered with any whole number between two ends, so they have no table of "
-        "frequencies. Mean, SD and quartiles are of the single ratings. The mean over raters takes "
-        "each rater's mean over the prompts as one number, so its interval speaks to other raters."
-    )
-    paragraph: list[Block] = [Paragraph(text)] if sample == 0 else []
-    return [
-        *paragraph,
-        *_figures(context, key, label, answers, found),
-        _table(context, key, label, raters, found),
-    ]
+NUMERIC_HOW = (
+    "Numeric items are answered with any whole number between two ends, so they have no table of "
+    "frequencies. Mean, SD and quartiles are of the single ratings. The mean over raters takes "
+    "each rater's mean over the prompts as one number, so its interval speaks to other raters."
+)
 
 
-def _figures(
-    context: ReportContext,
-    key: str,
-    label: str,
-    answers: dict[tuple[int, int], FloatArray],
-    found: dict[tuple[int, int], NumberSummary],
-) -> list[Figure]:
+def numeric_blocks(context: ReportContext, chapter: NumericChapter) -> list[Block]:
+    """Figure and table of the numeric items for one sample of raters."""
+    return [*_figures(context, chapter), _table(context, chapter)]
+
+
+def _figures(context: ReportContext, chapter: NumericChapter) -> list[Figure]:
     """Boxes, one figure for each pair of ends."""
+    found = chapter.answers
     ends: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for i, s in found:
         points = context.data.items[i].points
         ends.setdefault((points[0][0], points[-1][0]), []).append((i, s))
     figures = []
     for place, ((low, high), keys) in enumerate(ends.items()):
-        rows = [(_name(context, k), answers[k]) for k in keys]
+        rows = [(_name(context, k), found[k].given) for k in keys]
+        medians = [(k, found[k].ratings.median.estimate) for k in keys]
         words = "; ".join(
-            f"{_name(context, k)}: no ratings"
-            if found[k].median.estimate is None
-            else f"{_name(context, k)}: median {number(found[k].median.estimate or 0.0, 1)}"
-            for k in keys
+            f"{_name(context, k)}: "
+            f"{'no ratings' if median is None else f'median {number(median, 1)}'}"
+            for k, median in medians
         )
         suffix = f"-{place + 1}" if len(ends) > 1 else ""
         figures.append(
             Figure(
-                f"numeric-{key}{suffix}",
-                f"Spread of the numeric ratings per item and system: {label}; the box holds the middle "
-                "half, the thick line is the median, the whiskers reach the extremes",
-                context.n_text("rating", sum(found[k].n for k in keys)),
+                f"numeric-{chapter.key}{suffix}",
+                f"Spread of the numeric ratings per item and system: {chapter.label}; the box holds "
+                "the middle half, the thick line is the median, the whiskers reach the extremes",
+                context.n_text("rating", sum(found[k].ratings.n for k in keys)),
                 "descriptive",
                 f"Boxes from {low} to {high}. {words}.",
                 partial(draw_boxes, rows, low, high),
@@ -96,43 +69,34 @@ def _name(context: ReportContext, key: tuple[int, int]) -> str:
     return f"{context.data.items[key[0]].label}, {context.system_labels[key[1]]}"
 
 
-def _table(
-    context: ReportContext,
-    key: str,
-    label: str,
-    raters: BoolArray,
-    found: dict[tuple[int, int], NumberSummary],
-) -> Table:
+def _table(context: ReportContext, chapter: NumericChapter) -> Table:
     notes, groups, flat = Footnotes(), [], []
     reasons = [
-        r for r in context.shaped.reasons if any(f.missing_by_reason.get(r) for f in found.values())
+        r
+        for r in context.shaped.reasons
+        if any(a.ratings.missing_by_reason.get(r) for a in chapter.answers.values())
     ]
-    means = context.shaped.rater_item_means
     for i in context.numeric_places:
         item, rows = context.data.items[i], []
         for s, system in enumerate(context.data.systems):
-            f = found[i, s]
-            over = number_summary(means[raters, s, i], level=context.level, unit="rater").mean
+            f, over = chapter.answers[i, s].ratings, chapter.answers[i, s].over_raters
             quartiles = "–"
             if f.lower_quartile.estimate is not None and f.upper_quartile.estimate is not None:
                 low, high = f.lower_quartile.estimate, f.upper_quartile.estimate
                 quartiles = f"{number(low, 1)} to {number(high, 1)}"
-            rows.append(
-                Row(
-                    (
-                        system.label, count(f.n), notes.estimate(f.mean), notes.estimate(f.sd),
-                        notes.with_interval(f.median, 1), quartiles, notes.with_interval(over),
-                        *(count(f.missing_by_reason.get(r, 0)) for r in reasons),
-                    )
-                )
+            cells = (
+                count(f.n), notes.estimate(f.mean), notes.estimate(f.sd),
+                notes.with_interval(f.median, 1), quartiles, notes.with_interval(over),
+                *(count(f.missing_by_reason.get(r, 0)) for r in reasons),
             )  # fmt: skip
-            keys = {"item": item.id, "system": system.id, "group": key}
+            rows.append(Row((system.label, *cells)))
+            keys = {"item": item.id, "system": system.id, "group": chapter.key}
             flat += [({**keys, "of": "ratings"}, e) for e in f.estimates]
             flat.append(({**keys, "of": "rater_means"}, over))
         groups.append(RowGroup(item.label, tuple(rows)))
     return Table(
-        f"numeric-statistics-{key}",
-        f"Numeric items: {label}, intervals at {level_text(context.level)}",
+        f"numeric-statistics-{chapter.key}",
+        f"Numeric items: {chapter.label}, intervals at {level_text(context.level)}",
         "rating; of the mean over raters: rater; n in the table",
         "descriptive",
         (
@@ -162,8 +126,8 @@ def numeric_agreement(
     if not context.numeric_places:
         return []
     notes, rows, flat = Footnotes(), [], []
-    for i in context.numeric_places:
-        item, results = context.data.items[i], _forms(context, context.item_matrix(i, raters))
+    for i, results in numeric_items.numeric_agreement(context, raters).items():
+        item = context.data.items[i]
         n = max(r.n for r in results)
         rows.append(Row((item.label, str(n), *(notes.with_interval(r) for r in results))))
         flat += [({"item": item.id, "group": key}, r) for r in results]
@@ -190,9 +154,3 @@ def numeric_agreement(
             ),
         )
     ]
-
-
-def _forms(context: ReportContext, matrix: FloatArray) -> Sequence[Estimate]:
-    gaps = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL and bool(np.isnan(matrix).any())
-    forms = icc(matrix, missing="mixed_model_profile" if gaps else "complete", level=context.level)
-    return forms.icc2, forms.icc2k, forms.icc3
