@@ -14,6 +14,7 @@ from study import blinding
 from study.entities import Conversation, ConversationEnd, Rater, Turn, TurnOutcome
 from study.protocol.chat import Chat
 from study.store import conversations
+from study.store.conversations import Written
 from study.store.study import Study
 
 RATER, SYSTEM = "rater", "system"
@@ -158,10 +159,8 @@ def answer(study: Study, rater: Rater, assignment_id: str, source: ReplySource) 
     system = conversations.system_of(study, assignment_id)
     seed = reply_seed(study, assignment_id, number)
     reply = source(system, messages_for(asked, declared_chat(study)), seed)
-    made_by = {"seed": seed, **reply.provenance}
-    conversations.finish_reply(
-        study, rater, assignment_id, number, reply.text, TurnOutcome.COMPLETE, made_by
-    )
+    written = Written(reply.text, provenance={"seed": seed, **reply.provenance})
+    conversations.finish_reply(study, rater, assignment_id, number, written)
     return conversations.read(study, assignment_id)
 
 

@@ -18,67 +18,54 @@ from survey_app.drawing import elements
 from survey_app.languages import language_of
 from survey_app.messages import Messages, load_messages
 from survey_app.server.study_in_force import study_in_force
-from survey_app.steps import attention as attention_page
-from survey_app.steps import comprehension as comprehension_page
-from survey_app.steps import consent as consent_page
-from survey_app.steps import conversation as conversation_page
-from survey_app.steps import coordinator as coordinator_page
-from survey_app.steps import demographics as demographics_page
-from survey_app.steps import endings as ending_pages
-from survey_app.steps import instructions as instructions_page
-from survey_app.steps import language as language_page
-from survey_app.steps import rest as break_page
-from survey_app.steps import revision as revision_page
+from survey_app.steps import coordinator
+from survey_app.steps.attention import AttentionPage
+from survey_app.steps.comprehension import ComprehensionPage
+from survey_app.steps.consent import ConsentPage
+from survey_app.steps.conversation import ConversationPage
+from survey_app.steps.demographics import DemographicsPage
+from survey_app.steps.endings import DeclinedPage, FinishedPage, ScreenedOutPage
+from survey_app.steps.instructions import InstructionsPage
+from survey_app.steps.language import LanguagePage
+from survey_app.steps.page import Page
+from survey_app.steps.rest import BreakPage
+from survey_app.steps.revision import page_not_saved, rating_or_revision
 from survey_app.visit import Visit
 
 _log = logging.getLogger("survey_app")
 _LAST_VISIT = "last visit"
 
-_ACT: dict[Step, Callable[[Visit], Visit]] = {
-    Step.LANGUAGE: language_page.act,
-    Step.CONSENT: consent_page.act,
-    Step.DECLINED: ending_pages.act,
-    Step.DEMOGRAPHICS: demographics_page.act,
-    Step.INSTRUCTIONS: instructions_page.act,
-    Step.COMPREHENSION: comprehension_page.act,
-    Step.ATTENTION: attention_page.act,
-    Step.BREAK: break_page.act,
-    Step.SCREENED_OUT: ending_pages.act,
-    Step.CONVERSATION: conversation_page.act,
-    Step.RATING: revision_page.act,
-    Step.FINISHED: ending_pages.act,
-}
-_DRAW: dict[Step, Callable[[Visit], None]] = {
-    Step.LANGUAGE: language_page.draw,
-    Step.CONSENT: consent_page.draw,
-    Step.DECLINED: ending_pages.draw_declined,
-    Step.DEMOGRAPHICS: demographics_page.draw,
-    Step.INSTRUCTIONS: instructions_page.draw,
-    Step.COMPREHENSION: comprehension_page.draw,
-    Step.ATTENTION: attention_page.draw,
-    Step.BREAK: break_page.draw,
-    Step.SCREENED_OUT: ending_pages.draw_screened_out,
-    Step.CONVERSATION: conversation_page.draw,
-    Step.RATING: revision_page.draw,
-    Step.FINISHED: ending_pages.draw_finished,
+_PAGES: dict[Step, Callable[[Visit], Page]] = {
+    Step.LANGUAGE: LanguagePage,
+    Step.CONSENT: ConsentPage,
+    Step.DECLINED: DeclinedPage,
+    Step.DEMOGRAPHICS: DemographicsPage,
+    Step.INSTRUCTIONS: InstructionsPage,
+    Step.COMPREHENSION: ComprehensionPage,
+    Step.ATTENTION: AttentionPage,
+    Step.BREAK: BreakPage,
+    Step.SCREENED_OUT: ScreenedOutPage,
+    Step.CONVERSATION: ConversationPage,
+    Step.RATING: rating_or_revision,
+    Step.FINISHED: FinishedPage,
 }
 
 
 def show_page() -> None:
     """Show the page of whoever is there."""
     study = study_in_force()
-    coordinator = identity.asks_for_coordinator()
-    token = None if coordinator else identity.rater_token()
+    for_coordinator = identity.asks_for_coordinator()
+    token = None if for_coordinator else identity.rater_token()
     if token is not None:
         study = study.in_language(language_of(study, token))
     words = load_messages(study.protocol.language)
     st.set_page_config(
         page_title=words("page.title"), layout="wide", initial_sidebar_state="collapsed"
     )
-    if coordinator:
+    if for_coordinator:
         if identity.is_coordinator(study):
             _mark_simulated(study, words)
-            coordinator_page.draw(study, words)
+            coordinator.draw(study, words)
         else:
             elements.notice(
                 words("coordinator.link_title"), words("coordinator.link"), "no-coordinator"
@@ -94,7 +81,7 @@ def _show_rater_page(study: Study, words: Messages, token: str) -> None:
     try:
         _mark_simulated(study, words)
         visit = Visit(study, words, token, find_place(study, token))
-        visit = _ACT[visit.place.step](visit)
+        visit = _PAGES[visit.place.step](visit).act()
     except LinkError:
         elements.notice(words("link.title"), words("link.unknown"), "unknown-link")
         return
@@ -107,14 +94,14 @@ def _show_rater_page(study: Study, words: Messages, token: str) -> None:
         elements.notice(words("failure.title"), words("failure.refused"), "refused")
         return
     st.session_state[_LAST_VISIT] = visit
-    _DRAW[visit.place.step](visit)
+    _PAGES[visit.place.step](visit).draw()
 
 
 def _show_last_page(words: Messages, token: str) -> None:
     """Draw the response again that was on the page, so that the answers to it stay there."""
     last: Visit | None = st.session_state.get(_LAST_VISIT)
     if last is not None and last.token == token and last.place.step is Step.RATING:
-        revision_page.draw(last, not_saved=True)
+        page_not_saved(last).draw()
     else:
         elements.notice(words("failure.title"), words("failure.page"), "failure")
 

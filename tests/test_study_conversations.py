@@ -28,6 +28,7 @@ from study.report_view.conversations import conversation_rows, turn_rows
 from study.report_view.snapshot import Snapshot
 from study.store import conversations, tables
 from study.store.audit import study_faults
+from study.store.conversations import Written
 from study.store.locking import unblind_study
 from study.store.raters import find_by_code, link_secret, read_raters, withdraw
 from study.store.study import Study
@@ -65,8 +66,7 @@ def talk_of(study: Study, rater: Rater) -> str:
 
 def replied(study: Study, rater: Rater, talk: str, text: str = "I hear you.") -> None:
     number = conversations.begin_reply(study, rater, talk)
-    done = TurnOutcome.COMPLETE
-    conversations.finish_reply(study, rater, talk, number, text, done, {"seed": 5})
+    conversations.finish_reply(study, rater, talk, number, Written(text, provenance={"seed": 5}))
 
 
 def phase(study: Study, talk: str) -> Phase:
@@ -156,8 +156,8 @@ def test_ending_needs_an_answer_and_says_why_it_ended(study: Study, rater: Rater
     conversations.say(study, rater, talk, 3, "and then?")
     number = conversations.begin_reply(study, rater, talk)
     assert not conversation.end(study, rater, talk)
-    failed = TurnOutcome.FAILED
-    conversations.finish_reply(study, rater, talk, number, "", failed, {"failure": "silent"})
+    silent = Written("", TurnOutcome.FAILED, {"failure": "silent"})
+    conversations.finish_reply(study, rater, talk, number, silent)
     assert conversation.end(study, rater, talk)
     assert not conversation.end(study, rater, talk)
     assert conversations.read(study, talk).ended_by is ConversationEnd.SYSTEM_SILENT
@@ -190,16 +190,8 @@ def test_troubles_are_counted_by_system_since_a_time(study: Study, rater: Rater)
     begun = dt.datetime.now(dt.UTC)
     for outcome in (TurnOutcome.FAILED, TurnOutcome.COMPLETE):
         number = conversations.begin_reply(study, rater, talk)
-        conversations.finish_reply(
-            study,
-            rater,
-            talk,
-            number,
-            "x",
-            outcome,
-            {},
-            pace_missed=outcome is TurnOutcome.COMPLETE,
-        )
+        written = Written("x", outcome, pace_missed=outcome is TurnOutcome.COMPLETE)
+        conversations.finish_reply(study, rater, talk, number, written)
     counted = {system: {"replies": 2, "failed": 1, "late": 1}}
     assert conversations.troubles(study, begun - dt.timedelta(minutes=1)) == counted
     assert conversations.troubles(study, begun + dt.timedelta(minutes=1)) == {}
@@ -212,8 +204,7 @@ def test_withdrawing_erases_what_was_said_and_a_late_reply_does_not_come_back(
     conversations.say(study, rater, talk, 1, "a secret of mine")
     number = conversations.begin_reply(study, rater, talk)
     withdraw(study, rater.code)
-    done = TurnOutcome.COMPLETE
-    assert not conversations.finish_reply(study, rater, talk, number, "late", done, {})
+    assert not conversations.finish_reply(study, rater, talk, number, Written("late"))
     empty = conversations.read(study, talk)
     assert (empty.turns, empty.started_at) == ((), None)
     assert study_faults(study) == []
@@ -275,8 +266,8 @@ def test_the_export_names_no_system_and_no_speed_before_unblinding(
     number = conversations.begin_reply(study, rater, talk)
     system = conversations.system_of(study, talk)
     made_by = {"model": system, "latency_s": 1.25}
-    done = TurnOutcome.COMPLETE
-    conversations.finish_reply(study, rater, talk, number, "I hear you.", done, made_by)
+    written = Written("I hear you.", provenance=made_by)
+    conversations.finish_reply(study, rater, talk, number, written)
     before = json.dumps([turn_rows(Snapshot(study)), conversation_rows(Snapshot(study))])
     for name in ("zebrafinch", "quokka", "latency", "provenance", "pace_missed"):
         assert name not in before

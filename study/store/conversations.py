@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, delete, func, insert, select, update
@@ -22,6 +23,16 @@ from study.store.ratings import own_assignment, still_rating
 from study.store.study import Study, now
 
 _talk, _turn = tables.conversation.c, tables.conversation_turn.c
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a turn holds once nobody writes it any more; ``provenance`` is empty for a rater's."""
+
+    text: str
+    outcome: TurnOutcome = TurnOutcome.COMPLETE
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    pace_missed: bool = False
 
 
 def read(study: Study, assignment_id: str) -> Conversation:
@@ -146,7 +157,8 @@ def say(study: Study, rater: Rater, assignment_id: str, number: int, text: str) 
             .where(_talk.assignment_id == assignment_id, _talk.started_at.is_(None))
             .values(started_at=at)
         )
-        _log(connection, study, rater, assignment_id, number, text, TurnOutcome.COMPLETE, {})
+        payload = _payload(assignment_id, number, Written(text))
+        events.append(connection, study, "conversation_turn_saved", rater.id, payload)
     return True
 
 
@@ -192,15 +204,7 @@ def grow_reply(study: Study, assignment_id: str, number: int, text: str) -> None
 
 
 def finish_reply(
-    study: Study,
-    rater: Rater,
-    assignment_id: str,
-    number: int,
-    text: str,
-    outcome: TurnOutcome,
-    provenance: Mapping[str, Any],
-    *,
-    pace_missed: bool = False,
+    study: Study, rater: Rater, assignment_id: str, number: int, reply: Written
 ) -> bool:
     """Keep a reply with its outcome; a later call corrects an earlier one, and the log has both.
 
@@ -221,15 +225,16 @@ def finish_reply(
             update(tables.conversation_turn)
             .where(*_row(assignment_id, number), _turn.role == "system")
             .values(
-                text=text,
-                outcome=outcome.value,
+                text=reply.text,
+                outcome=reply.outcome.value,
                 finished_at=at,
-                pace_missed=pace_missed,
-                provenance=json.dumps(dict(provenance), sort_keys=True),
+                pace_missed=reply.pace_missed,
+                provenance=json.dumps(dict(reply.provenance), sort_keys=True),
             )
         ).rowcount
         if changed:
-            _log(connection, study, rater, assignment_id, number, text, outcome, provenance)
+            payload = _payload(assignment_id, number, reply)
+            events.append(connection, study, "conversation_turn_saved", rater.id, payload)
     return bool(changed)
 
 
@@ -283,7 +288,7 @@ def cut_off(study: Study, assignment_id: str, number: int) -> bool:
             .where(*_row(assignment_id, number))
             .values(outcome=TurnOutcome.CUT_OFF.value, finished_at=now())
         )
-        payload = _payload(assignment_id, number, row.text, TurnOutcome.CUT_OFF, {})
+        payload = _payload(assignment_id, number, Written(row.text, TurnOutcome.CUT_OFF))
         events.append(connection, study, "conversation_turn_saved", row.rater_id, payload)
     return True
 
@@ -301,32 +306,12 @@ def _held(connection: Connection, rater: Rater, assignment_id: str) -> Conversat
     return conversation
 
 
-def _log(
-    connection: Connection,
-    study: Study,
-    rater: Rater,
-    assignment_id: str,
-    number: int,
-    text: str,
-    outcome: TurnOutcome,
-    provenance: Mapping[str, Any],
-) -> None:
-    payload = _payload(assignment_id, number, text, outcome, provenance)
-    events.append(connection, study, "conversation_turn_saved", rater.id, payload)
-
-
-def _payload(
-    assignment_id: str,
-    number: int,
-    text: str,
-    outcome: TurnOutcome,
-    provenance: Mapping[str, Any],
-) -> dict[str, Any]:
+def _payload(assignment_id: str, number: int, turn: Written) -> dict[str, Any]:
     return {
         "assignment": assignment_id,
         "number": number,
-        "outcome": outcome.value,
-        "sha256": _fingerprint(text, json.dumps(dict(provenance), sort_keys=True)),
+        "outcome": turn.outcome.value,
+        "sha256": _fingerprint(turn.text, json.dumps(dict(turn.provenance), sort_keys=True)),
     }
 
 

@@ -21,6 +21,7 @@ from study import blinding, conversation
 from study.entities import Rater, TurnOutcome
 from study.errors import EvenhandError, ModelError
 from study.store import conversations
+from study.store.conversations import Written
 from study.store.study import Study
 from survey_app.chat.pacing import PacedReply
 from survey_app.chat.reply_stream import ReplyStream, made_by
@@ -200,10 +201,7 @@ class LiveConversations:
                 live.rater,
                 live.assignment_id,
                 live.number,
-                text,
-                live.outcome,
-                dict(live.provenance),
-                pace_missed=live.paced.pace_missed,
+                Written(text, live.outcome, dict(live.provenance), live.paced.pace_missed),
             )
         )
         # A stop may cancel this task; its own record must come after this one.

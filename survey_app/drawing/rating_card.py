@@ -19,6 +19,11 @@ from survey_app.drawing.widgets.widget import Widget
 from survey_app.messages import Messages
 
 
+def button_key(name: str) -> str:
+    """Key of the button of a card with this name."""
+    return f"save-{name}"
+
+
 @dataclass(frozen=True)
 class Card:
     """The items as drawn for one response.
@@ -43,7 +48,7 @@ class Card:
     @property
     def button(self) -> str:
         """Key of the button."""
-        return f"save-{self.name}"
+        return button_key(self.name)
 
     @cached_property
     def widgets(self) -> dict[str, Widget[Any]]:

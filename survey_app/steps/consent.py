@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
@@ -10,79 +10,70 @@ from study import participation
 from survey_app import languages
 from survey_app.drawing import elements
 from survey_app.drawing.safe_text import to_label
+from survey_app.steps.page import Page
 from survey_app.visit import Visit, pressed
 
 # Not in the database: a reload shows the information again, and nothing is decided.
 _ASKED = "asked whether declining is meant"
 
 
-@dataclass(frozen=True)
-class _Keys:
-    """Keys of the page's buttons, which are other ones for every rater."""
+class ConsentPage(Page):
+    """The information or, after a tap on declining, the question whether that is meant."""
 
-    agree: str
-    decline: str
-    confirm: str
-    back: str
+    def _key(self, button: str) -> str:
+        # Another one for every rater.
+        return f"{button}-{self.rater.id}"
 
+    def act(self) -> Visit:
+        """Save what this session's buttons say, before anything is drawn."""
+        if pressed(self._key("agree")):
+            participation.consent(self.study, self.rater)
+            return self.visit.moved()
+        if pressed(self._key("declined")):
+            participation.decline(self.study, self.rater)
+            return self.visit.moved()
+        if pressed(self._key("decline")):
+            st.session_state[_ASKED] = True
+        elif pressed(self._key("undecided")):
+            st.session_state[_ASKED] = False
+        return self.visit
 
-def _keys(visit: Visit) -> _Keys:
-    rater = visit.place.rater.id
-    return _Keys(f"agree-{rater}", f"decline-{rater}", f"declined-{rater}", f"undecided-{rater}")
+    def draw(self) -> None:
+        """Draw the page."""
+        with st.container(key="reading"):
+            if st.session_state.get(_ASKED):
+                self._draw_question()
+            else:
+                self._draw_information()
 
+    def _button(self, button: str, text: str, *, first: bool = False) -> bool:
+        kind: Literal["primary", "secondary"] = "primary" if first else "secondary"
+        return st.button(to_label(text), key=self._key(button), type=kind, width="stretch")
 
-def act(visit: Visit) -> Visit:
-    """Save what this session's buttons say, before anything is drawn."""
-    keys = _keys(visit)
-    if pressed(keys.agree):
-        participation.consent(visit.study, visit.place.rater)
-        return visit.moved()
-    if pressed(keys.confirm):
-        participation.decline(visit.study, visit.place.rater)
-        return visit.moved()
-    if pressed(keys.decline):
-        st.session_state[_ASKED] = True
-    elif pressed(keys.back):
-        st.session_state[_ASKED] = False
-    return visit
+    def _draw_information(self) -> None:
+        consent = self.study.protocol.consent
+        elements.heading(consent.title, "consent")
+        languages.offer_others(self.visit)
+        elements.text(consent.text)
+        elements.remark(self.words("consent.code", code=self.rater.code))
+        agrees = self._button("agree", consent.agree, first=True)
+        declines = self._button("decline", consent.decline)
+        if agrees:
+            participation.consent(self.study, self.rater)
+            st.rerun()
+        if declines:
+            st.session_state[_ASKED] = True
+            st.rerun()
 
-
-def draw(visit: Visit) -> None:
-    """Draw the page."""
-    with st.container(key="reading"):
-        if st.session_state.get(_ASKED):
-            _draw_question(visit)
-        else:
-            _draw_information(visit)
-
-
-def _draw_information(visit: Visit) -> None:
-    consent, keys = visit.study.protocol.consent, _keys(visit)
-    elements.heading(consent.title, "consent")
-    languages.offer_others(visit)
-    elements.text(consent.text)
-    elements.remark(visit.words("consent.code", code=visit.place.rater.code))
-    agrees = st.button(to_label(consent.agree), key=keys.agree, type="primary", width="stretch")
-    declines = st.button(to_label(consent.decline), key=keys.decline, width="stretch")
-    if agrees:
-        participation.consent(visit.study, visit.place.rater)
-        st.rerun()
-    if declines:
-        st.session_state[_ASKED] = True
-        st.rerun()
-
-
-def _draw_question(visit: Visit) -> None:
-    words, keys = visit.words, _keys(visit)
-    elements.heading(words("consent.sure"), "decline")
-    elements.text(words("consent.sure_text"))
-    back = st.button(
-        to_label(words("consent.back")), key=keys.back, type="primary", width="stretch"
-    )
-    confirms = st.button(to_label(words("consent.confirm")), key=keys.confirm, width="stretch")
-    if back:
-        st.session_state[_ASKED] = False
-        st.rerun()
-    if confirms:
-        participation.decline(visit.study, visit.place.rater)
-        st.rerun()
+    def _draw_question(self) -> None:
+        words = self.words
+        elements.heading(words("consent.sure"), "decline")
+        elements.text(words("consent.sure_text"))
+        back = self._button("undecided", words("consent.back"), first=True)
+        confirms = self._button("declined", words("consent.confirm"))
+        if back:
+            st.session_state[_ASKED] = False
+            st.rerun()
+        if confirms:
+            participation.decline(self.study, self.rater)
+            st.rerun()

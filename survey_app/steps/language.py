@@ -7,18 +7,16 @@ import streamlit as st
 from survey_app import languages
 from survey_app.drawing import elements
 from survey_app.messages import load_messages
-from survey_app.visit import Visit
+from survey_app.steps.page import Page
 
 
-def act(visit: Visit) -> Visit:
+class LanguagePage(Page):
     """Nothing is saved here: the links lead to the server itself."""
-    return visit
 
-
-def draw(visit: Visit) -> None:
-    """Draw the page: its heading and its links are in every language of the study."""
-    codes = visit.study.protocol.languages
-    with st.container(key="reading"):
-        titles = [load_messages(code)("page.choose_language") for code in codes]
-        elements.heading(" · ".join(titles), "language")
-        languages.offer(codes, "evenhand-languages", "evenhand-leave")
+    def draw(self) -> None:
+        """Draw the page: its heading and its links are in every language of the study."""
+        codes = self.study.protocol.languages
+        with st.container(key="reading"):
+            titles = [load_messages(code)("page.choose_language") for code in codes]
+            elements.heading(" · ".join(titles), "language")
+            languages.offer(codes, "evenhand-languages", "evenhand-leave")

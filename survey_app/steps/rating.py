@@ -6,151 +6,96 @@ it cannot be shown for an answer that could be lost.
 
 from __future__ import annotations
 
-import html
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import streamlit as st
 
 from study import participation
-from study.entities import Answer, BlindedAssignment
+from study.entities import Answer, BlindedAssignment, Conversation
 from study.errors import RatingError, StoreError
-from study.store.ratings import items_in_order, mark_shown
-from survey_app.drawing import elements, opening, transcript
-from survey_app.drawing.rating_card import Card
+from study.store.ratings import mark_shown
 from survey_app.steps import going_back
+from survey_app.steps.response import ResponsePage
 from survey_app.visit import Visit, pressed
 
 _log = logging.getLogger("survey_app")
 
-_DRAWN = "drawn"
 _TIMED = "time noted"
-_SAVED_HERE = "saved here"
-_ALREADY = "already answered"
 
 
-def _assignment(visit: Visit) -> BlindedAssignment:
-    if visit.place.assignment is None:
-        raise RatingError("There is no response to rate at this place.")
-    return visit.place.assignment
+@dataclass(frozen=True)
+class RatingPage(ResponsePage):
+    """The response that this rater rates next."""
 
+    @property
+    def assignment(self) -> BlindedAssignment:
+        """The first one that is not rated."""
+        if self.visit.place.assignment is None:
+            raise RatingError("There is no response to rate at this place.")
+        return self.visit.place.assignment
 
-def _card(visit: Visit, assignment_id: str, responses: Sequence[str] = ("",)) -> Card:
-    order = items_in_order(visit.study, assignment_id)
-    return Card(assignment_id, visit.study.protocol, visit.words, order, responses)
+    @property
+    def conversation(self) -> Conversation | None:
+        """The one that was led."""
+        return self.visit.place.conversation
 
+    @property
+    def name(self) -> str:
+        """The assignment's."""
+        return self.assignment.id
 
-def _present_card(visit: Visit) -> Card:
-    assignment = _assignment(visit)
-    return _card(visit, assignment.id, assignment.response_texts)
+    @property
+    def card_name(self) -> str:
+        """The assignment's."""
+        return self.assignment.id
 
+    @property
+    def steps(self) -> Mapping[int, str]:
+        """Back to the response before."""
+        return {-1: self.words("rating.back")} if going_back.may_go_back(self.visit) else {}
 
-def act(visit: Visit) -> Visit:
-    """Save the answers that this session knows, before anything is drawn."""
-    card = _present_card(visit)
-    notice_late_tap(visit)
-    if not pressed(card.button) or card.open_items(card.known_answers()):
-        return visit
-    _save(visit, card.known_answers())
-    return visit.moved()
+    @property
+    def submit(self) -> str:
+        """Save and go on."""
+        return self.words("rating.submit")
 
+    def act(self) -> Visit:
+        """Save the answers that this session knows, before anything is drawn."""
+        self.notice_late_tap()
+        answers = self.card.known_answers()
+        if not pressed(self.card.button) or self.card.open_items(answers):
+            return self.visit
+        self.save(answers)
+        return self.visit.moved()
 
-def notice_late_tap(visit: Visit) -> None:
-    """Remember to say so when the tapped button belongs to a response that is answered already.
+    def save(self, answers: Mapping[str, Answer]) -> None:
+        """Save the answers, once."""
+        # First: where the session is written to, Streamlit stops this run if a second tap came meanwhile,
+        # and the next run must know that this session saved these answers.
+        here_before = self.notice_saving(self.assignment.id)
+        saved = participation.submit(self.study, self.rater, self.assignment.id, answers)
+        if not saved and not here_before:
+            self.notice_saved_before()
 
-    That happens with a second tab. The second tap of a double tap is passed over in silence.
-    """
-    drawn = st.session_state.get(_DRAWN)
-    present = visit.place.assignment
-    if drawn is None or (present is not None and drawn == present.id):
-        return
-    if pressed(_card(visit, drawn).button) and st.session_state.get(_SAVED_HERE) != drawn:
-        st.session_state[_ALREADY] = True
+    def draw(self) -> None:
+        """Draw the page."""
+        self.notice_drawn(self.assignment.id)
+        super().draw()
 
+    def say(self) -> None:
+        """Say if the response had been answered before."""
+        self.show_already_answered()
 
-def _save(visit: Visit, answers: dict[str, Answer]) -> None:
-    assignment = _assignment(visit)
-    # First: where the session is written to, Streamlit stops this run if a second tap came meanwhile,
-    # and the next run must know that this session saved these answers.
-    here_before = st.session_state.get(_SAVED_HERE) == assignment.id
-    st.session_state[_SAVED_HERE] = assignment.id
-    saved = participation.submit(visit.study, visit.place.rater, assignment.id, answers)
-    if not saved and not here_before:
-        st.session_state[_ALREADY] = True
-
-
-def draw(visit: Visit, *, not_saved: bool = False) -> None:
-    """Draw the page; ``not_saved`` when the database did not take the answers."""
-    assignment = _assignment(visit)
-    card = _present_card(visit)
-    st.session_state[_DRAWN] = assignment.id
-    opening.open_page(visit, assignment.id)
-    with st.container(key="progress"):
-        place = {"position": assignment.position, "total": assignment.total}
-        kind = "rating.comparison" if card.compares else "rating.progress"
-        kind = kind if visit.place.conversation is None else "chat.progress"
-        show_progress(visit, visit.words(kind, **place), assignment.id)
-    show_already_answered(visit)
-    with st.container(key=card.layout):
-        with st.container(key="texts"):
-            if visit.place.conversation is not None:
-                transcript.show(visit.words, assignment, visit.place.conversation)
-            else:
-                title = visit.words("rating.response", label=assignment.label)
-                card.show_texts(assignment.prompt_text, title)
-        with st.container(key="questions"):
-            steps = {-1: visit.words("rating.back")} if going_back.may_go_back(visit) else {}
-            submission = card.ask(visit.words("rating.submit"), steps)
-    _note_time(visit, assignment)
-    if not_saved:
-        with submission.summary:
-            elements.note(visit.words("failure.not_saved"), "warning")
-    elif submission.step is not None:
-        going_back.go_to(visit, assignment.position - 1)
-        st.rerun()
-    elif submission.clicked:
-        if card.open_items(submission.answers):
-            card.mark_open(submission)
+    def notice_shown(self) -> None:
+        """Note when the response was first on the page: after it is drawn, so that nobody waits."""
+        if st.session_state.get(_TIMED) == self.assignment.id:
             return
         try:
-            _save(visit, dict(submission.answers))
-        except StoreError:
-            with submission.summary:
-                elements.note(visit.words("failure.not_saved"), "warning")
+            mark_shown(self.study, self.assignment.id)
+        except StoreError as error:
+            # The next run tries again; the rater can go on rating.
+            _log.error("%s", error)
             return
-        st.rerun()
-
-
-def _note_time(visit: Visit, assignment: BlindedAssignment) -> None:
-    """Note when the response was first on the page: after it is drawn, so that nobody waits."""
-    if st.session_state.get(_TIMED) == assignment.id:
-        return
-    try:
-        mark_shown(visit.study, assignment.id)
-    except StoreError as error:
-        # The next run tries again; the rater can go on rating.
-        _log.error("%s", error)
-        return
-    st.session_state[_TIMED] = assignment.id
-
-
-def show_already_answered(visit: Visit) -> None:
-    """Say, once, that a response had been answered before."""
-    if st.session_state.pop(_ALREADY, False):
-        elements.note(visit.words("rating.already"))
-
-
-def show_progress(visit: Visit, title: str, mark: str) -> None:
-    """The page's heading and how many responses are saved; ``mark`` as in ``elements.heading``."""
-    if visit.place.assignment is None:
-        return
-    done, total = visit.place.rated, visit.place.assignment.total
-    saved = visit.words("rating.saved", done=done, total=total)
-    tick = '<span aria-hidden="true">✓</span> ' if done else ""
-    st.html(
-        f'<div class="evenhand-progress"><h1 class="evenhand-title" tabindex="-1" '
-        f'data-evenhand-page="{html.escape(mark)}">{html.escape(title)}</h1>'
-        f'<p class="evenhand-saved" role="status">{tick}{html.escape(saved)}</p></div>'
-        f'<progress class="evenhand-bar" value="{done}" max="{total}" '
-        f'aria-label="{html.escape(saved)}"></progress>'
-    )
+        st.session_state[_TIMED] = self.assignment.id

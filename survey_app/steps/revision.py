@@ -1,4 +1,4 @@
-"""Rating and revision: the response to be rated or, when the rater goes back, one that is rated.
+"""Revision: a response that is rated, when the rater goes back to it.
 
 Which one it is stands in the page's address, so that a reload shows it again; whether this rater may
 change it is asked of the database on every run.
@@ -6,106 +6,93 @@ change it is asked of the database on every run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import streamlit as st
 
 from study import drafts, participation
-from study.entities import Answer, BlindedAssignment
-from study.errors import StoreError
-from study.store.ratings import items_in_order
+from study.entities import Answer, BlindedAssignment, Conversation
 from study.store.revisions import RatedAssignment, rated_assignment
-from survey_app.drawing import elements, opening, transcript
-from survey_app.drawing.rating_card import Card
+from survey_app.drawing import elements
 from survey_app.steps import going_back
-from survey_app.steps import rating as rating_page
+from survey_app.steps.rating import RatingPage
+from survey_app.steps.response import ResponsePage
 from survey_app.visit import Visit, pressed
 
 _SHOWN = "rated response shown"
 
 
-def _asked(visit: Visit) -> RatedAssignment | None:
-    """The rated response that the address asks for; None without one that may be changed."""
+def rating_or_revision(visit: Visit) -> ResponsePage:
+    """The rated response that the address asks for and that may be changed, or the one to be rated."""
     position = going_back.wanted_position(visit)
-    if position is None:
-        return None
-    return rated_assignment(visit.study, visit.place.rater, position)
-
-
-def _card(visit: Visit, assignment: BlindedAssignment) -> Card:
-    order = items_in_order(visit.study, assignment.id)
-    name = f"r{assignment.id}"
-    return Card(name, visit.study.protocol, visit.words, order, assignment.response_texts)
-
-
-def act(visit: Visit) -> Visit:
-    """Save the answers that this session knows, before anything is drawn."""
-    rated = _asked(visit)
-    if rated is None:
-        return rating_page.act(visit)
-    card = _card(visit, rated.assignment)
-    answers = card.known_answers()
-    if pressed(card.button) and not card.open_items(answers):
-        _save(visit, rated, answers)
-    return visit
-
-
-def _save(visit: Visit, rated: RatedAssignment, answers: dict[str, Answer]) -> None:
-    assignment = rated.assignment
-    participation.revise(visit.study, visit.place.rater, assignment.id, answers)
-    going_back.go_to(visit, assignment.position + 1)
-
-
-def draw(visit: Visit, *, not_saved: bool = False) -> None:
-    """Draw the rated response that is asked for, or else the one to be rated.
-
-    ``not_saved`` when the database did not take the answers: it is not asked for anything then.
-    """
-    rated = st.session_state.get(_SHOWN) if not_saved else _asked(visit)
+    rated = position and rated_assignment(visit.study, visit.place.rater, position)
     st.session_state[_SHOWN] = rated
+    return RevisionPage(visit, rated=rated) if rated else RatingPage(visit)
+
+
+def page_not_saved(visit: Visit) -> ResponsePage:
+    """What ``rating_or_revision`` gave last, when the database cannot be asked."""
+    rated: RatedAssignment | None = st.session_state.get(_SHOWN)
     if rated is None:
-        rating_page.draw(visit, not_saved=not_saved)
-    else:
-        _draw_rated(visit, rated, not_saved)
+        return RatingPage(visit, not_saved=True)
+    return RevisionPage(visit, not_saved=True, rated=rated)
 
 
-def _draw_rated(visit: Visit, rated: RatedAssignment, not_saved: bool) -> None:
-    assignment, words = rated.assignment, visit.words
-    card = _card(visit, assignment)
-    page = drafts.page_of_revision(assignment.id, rated.revision)
-    opening.open_page(visit, page, card.held_for(rated.answers))
-    with st.container(key="progress"):
-        place = {"position": assignment.position, "total": assignment.total}
-        kind = "rating.comparison" if card.compares else "rating.progress"
-        kind = kind if rated.conversation is None else "chat.progress"
-        rating_page.show_progress(visit, words(kind, **place), page)
-    elements.note(words("rating.again"))
-    with st.container(key=card.layout):
-        with st.container(key="texts"):
-            if rated.conversation is not None:
-                transcript.show(words, assignment, rated.conversation)
-            else:
-                title = words("rating.response", label=assignment.label)
-                card.show_texts(assignment.prompt_text, title)
-        with st.container(key="questions"):
-            others = {1: words("rating.no_change")}
-            if assignment.position > 1:
-                others[-1] = words("rating.back")
-            submission = card.ask(words("rating.save_again"), others)
-    if not_saved:
-        with submission.summary:
-            elements.note(words("failure.not_saved"), "warning")
-        return
-    if submission.step is not None:
-        going_back.go_to(visit, assignment.position + submission.step)
-        st.rerun()
-    if not submission.clicked:
-        return
-    if card.open_items(submission.answers):
-        card.mark_open(submission)
-        return
-    try:
-        _save(visit, rated, dict(submission.answers))
-    except StoreError:
-        with submission.summary:
-            elements.note(words("failure.not_saved"), "warning")
-        return
-    st.rerun()
+@dataclass(frozen=True, kw_only=True)
+class RevisionPage(ResponsePage):
+    """A rated response, with the answers that are saved."""
+
+    rated: RatedAssignment
+
+    @property
+    def assignment(self) -> BlindedAssignment:
+        """The rated one."""
+        return self.rated.assignment
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The one that was rated."""
+        return self.rated.conversation
+
+    @property
+    def name(self) -> str:
+        """Another one after every change."""
+        return drafts.page_of_revision(self.assignment.id, self.rated.revision)
+
+    @property
+    def card_name(self) -> str:
+        """Another one than when the response was rated."""
+        return f"r{self.assignment.id}"
+
+    @property
+    def saved(self) -> Mapping[str, Answer]:
+        """The answers that are saved."""
+        return self.rated.answers
+
+    @property
+    def steps(self) -> Mapping[int, str]:
+        """On without a change, and back to the response before."""
+        back = {-1: self.words("rating.back")} if self.assignment.position > 1 else {}
+        return {1: self.words("rating.no_change"), **back}
+
+    @property
+    def submit(self) -> str:
+        """Save what is changed."""
+        return self.words("rating.save_again")
+
+    def act(self) -> Visit:
+        """Save the answers that this session knows, before anything is drawn."""
+        answers = self.card.known_answers()
+        if pressed(self.card.button) and not self.card.open_items(answers):
+            self.save(answers)
+        return self.visit
+
+    def save(self, answers: Mapping[str, Answer]) -> None:
+        """Save what is changed and go on to the next response."""
+        participation.revise(self.study, self.rater, self.assignment.id, answers)
+        going_back.go_to(self.visit, self.assignment.position + 1)
+
+    def say(self) -> None:
+        """Say that the answers are saved already."""
+        elements.note(self.words("rating.again"))
