@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say
+from study.cli.options import json_option, packed, print_json, print_table, say
 from study.whole_files import write_whole
 
 Rows = list[dict[str, Any]]
@@ -17,14 +17,16 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose for the benchmarks that can be chosen about."""
+    """The options of ``bench``."""
 
+    kinds: tuple[str, ...]
     runs: int
     demo_only: bool
     reuse: Path
     threads: int
     tokens: int
     rounds: int
+    output: Path | None
 
 
 def _analysis(_options: Options) -> dict[str, Rows]:
@@ -68,8 +70,8 @@ def _models(options: Options) -> dict[str, Rows]:
     from models.bench.offline_models import bench_models
 
     return bench_models(
-        options.reuse,
-        demo_only=options.demo_only,
+        options.reuse.expanduser(),
+        demo_only=options.demo_only or not options.kinds,
         threads=options.threads,
         tokens=options.tokens,
         rounds=options.rounds,
@@ -120,17 +122,8 @@ KINDS: dict[str, Callable[[Options], dict[str, Rows]]] = {
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="JSON file.")
 @json_option
-def bench(
-    kinds: tuple[str, ...],
-    runs: int,
-    demo_only: bool,
-    reuse: Path,
-    threads: int,
-    tokens: int,
-    rounds: int,
-    output: Path | None,
-    as_json: bool,
-) -> None:
+@packed(Options)
+def bench(options: Options, as_json: bool) -> None:
     """Run benchmarks; all of them when none is named (models then with the demo model only).
 
     Seconds depend on the machine and on what else it does; the ratio to the peer, measured in the same
@@ -146,10 +139,8 @@ def bench(
     """
     import json
 
-    small = demo_only or not kinds
-    options = Options(runs, small, reuse.expanduser(), threads, tokens, rounds)
     results: dict[str, Rows] = {}
-    for kind in kinds or tuple(KINDS):
+    for kind in options.kinds or tuple(KINDS):
         if not as_json:
             say(f"Running {kind} ...")
         found = _on_one_thread(kind, options)
@@ -157,8 +148,8 @@ def bench(
         if not as_json:
             for rows in found.values():
                 _show(rows)
-    if output is not None:
-        write_whole(output, json.dumps(results, indent=2))
+    if options.output is not None:
+        write_whole(options.output, json.dumps(results, indent=2))
     if as_json:
         print_json(results)
 

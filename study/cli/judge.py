@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from study.cli.options import (
     cluster_option,
     json_option,
+    packed,
     print_json,
     print_table,
     refuse_where_nobody_can_answer,
@@ -26,6 +28,20 @@ if TYPE_CHECKING:
     from models.judge.wording.plan import JudgeCall
     from models.judge.wording.probes import ProbePlan
     from study.store.study import Study
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``judge``."""
+
+    yes: bool
+    only_estimate: bool
+    max_cost: float | None
+    replay: bool
+    reparse: bool
+    again: tuple[str, ...]
+    probes: tuple[str, ...]
+    cluster: str | None
 
 
 @click.command()
@@ -50,18 +66,8 @@ if TYPE_CHECKING:
 @cluster_option
 @json_option
 @with_study
-def judge(
-    study: Study,
-    yes: bool,
-    only_estimate: bool,
-    max_cost: float | None,
-    replay: bool,
-    reparse: bool,
-    again: tuple[str, ...],
-    probes: tuple[str, ...],
-    cluster: str | None,
-    as_json: bool,
-) -> None:
+@packed(Options)
+def judge(study: Study, options: Options, as_json: bool) -> None:
     """Let the LLM judge score the locked responses; goes on where it stopped.
 
     Shows first what it will cost. Every request and reply is kept in the study's ledger. A reply that
@@ -79,11 +85,12 @@ def judge(
     from study.store.locking import read_lock
 
     session = open_session(study)
-    if reparse:
+    if options.reparse:
         _reparse(study, as_json)
         return
-    plans = _probe_plans(session, probes)
+    plans = _probe_plans(session, options.probes)
     calls: Sequence[JudgeCall] = session.calls()
+    only_estimate = options.only_estimate
     if read_lock(study) is None and not (only_estimate and calls):
         first = "" if calls else "evenhand generate (or evenhand import FILE), then: "
         raise LockError(
@@ -93,17 +100,17 @@ def judge(
         calls = [call for plan in plans for call in plan.calls]
     estimate = session.estimate(calls)
     summary = None
-    if only_estimate or not replay:
+    if only_estimate or not options.replay:
         _show_estimate(session, estimate, as_json and not only_estimate)
     if only_estimate:
         if as_json:
             print_json(vars(estimate))
         return
-    if not replay:
-        keys = _keys_to_ask_again(study, calls, again)
+    if not options.replay:
+        keys = _keys_to_ask_again(study, calls, options.again)
         if estimate.calls or keys:
-            _confirm(yes, as_json)
-        summary = _run(session, calls, max_cost, keys, cluster or "")
+            _confirm(options.yes, as_json)
+        summary = _run(session, calls, options.max_cost, keys, options.cluster or "")
     _show_results(session, plans, estimate, summary, as_json)
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say, share_bar, with_study
+from study.cli.options import (
+    json_option,
+    packed,
+    print_json,
+    print_table,
+    say,
+    share_bar,
+    with_study,
+)
 from study.errors import ModelError, StoreError
 
 if TYPE_CHECKING:
+    from models.offline.export import Scheme
     from study.store.study import Study
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """The options of ``quantize``."""
+
+    checkpoint: Path
+    output: Path
+    adapter: Path | None
+    scheme: Scheme
+    group_size: int
+    max_seq_len: int
+    check: bool
+    held_out: Path | None
+    texts: int
 
 
 @click.command()
@@ -55,18 +79,8 @@ if TYPE_CHECKING:
     help="Exchanges that --verify compares.",
 )
 @json_option
-def quantize(
-    checkpoint: Path,
-    output: Path,
-    adapter: Path | None,
-    scheme: str,
-    group_size: int,
-    max_seq_len: int,
-    check: bool,
-    held_out: Path | None,
-    texts: int,
-    as_json: bool,
-) -> None:
+@packed(QuantizeOptions)
+def quantize(options: QuantizeOptions, as_json: bool) -> None:
     """Turn a Hugging Face checkpoint into an offline ExecuTorch file.
 
     Writes NAME.pte, the folder NAME.tokenizer and NAME.manifest.json with the hashes of every input and
@@ -82,31 +96,37 @@ def quantize(
     """
     from models.offline import export as offline_export
 
-    if held_out is not None and not check:
+    checkpoint, output, adapter = options.checkpoint, options.output, options.adapter
+    if options.held_out is not None and not options.check:
         raise ModelError("--held-out names texts for --verify. Add --verify, or leave it out.")
     with share_bar("Quantizing") as told:
         manifest = offline_export.quantize(
             checkpoint,
             output,
             adapter=adapter,
-            scheme=scheme,  # type: ignore[arg-type]  # click has checked the choice
-            group_size=group_size,
-            max_seq_len=max_seq_len,
+            scheme=options.scheme,
+            group_size=options.group_size,
+            max_seq_len=options.max_seq_len,
             progress=told,
         )
-    if check:
+    if options.check:
         from models.offline.parity import refuse_disagreement, verify
 
         with share_bar("Comparing") as told:
             manifest = verify(
-                checkpoint, output, adapter=adapter, held_out=held_out, texts=texts, progress=told
+                checkpoint,
+                output,
+                adapter=adapter,
+                held_out=options.held_out,
+                texts=options.texts,
+                progress=told,
             )
     facts = asdict(manifest)
     if as_json:
         print_json(facts)
     else:
         _show(output, facts)
-    if check:
+    if options.check:
         refuse_disagreement(manifest)
 
 

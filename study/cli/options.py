@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sys
@@ -51,6 +52,25 @@ def with_study(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, study=study, **kwargs)
 
     return wrapped
+
+
+def packed(into: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Hand a command its options as ``options``, one frozen dataclass with a field for each.
+
+    click hands every option over by its name. What the class has no field for goes on as it is: the
+    study, or ``as_json``.
+    """
+    names = [field.name for field in dataclasses.fields(into)]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> Any:
+            options = into(**{name: given.pop(name) for name in names})
+            return command(options=options, **given)
+
+        return wrapped
+
+    return decorate
 
 
 def _tell_of_lost_key(study: Study) -> None:

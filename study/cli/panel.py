@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from study.cli.handed_table import sheet_option
-from study.cli.options import json_option, print_json, print_table, say, with_study
+from study.cli.options import json_option, packed, print_json, print_table, say, with_study
 from study.errors import Finding, StoreError
 
 if TYPE_CHECKING:
     from study.store.study import Study
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``reconcile``."""
+
+    file: Path | None
+    receipt: str | None
+    participant_column: str
+    status_column: str
+    code_column: str
+    done: tuple[str, ...]
+    sheet: str | None
 
 
 @click.command()
@@ -46,17 +59,8 @@ if TYPE_CHECKING:
 @sheet_option
 @json_option
 @with_study
-def reconcile(
-    study: Study,
-    file: Path | None,
-    receipt: str | None,
-    participant_column: str,
-    status_column: str,
-    code_column: str,
-    done: tuple[str, ...],
-    sheet: str | None,
-    as_json: bool,
-) -> None:
+@packed(Options)
+def reconcile(study: Study, options: Options, as_json: bool) -> None:
     """Compare a panel's export with the database, or check one receipt code.
 
     The columns' defaults are those of Prolific's export of submissions. Of several rows for one person, one
@@ -68,16 +72,23 @@ def reconcile(
       evenhand reconcile panel.csv --participant-column pid --status-column state --done complete
       evenhand reconcile --receipt 7QK2M-4XV9A
     """
-    if receipt is not None and file is None:
-        _check_receipt(study, receipt, as_json)
+    file = options.file
+    if options.receipt is not None and file is None:
+        _check_receipt(study, options.receipt, as_json)
         return
-    if file is None or receipt is not None:
+    if file is None or options.receipt is not None:
         raise StoreError("Give either the panel's file, or one code with --receipt CODE.")
     from study.panel_reconciliation import RULE, read_panel_file
     from study.panel_reconciliation import reconcile as compare
 
-    rows = read_panel_file(file, participant_column, status_column, code_column, sheet)
-    result = compare(study, rows, done)
+    rows = read_panel_file(
+        file,
+        options.participant_column,
+        options.status_column,
+        options.code_column,
+        options.sheet,
+    )
+    result = compare(study, rows, options.done)
     if as_json:
         mismatches = [asdict(mismatch) for mismatch in result.mismatches]
         print_json({"complete": result.complete, "rule": RULE, "findings": mismatches})

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import json_option, print_json, print_table, say
+from study.cli.options import json_option, packed, print_json, print_table, say
 from study.errors import ModelError
 
 if TYPE_CHECKING:
+    from models.training.conversation_data import Form
+    from models.training.recipes import TrainingSettings
     from models.training.trainer import Step
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``train``."""
+
+    checkpoint: Path | None
+    data: tuple[Path, ...]
+    recipe: str
+    output: Path | None
+    method: str | None
+    quantization: str | None
+    pairs: tuple[str, ...]
+    file: Path | None
+    form: Form | None
+    held_out: tuple[Path, ...]
+    names: Path | None
+    identity: str | None
+    resume: bool
+    show_recipe: bool
 
 
 @click.command()
@@ -55,23 +77,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--resume", is_flag=True, help="Go on with a stopped training.")
 @click.option("--show-recipe", is_flag=True, help="Print all settings and end.")
 @json_option
-def train(
-    checkpoint: Path | None,
-    data: tuple[Path, ...],
-    recipe: str,
-    output: Path | None,
-    method: str | None,
-    quantization: str | None,
-    pairs: tuple[str, ...],
-    file: Path | None,
-    form: str | None,
-    held_out: tuple[Path, ...],
-    names: Path | None,
-    identity: str | None,
-    resume: bool,
-    show_recipe: bool,
-    as_json: bool,
-) -> None:
+@packed(Options)
+def train(options: Options, as_json: bool) -> None:
     """Train a model from a Hugging Face checkpoint folder and conversations.
 
     Reads Alpaca, ShareGPT and ESConv files (JSON or JSON lines), cleans and splits them, learns the
@@ -88,26 +95,31 @@ def train(
     """
     from models.training.recipes import read_changes, settings_table, training_settings
 
-    changes = read_changes(file, pairs)
-    changes |= {"method": method} if method else {}
-    changes |= {"quantization": quantization} if quantization else {}
+    recipe = options.recipe
+    changes = read_changes(options.file, options.pairs)
+    changes |= {"method": options.method} if options.method else {}
+    changes |= {"quantization": options.quantization} if options.quantization else {}
     settings = training_settings(recipe, changes)
-    if show_recipe:
-        if as_json:
-            print_json(settings.model_dump())
-        else:
-            print_table(
-                ["setting", "value", "from", "meaning"], settings_table(recipe, settings), recipe
-            )
-        return
-    if checkpoint is None or not data or output is None:
+    if not options.show_recipe:
+        _train(options, settings, as_json)
+    elif as_json:
+        print_json(settings.model_dump())
+    else:
+        print_table(
+            ["setting", "value", "from", "meaning"], settings_table(recipe, settings), recipe
+        )
+
+
+def _train(options: Options, settings: TrainingSettings, as_json: bool) -> None:
+    checkpoint, output = options.checkpoint, options.output
+    if checkpoint is None or not options.data or output is None:
         raise ModelError(
             "Training needs a checkpoint folder, at least one data file and -o DIR, as in: "
-            f"evenhand train checkpoints/my-model talks.json --recipe {recipe} -o tuned."
+            f"evenhand train checkpoints/my-model talks.json --recipe {options.recipe} -o tuned."
         )
     for path, what, there in (
         (checkpoint, "checkpoint folder", checkpoint.is_dir()),
-        *((file, "data file", file.is_file()) for file in (*data, *held_out)),
+        *((file, "data file", file.is_file()) for file in (*options.data, *options.held_out)),
     ):
         if not there:
             raise ModelError(f"There is no {what} {path}. Check the path.")
@@ -115,14 +127,10 @@ def train(
     from models.training.running import TrainingJob
     from models.training.running import train as run_training
 
-    files = DataFiles(data, held_out, form, names, identity)  # type: ignore[arg-type]  # click has checked
-    prepared = prepare_data(files, settings)
+    files = DataFiles(options.data, options.held_out, options.form, options.names, options.identity)
+    job = TrainingJob(checkpoint, prepare_data(files, settings), output, options.recipe, settings)
     with _steps() as told:
-        card = run_training(
-            TrainingJob(checkpoint, prepared, output, recipe, settings),
-            resume=resume,
-            progress=told,
-        )
+        card = run_training(job, resume=options.resume, progress=told)
     facts = asdict(card)
     if as_json:
         print_json(facts)
