@@ -410,7 +410,7 @@ def test_the_report_comes_with_an_r_script_and_names_its_packages(
     files = [Path(path) for path in written["r_files"]]
     assert files[0].name == "report.R" and all(path.is_file() for path in files)
     page = Path(written["reports"][0]).read_text(encoding="utf-8")
-    for package in ("great_tables", "matplotlib", "typst"):
+    for package in ("jinja2", "matplotlib", "typst"):
         assert package in page and metadata.version(package) in page
     assert run(["report", "--with-r", *sections]) == 0
     assert "R: " in capsys.readouterr().out

@@ -68,9 +68,15 @@ class Table:
     columns : tuple of Column
         The first one heads the rows.
     groups : tuple of RowGroup
+        One without a label has no heading. A label may come again: the groups stay apart.
     data : DataFrame
         Unrounded, snake_case columns; missing is empty.
     notes : tuple of str
+
+    Raises
+    ------
+    ValueError
+        When a row does not have one cell for each column.
     """
 
     key: str
@@ -82,10 +88,24 @@ class Table:
     data: pd.DataFrame
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Here and not in a writer: Word would take the cells into the next row without a word.
+        for row in self.rows:
+            if len(row.cells) != len(self.columns):
+                raise ValueError(
+                    f"a row of table {self.key!r} has {len(row.cells)} cells and the table has "
+                    f"{len(self.columns)} columns: {row.cells}"
+                )
+
     @property
     def caption(self) -> str:
         """Title with unit of inference, n and standing."""
         return f"{self.title}. Unit: {self.unit} ({self.standing})."
+
+    @property
+    def flush_right(self) -> tuple[bool, ...]:
+        """Which columns are set flush right: those of numbers, but never the one that heads the rows."""
+        return tuple(place > 0 and column.numeric for place, column in enumerate(self.columns))
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -103,7 +103,6 @@ def _add_table(word: WordDocument, table: Table, label: str) -> None:
             lines.append(((group.label,), True, True))
         lines += [(row.cells, row.strong, False) for row in group.rows]
     grid = word.add_table(rows=len(lines), cols=n_columns, style="Light List")
-    numeric = [column.numeric for column in table.columns]
     # Cells are looked up once: python-docx walks the whole table for each access by index.
     cells = grid._cells
     for i, (texts, bold, spans) in enumerate(lines):
@@ -111,7 +110,7 @@ def _add_table(word: WordDocument, table: Table, label: str) -> None:
         if spans and n_columns > 1:
             row[0].merge(row[-1])
         for j, text in enumerate(texts):
-            _fill(row[j], text, bold=bold, right=numeric[j] and not spans and j > 0)
+            _fill(row[j], text, bold=bold, right=table.flush_right[j] and not spans)
     _repeat_head(grid.rows[0])
     for note in table.notes:
         word.add_paragraph(note)

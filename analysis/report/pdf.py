@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -59,22 +60,20 @@ def document_pdf(document: Document) -> bytes:
     return pdf
 
 
+def table_content(table: Table) -> dict[str, Any]:
+    """What typst needs of a table, as data that JSON can hold."""
+    return {
+        "caption": table.caption,
+        "columns": [column.label for column in table.columns],
+        "right": table.flush_right,
+        "groups": [asdict(group) for group in table.groups],
+        "notes": table.notes,
+    }
+
+
 def _plain(block: Block, label: str, simulated: bool, files: dict[str, bytes]) -> dict[str, Any]:
     if isinstance(block, Table):
-        return {
-            "type": "table",
-            "caption": block.caption,
-            "label": label,
-            "columns": [{"label": c.label, "numeric": c.numeric} for c in block.columns],
-            "groups": [
-                {
-                    "label": group.label,
-                    "rows": [{"cells": list(r.cells), "strong": r.strong} for r in group.rows],
-                }
-                for group in block.groups
-            ],
-            "notes": list(block.notes),
-        }
+        return {"type": "table", "label": label, **table_content(block)}
     if isinstance(block, Figure):
         name = f"{block.key}.svg"
         files[name] = figure_svg(block, simulated=simulated).encode("utf-8")

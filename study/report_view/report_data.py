@@ -41,7 +41,7 @@ _PACKAGES = (
     "scipy",
     "statsmodels",
     "pingouin",
-    "great_tables",
+    "jinja2",
     "matplotlib",
     "typst",
     "rouge_score",
