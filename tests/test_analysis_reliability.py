@@ -17,8 +17,9 @@ from analysis.reliability.consistency import (
 from analysis.reliability.omega import omega_minres, omega_ml, omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega, omegas
 from analysis.reliability.polychoric import bivariate_normal, polychoric
+from analysis.tables.agreement import agreement_of
 from analysis.tables.annotation import emotion_of
-from analysis.tables.ratings import agreement_of, reliability_of
+from analysis.tables.reliability import reliability_of
 
 STATS = Path(__file__).parent / "reference" / "stats"
 POINTS = [1, 2, 3, 4, 5]
@@ -219,17 +220,16 @@ def test_ordinal_omega_of_ordinary_answers_is_proper() -> None:
 def test_figures_of_different_people_in_one_table_are_said() -> None:
     """Hand count of scale_missing.csv: 36 people answered something, 17 everything."""
     frame = pd.read_csv(STATS / "scale_missing.csv")
-    (block,) = reliability_of(frame, POINTS)
-    (said,) = block.facts["notes"]
+    (said,) = reliability_of(frame, POINTS).notes or ()
     assert int(frame.notna().all(axis=1).sum()) == 17
     assert "n = 36 (person, pairwise" in said and "n = 17 (person, listwise" in said
-    assert not reliability_of(frame.dropna(), POINTS)[0].facts["notes"]
+    assert not reliability_of(frame.dropna(), POINTS).notes
 
 
 def test_complete_units_beside_all_units_are_said_in_tables_of_agreement_and_labels() -> None:
     """Hand counts: 5 of the 60 units of A_missing.csv have all ratings; the labels below have 3 and 4."""
     frame = pd.read_csv(STATS / "A_missing.csv")
-    notes = {b.title: b.facts.get("notes", []) for b in agreement_of(frame, POINTS)}
+    notes = {b.title: b.notes or () for b in agreement_of(frame.to_numpy(), POINTS)}
     for title in ("Intraclass correlations (complete)", "Concordance of ranks"):
         assert "5 units that every rater rated" in notes[title][0] and "60 units" in notes[title][0]
     assert not notes["Intraclass correlations (mixed model)"]
@@ -303,5 +303,5 @@ def test_a_correlation_above_1_from_different_people_is_none() -> None:
     assert result.alpha.estimate is not None
     assert [item.r_rest is None for item in result.items] == [True, False, True]
     assert [item.without is None for item in result.items] == [False, True, False]
-    (block,) = reliability_of(pd.DataFrame(rows, columns=["i1", "i2", "i3"]), None)
-    assert "No correlation of i1, i3 with the rest" in " ".join(block.facts["notes"])
+    block = reliability_of(pd.DataFrame(rows, columns=["i1", "i2", "i3"]), None)
+    assert "No correlation of i1, i3 with the rest" in " ".join(block.notes or ())

@@ -20,6 +20,7 @@ from analysis.agreement.bootstrap import bootstrap_alpha
 from analysis.agreement.coefficients import gwet_ac
 from analysis.agreement.intraclass import icc
 from analysis.agreement.jackknife import jackknife_agreement
+from analysis.chapters.decisions import SEED
 from analysis.contrasts.paired import paired_contrast
 from analysis.contrasts.two_groups import compare_groups
 from analysis.rating_models.ratings import RatingColumns
@@ -30,7 +31,6 @@ from analysis.report.blocks import Document, Figure, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import count, interval_text, number, p_text
 from analysis.report.r_script import r_text
-from analysis.report.sections.agreement import SEED
 from study.errors import AnalysisError
 from study.protocol.analysis_plan import AnalysisPlan
 from study.report_view.data import Named, ReportData
@@ -653,7 +653,7 @@ def test_weighted_agreement_in_the_csv_is_the_result_objects(
 def test_large_studies_get_no_bootstrap_and_are_told_why(eai: ReportData) -> None:
     """Oracle: 36 raters x 20 responses x 8 items = 5,760 ratings stand above a limit of 5,000."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.report.sections.agreement.MOST_RATINGS_REDRAWN", 5000)
+        patch.setattr("analysis.chapters.decisions.MOST_RATINGS_REDRAWN", 5000)
         document = build_report(eai, created=DAY, sections=("agreement",))
     table = _table(document, "agreement-weighted-all")
     alphas = table.data[table.data["statistic"] == "krippendorff_alpha_ordinal"]

@@ -8,6 +8,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from analysis.chapters.decisions import REPLICATES, SEED
 from analysis.rating_models.linear import fit_lmm
 from analysis.rating_models.ratings import RatingColumns, prepare_ratings
 from analysis.reliability.omega import omega_ordinal
@@ -16,7 +17,6 @@ from analysis.reliability.polychoric import polychoric
 from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.numbers import number
-from analysis.report.sections.reliability import REPLICATES, SEED
 from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 

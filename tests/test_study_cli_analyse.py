@@ -229,7 +229,7 @@ def test_a_missing_package_is_a_sentence_that_names_the_remedy(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None in sys.modules is how Python itself marks a module that cannot be imported."""
-    monkeypatch.delitem(sys.modules, "analysis.tables.ratings", raising=False)
+    monkeypatch.delitem(sys.modules, "analysis.chapters.agreement", raising=False)
     monkeypatch.setitem(sys.modules, "pandas", None)
     monkeypatch.delitem(sys.modules, "analysis.tables.reading", raising=False)
     assert run(["analyse", "agreement", "f.csv", "--points", "1-5"]) == 2
@@ -351,17 +351,15 @@ def test_mixed_refuses_a_rating_that_is_there_twice(
 
 
 def test_a_single_item_is_called_an_item() -> None:
-    """Oracle: `analyse reliability` takes a column for each item, `analyse agreement` for each rater."""
+    """Oracle: `analyse reliability` takes a column for each item."""
     import pandas as pd
 
-    from analysis.tables.ratings import agreement_of, reliability_of
+    from analysis.tables.reliability import reliability_of
     from study.errors import AnalysisError
 
     frame = pd.DataFrame({"a": [1, 2, 3]})
     with pytest.raises(AnalysisError, match="a column for each item"):
         reliability_of(frame, [1, 2, 3])
-    with pytest.raises(AnalysisError, match="a column for each rater"):
-        agreement_of(frame, [1, 2, 3])
 
 
 @pytest.mark.parametrize("command", ["agreement", "paired", "texts", "emotion"])

@@ -6,14 +6,12 @@ results stand side by side, and the other chapters hold all raters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement.jackknife import jackknife_agreement
-from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.chapters.agreement import of_equal_and_near, stacked_items
 from analysis.chapters.attention import failed_checks
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import Pair, primary_pair, totals_contrast
@@ -192,30 +190,9 @@ def _agreement(context: ReportContext, raters: BoolArray) -> dict[tuple[int, str
         for group, _, members in context.samples:
             chosen = members & raters & context.shaped.with_ratings
             if chosen.any():
-                results = _coefficients(context, items, scale, chosen)
+                matrix, responses = stacked_items(context, items, chosen)
+                about = responses if len(items) > 1 else None
+                plain = of_equal_and_near(matrix, scale, about, level=context.level)
+                results = (plain.agreeing_pairs, plain.fleiss, plain.ac2, plain.alpha)
                 found[place, group] = SampleAgreement(int(chosen.sum()), results)
     return found
-
-
-def _coefficients(
-    context: ReportContext, items: Sequence[int], scale: list[int], raters: BoolArray
-) -> tuple[Estimate, ...]:
-    """The coefficients of the chapter on agreement that take no bootstrap, by response."""
-    matrices = [context.item_matrix(i, raters) for i in items]
-    matrix, responses = np.vstack(matrices), np.tile(np.arange(len(matrices[0])), len(items))
-    level = context.level
-
-    def clustered(statistic: Callable[[FloatArray], Estimate], lowest: float = -1.0) -> Estimate:
-        if len(items) == 1:
-            return statistic(matrix)
-        # The items about one response are not independent of each other.
-        return jackknife_agreement(
-            statistic, matrix, responses, cluster="response", lowest=lowest, level=level
-        )
-
-    return (
-        clustered(lambda m: percent_agreement(m, scale, level=level), 0.0),
-        clustered(lambda m: fleiss_kappa(m, scale, level=level)),
-        clustered(lambda m: gwet_ac(m, scale, weights="quadratic", level=level)),
-        clustered(lambda m: krippendorff_alpha(m, scale, metric="ordinal", level=level)),
-    )

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.agreement.intraclass import icc
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.description.numbers import NumberSummary, number_summary
 from analysis.results import Estimate
-
-# The mixed model of ratings with gaps needs a matrix of raters.
-MOST_RATERS_IN_MIXED_MODEL = 100
 
 
 @dataclass(frozen=True)
@@ -66,16 +62,3 @@ def _answers(context: ReportContext, raters: BoolArray) -> dict[tuple[int, int],
                 number_summary(means[raters, s, i], level=context.level, unit="rater").mean,
             )
     return found
-
-
-def numeric_agreement(
-    context: ReportContext, raters: BoolArray
-) -> dict[int, tuple[Estimate, Estimate, Estimate]]:
-    """ICC(2,1), ICC(2,k) and ICC(3,1) of each numeric item, by its place in the study."""
-    return {i: _forms(context, context.item_matrix(i, raters)) for i in context.numeric_places}
-
-
-def _forms(context: ReportContext, matrix: FloatArray) -> tuple[Estimate, Estimate, Estimate]:
-    gaps = matrix.shape[1] <= MOST_RATERS_IN_MIXED_MODEL and bool(np.isnan(matrix).any())
-    forms = icc(matrix, missing="mixed_model_profile" if gaps else "complete", level=context.level)
-    return forms.icc2, forms.icc2k, forms.icc3

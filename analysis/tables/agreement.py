@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analysis.agreement.intraclass import IntraclassCorrelations
 from analysis.agreement.quadratic_kappas import WHICH_IS_WHICH, all_quadratic_kappas
+from analysis.chapters.agreement import averaged_agreement, table_agreement
+from analysis.chapters.decisions import REPLICATES
 from analysis.results import Estimate
-from analysis.rounding import without_rounding
+from analysis.tables.blocks import ResultBlock, UndefinedBlock, estimates_in, under
 from analysis.tables.rating_table import RatingTable
-from analysis.tables.ratings import ResultBlock, agreement_of, estimates_in, light_kappa_of, under
 from analysis.tables.reading import numeric_columns
 from analysis.tables.scales import Scales
 from analysis.tables.values_on_scale import check_values
@@ -26,10 +28,40 @@ AVERAGED_NOTE = (
     "exist for averages. An average of several raters agrees better than one of them would."
 )
 
+_HOW_GAPS = {
+    "complete": "complete",
+    "mixed_model": "mixed model",
+    "mixed_model_profile": "mixed model, intervals that know of missing ratings",
+}
 _REMEDY = (
     "Take the single raters instead, leave the averaged one out by --raters, or give --averaged for "
     "coefficients that are weighted by value."
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoefficientsBlock(ResultBlock):
+    """Chance-corrected coefficients of a table of ratings."""
+
+    units: int
+    raters: int
+    ratings: int
+    missing_ratings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedrawnBlock(ResultBlock):
+    """Estimates with intervals from a bootstrap."""
+
+    replicates: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntraclassBlock(ResultBlock):
+    """The six intraclass correlations; ``missing`` is how gaps are treated."""
+
+    missing: str
 
 
 def agreement_by(
@@ -54,7 +86,7 @@ def agreement_by(
     pairs_only : bool
         Only the quadratic kappas of every two raters.
     level, seed
-        As in `analysis.tables.ratings.agreement_of`.
+        Of the intervals, and of what is drawn again.
 
     Raises
     ------
@@ -81,20 +113,20 @@ def _agreement(
     names = [str(column) for column in table.cells.columns]
     if len(names) < 2:
         because = f"there are ratings by {len(names)} rater, and agreement needs two"
-        return [ResultBlock("Agreement", (), {"undefined_because": because})]
-    numbers = numeric_columns(table.cells, names)
-    blocks = []
+        return [UndefinedBlock("Agreement", (), undefined_because=because)]
+    numbers = numeric_columns(table.cells, names).to_numpy()
+    blocks: list[ResultBlock] = []
     if not pairs_only:
         if averaged or points is None:
-            blocks += averaged_agreement_of(numbers.to_numpy(), level=level, seed=seed)
+            blocks += averaged_agreement_of(numbers, level=level, seed=seed)
         else:
             blocks += agreement_of(numbers, points, level=level, seed=seed)
         # Whoever has raters in the rows, or one column too many, sees it here.
         who = f"{', '.join(names[:MOST_RATERS_PAIRED])}{', ...' if len(names) > MOST_RATERS_PAIRED else ''}"
         said = f"{len(numbers)} units by {len(names)} raters: {who}."
-        blocks[0].facts["notes"] = [said, *blocks[0].facts.get("notes", [])]
+        blocks[0] = replace(blocks[0], notes=(said, *(blocks[0].notes or ())))
     scale = None if averaged else points
-    return [*blocks, _pairs(numbers.to_numpy(), names, scale, level)]
+    return [*blocks, _pairs(numbers, names, scale, level)]
 
 
 def _pairs(
@@ -105,46 +137,70 @@ def _pairs(
             f"{len(names)} raters make {len(names) * (len(names) - 1) // 2} pairs; name up to "
             f"{MOST_RATERS_PAIRED} with --raters"
         )
-        return ResultBlock(PAIRS_TITLE, (), {"undefined_because": because})
+        return UndefinedBlock(PAIRS_TITLE, (), undefined_because=because)
     kappas = all_quadratic_kappas(numbers, names, points, level=level)
-    return ResultBlock(PAIRS_TITLE, tuple(kappas), {"notes": [WHICH_IS_WHICH]})
+    return ResultBlock(PAIRS_TITLE, tuple(kappas), (WHICH_IS_WHICH,))
+
+
+def agreement_of(
+    numbers: FloatArray, points: Sequence[float], *, level: float = 0.95, seed: int = 0
+) -> list[ResultBlock]:
+    """Agreement of raters on the points of a scale: one row per unit, one column per rater."""
+    found = table_agreement(numbers, points, level=level, seed=seed)
+    rated = int((~np.isnan(numbers)).sum())
+    blocks: list[ResultBlock] = [
+        CoefficientsBlock(
+            "Agreement beyond chance",
+            found.coefficients,
+            units=int(numbers.shape[0]),
+            raters=int(numbers.shape[1]),
+            ratings=rated,
+            missing_ratings=int(numbers.size) - rated,
+        ),
+        RedrawnBlock(
+            "Krippendorff's ordinal alpha, bootstrap intervals",
+            found.alphas_redrawn,
+            replicates=REPLICATES,
+            seed=seed,
+        ),
+    ]
+    if found.two_raters:
+        blocks.append(ResultBlock("Cohen's kappa of the two raters", found.two_raters))
+    for missing, forms in found.intraclass:
+        notes = _fewer_units(forms.icc2, found.coefficients[0])
+        blocks.append(_intraclass(missing, forms, notes))
+    notes = _fewer_units(found.concordance, found.coefficients[0])
+    blocks.append(ResultBlock("Concordance of ranks", (found.concordance,), notes))
+    return blocks
+
+
+def _intraclass(
+    missing: str, forms: IntraclassCorrelations, notes: tuple[str, ...] | None = None
+) -> ResultBlock:
+    title = f"Intraclass correlations ({_HOW_GAPS[missing]})"
+    return IntraclassBlock(title, estimates_in(forms), notes, missing=missing)
+
+
+def _fewer_units(found: Estimate, agreement: Estimate) -> tuple[str, ...]:
+    """A word where only units with all ratings enter, beside coefficients that take more of them."""
+    if found.estimate is None or found.n >= agreement.n:
+        return ()
+    return (
+        f"Different samples: these figures take the {found.n} units that every rater rated (listwise), "
+        f"the coefficients of agreement the {agreement.n} units that two or more raters rated.",
+    )
 
 
 def averaged_agreement_of(
     numbers: FloatArray, *, level: float = 0.95, seed: int = 0
 ) -> list[ResultBlock]:
-    """Agreement of raters some of whom are means of several people.
-
-    Only what is weighted by value and does not change with the number of categories: Fleiss', Conger's
-    and Light's kappa with linear and quadratic weights, Krippendorff's interval and ordinal alpha,
-    intraclass correlations, Kendall's W.
-    """
-    from analysis.agreement import coefficients as agreement
-    from analysis.agreement import intraclass as agreement_icc
-    from analysis.agreement.krippendorff import krippendorff_alpha
-
-    given = ~np.isnan(numbers)
-    table = numbers.copy()
-    table[given] = without_rounding(numbers[given])
-    used = np.unique(table[given])
-    notes: dict[str, Any] = {"notes": [AVERAGED_NOTE]}
-    if used.size < 2:
-        because = "all ratings are equal" if used.size else "there is no rating"
-        return [
-            ResultBlock("Agreement beyond chance, by value", (), {"undefined_because": because})
-        ]
-    points = used.tolist()
-    estimates: list[Estimate] = []
-    for weights in ("linear", "quadratic"):
-        for statistic in (agreement.fleiss_kappa, agreement.conger_kappa):
-            estimates.append(statistic(table, points, weights=weights, level=level))
-        estimates.append(light_kappa_of(table, points, weights, {"level": level}, seed))
-    for metric in ("ordinal", "interval"):
-        estimates.append(krippendorff_alpha(table, points, metric=metric, level=level))
-    blocks = [ResultBlock("Agreement beyond chance, by value", tuple(estimates), notes)]
-    for missing, how in (("complete", "complete"), ("mixed_model", "mixed model")):
-        forms = agreement_icc.icc(table, missing=missing, level=level)
-        title = f"Intraclass correlations ({how})"
-        blocks.append(ResultBlock(title, estimates_in(forms), {"missing": missing}))
-    blocks.append(ResultBlock("Concordance of ranks", (agreement_icc.kendall_w(table),), {}))
-    return blocks
+    """Agreement of raters some of whom are means of several people."""
+    title = "Agreement beyond chance, by value"
+    found = averaged_agreement(numbers, level=level, seed=seed)
+    if isinstance(found, str):
+        return [UndefinedBlock(title, (), undefined_because=found)]
+    return [
+        ResultBlock(title, found.coefficients, (AVERAGED_NOTE,)),
+        *(_intraclass(missing, forms) for missing, forms in found.intraclass),
+        ResultBlock("Concordance of ranks", (found.concordance,)),
+    ]

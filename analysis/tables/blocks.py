@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from analysis.results import Assumption, Estimate
@@ -43,16 +43,20 @@ class ResultBlock:
     notes : tuple of str or None
         What a reader must know. None where this kind of block has no notes: then the JSON form has no such
         key, where an empty tuple is an empty list.
+    by : str
+        Which of several tables the block is about; empty where there is one.
     """
 
     title: str
     estimates: tuple[Estimate, ...]
     notes: tuple[str, ...] | None = None
+    by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form with full precision."""
         return {
             "title": self.title,
+            **({"by": self.by} if self.by else {}),
             **self.facts(),
             **({} if self.notes is None else {"notes": list(self.notes)}),
             "results": [estimate.to_dict() for estimate in self.estimates],
@@ -75,6 +79,17 @@ class ResultBlock:
     def checks(self) -> Sequence[Assumption]:
         """Assumptions that were looked at."""
         return ()
+
+
+def under(name: str, block: ResultBlock) -> ResultBlock:
+    """The block as one of several, of the table with that name; itself where there is no name."""
+    return replace(block, title=f"{name}: {block.title}", by=name) if name else block
+
+
+def estimates_in(result: Any) -> tuple[Estimate, ...]:
+    """All estimates that are fields of a frozen result, in the order of its fields."""
+    values = [getattr(result, field.name) for field in fields(result)]
+    return tuple(value for value in values if isinstance(value, Estimate))
 
 
 @dataclass(frozen=True, kw_only=True)

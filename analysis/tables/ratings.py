@@ -7,7 +7,7 @@ Every function takes a data frame and returns one or more named blocks of result
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,9 @@ import pandas as pd
 from analysis.contrasts.effect_sizes import Summary
 from analysis.rating_models.ratings import RatingColumns
 from analysis.results import Assumption, Estimate
-from analysis.samples import different_samples
 from analysis.tables.reading import cell_at, described, numeric_columns
 from analysis.validation import columns_present, place_of
 from study.errors import AnalysisError
-
-# The bootstrap of Light's kappa holds every pair of raters for every unit.
-MOST_RATERS_REDRAWN = 100
-MOST_RATINGS_REDRAWN = 20_000
-WEIGHTS = ("unweighted", "linear", "quadratic", "ordinal")
 
 
 @dataclass(frozen=True)
@@ -58,94 +52,6 @@ def under(name: str, block: ResultBlock) -> ResultBlock:
     if not name:
         return block
     return replace(block, title=f"{name}: {block.title}", facts={"by": name, **block.facts})
-
-
-def agreement_of(
-    frame: pd.DataFrame, points: Sequence[float], *, level: float = 0.95, seed: int = 0
-) -> list[ResultBlock]:
-    """Agreement of raters: one row per unit, one column per rater."""
-    from analysis.agreement import coefficients as agreement
-    from analysis.agreement import intraclass as agreement_icc
-    from analysis.agreement.bootstrap import bootstrap_alpha
-    from analysis.agreement.krippendorff import krippendorff_alpha
-
-    table = _table_of_numbers(frame)
-    options: dict[str, Any] = {"level": level}
-    estimates: list[Estimate] = []
-    for weights in WEIGHTS:
-        estimates += [
-            statistic(table, points, weights=weights, **options)
-            for statistic in (
-                agreement.percent_agreement,
-                agreement.fleiss_kappa,
-                agreement.conger_kappa,
-                agreement.gwet_ac,
-                agreement.brennan_prediger,
-            )
-        ]
-        estimates.append(light_kappa_of(table, points, weights, options, seed))
-    metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
-    estimates += [krippendorff_alpha(table, points, metric=m, **options) for m in metrics]
-    blocks = [
-        ResultBlock("Agreement beyond chance", tuple(estimates), _shape(table)),
-        ResultBlock(
-            "Krippendorff's ordinal alpha, bootstrap intervals",
-            tuple(
-                _renamed(
-                    bootstrap_alpha(table, points, resample=what, seed=seed, **options),
-                    f"krippendorff_alpha_ordinal_bootstrap_{what}",
-                )
-                for what in ("items", "raters", "both")
-            ),
-            {"replicates": 1000, "seed": seed},
-        ),
-    ]
-    if table.shape[1] == 2:
-        blocks.append(_two_raters(table, points, level))
-    for missing, how in (
-        ("complete", "complete"),
-        ("mixed_model", "mixed model"),
-        ("mixed_model_profile", "mixed model, intervals that know of missing ratings"),
-    ):
-        forms = agreement_icc.icc(table, missing=missing, level=level)
-        title = f"Intraclass correlations ({how})"
-        facts = {"missing": missing, "notes": _fewer_units(forms.icc2, estimates[0])}
-        blocks.append(ResultBlock(title, estimates_in(forms), facts))
-    concordance = agreement_icc.kendall_w(table)
-    notes = {"notes": _fewer_units(concordance, estimates[0])}
-    blocks.append(ResultBlock("Concordance of ranks", (concordance,), notes))
-    return blocks
-
-
-def _fewer_units(found: Estimate, agreement: Estimate) -> list[str]:
-    """A word where only units with all ratings enter, beside coefficients that take more of them."""
-    if found.estimate is None or found.n >= agreement.n:
-        return []
-    return [
-        f"Different samples: these figures take the {found.n} units that every rater rated (listwise), "
-        f"the coefficients of agreement the {agreement.n} units that two or more raters rated."
-    ]
-
-
-def light_kappa_of(
-    table: Any, points: Sequence[float], weights: str, options: dict[str, Any], seed: int
-) -> Estimate:
-    """Light's kappa with its bootstrap interval; without it where every pair takes too much memory."""
-    from analysis.agreement.bootstrap import bootstrap_light_kappa
-    from analysis.agreement.two_raters import light_kappa
-
-    if table.shape[1] > MOST_RATERS_REDRAWN or table.size > MOST_RATINGS_REDRAWN:
-        return light_kappa(table, points, weights=weights)
-    return bootstrap_light_kappa(table, points, weights=weights, seed=seed, **options)
-
-
-def _two_raters(table: Any, points: Sequence[float], level: float) -> ResultBlock:
-    from analysis.agreement import two_raters as pairwise
-
-    first, second = table[:, 0], table[:, 1]
-    kappas = [pairwise.cohen_kappa(first, second, points, weights=w, level=level) for w in WEIGHTS]
-    kappas.append(pairwise.stuart_maxwell(first, second, points))
-    return ResultBlock("Cohen's kappa of the two raters", tuple(kappas), {})
 
 
 def compare_of(
@@ -356,52 +262,6 @@ def _groups_with_missing(column: pd.Series) -> pd.Series:
     return groups.where(column.notna(), name)
 
 
-def reliability_of(
-    frame: pd.DataFrame, points: Sequence[float] | None, *, level: float = 0.95
-) -> list[ResultBlock]:
-    """Reliability of a scale: one row per person, one column per item.
-
-    Without ``points``, as for averaged answers, what needs categories is left out: the ordinal omega
-    and the polychoric correlations.
-    """
-    from analysis.reliability import omega
-    from analysis.reliability.consistency import scale_reliability
-    from analysis.reliability.omega_bootstrap import bootstrap_omega
-    from analysis.reliability.polychoric import polychoric
-
-    table = _table_of_numbers(frame, "item")
-    if points is not None:
-        _on_scale(table, frame, points)
-    items = numeric_columns(frame, list(frame.columns))
-    result = scale_reliability(items, level=level)
-    estimates = (
-        *estimates_in(result),
-        bootstrap_omega(items, level=level),
-        omega.omega_ml(items),
-        omega.omega_ml(items, standardised=True),
-        *([omega.omega_ordinal(items, points)] if points is not None else []),
-    )
-    facts = {
-        "persons": int(table.shape[0]),
-        "items": [asdict(item) for item in result.items],
-        "scale": asdict(result.scale) if result.scale else None,
-        "reversed_items": list(result.reversed_items),
-        "polychoric": None if points is None else _plain(asdict(polychoric(table, points))),
-        "notes": [*different_samples(estimates), *_impossible(result.items)],
-    }
-    return [ResultBlock("Reliability of the scale", estimates, facts)]
-
-
-def _impossible(items: Sequence[Any]) -> list[str]:
-    gone = [item.item for item in items if item.r_rest is None]
-    if not gone:
-        return []
-    return [
-        f"No correlation of {', '.join(gone)} with the rest: the covariances, each from the people who "
-        "answered both items, contradict each other."
-    ]
-
-
 def mixed_of(
     frame: pd.DataFrame,
     columns: RatingColumns,
@@ -455,45 +315,6 @@ def _model_facts(model: dict[str, Any]) -> dict[str, Any]:
     # The estimates are the block's results; what is left describes the model.
     estimates = ("coefficients", "thresholds", "variances", "tests", "model")
     return {name: value for name, value in model.items() if name not in estimates}
-
-
-def _on_scale(table: Any, frame: pd.DataFrame, points: Sequence[float]) -> None:
-    off = ~np.isnan(table) & ~np.isin(table, list(points))
-    if off.any():
-        row, column = (int(i) for i in np.argwhere(off)[0])
-        raise AnalysisError(
-            f"{cell_at(frame, row, frame.columns[column])}: found {table[row, column]:g}, expected one "
-            f"of the points {', '.join(f'{p:g}' for p in points)}."
-        )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and np.isnan(value):
-        return None
-    return value
-
-
-def _table_of_numbers(frame: pd.DataFrame, column: str = "rater") -> Any:
-    if frame.shape[1] < 2:
-        raise AnalysisError(
-            f"The table has {frame.shape[1]} column, expected a column for each {column} (at least two)."
-        )
-    return numeric_columns(frame, list(frame.columns)).to_numpy()
-
-
-def _shape(table: Any) -> dict[str, Any]:
-    return {
-        "units": int(table.shape[0]),
-        "raters": int(table.shape[1]),
-        "ratings": int((~np.isnan(table)).sum()),
-        "missing_ratings": int(np.isnan(table).sum()),
-    }
 
 
 def _summaries(result: Any) -> dict[str, Any]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from analysis.chapters import numeric_items
 from analysis.chapters.context import ReportContext
 from analysis.chapters.numeric_items import NumericChapter
-from analysis.chapters.shaping import BoolArray
 from analysis.report.blocks import (
     Block,
     Column,
@@ -16,7 +14,6 @@ from analysis.report.blocks import (
     Row,
     RowGroup,
     Table,
-    one_group,
     tidy,
 )
 from analysis.report.figures import draw_boxes
@@ -117,40 +114,3 @@ def _table(context: ReportContext, chapter: NumericChapter) -> Table:
             *notes.notes(),
         ),
     )
-
-
-def numeric_agreement(
-    context: ReportContext, key: str, label: str, raters: BoolArray
-) -> list[Block]:
-    """Intraclass correlations of the numeric items; nothing without any."""
-    if not context.numeric_places:
-        return []
-    notes, rows, flat = Footnotes(), [], []
-    for i, results in numeric_items.numeric_agreement(context, raters).items():
-        item = context.data.items[i]
-        n = max(r.n for r in results)
-        rows.append(Row((item.label, str(n), *(notes.with_interval(r) for r in results))))
-        flat += [({"item": item.id, "group": key}, r) for r in results]
-    return [
-        Table(
-            f"agreement-numeric-{key}",
-            f"Agreement on the numeric items: {label}, {int(raters.sum())} raters, intervals at "
-            f"{level_text(context.level)}",
-            "response, n in the table",
-            "exploratory",
-            (
-                Column("Item", False),
-                Column("n"),
-                Column("ICC(2,1), absolute agreement"),
-                Column("ICC(2,k)"),
-                Column("ICC(3,1), consistency"),
-            ),
-            one_group(rows),
-            tidy(flat),
-            (
-                "ICC(2,1) is the reliability of one rater and ICC(2,k) that of the mean of all; "
-                "ICC(3,1) leaves out that some raters answer higher throughout.",
-                *notes.notes(),
-            ),
-        )
-    ]

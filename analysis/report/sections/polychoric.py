@@ -8,64 +8,23 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import FloatArray
-from analysis.reliability.omega import omega_ordinal
-from analysis.reliability.polychoric import BOUNDARY, PolychoricCorrelations, polychoric
+from analysis.chapters.reliability import FEW_PAGES, SystemReliability
+from analysis.reliability.polychoric import PolychoricCorrelations
 from analysis.report.blocks import Block, Column, Figure, Paragraph, Row, Table, one_group
 from analysis.report.figures import draw_correlations
 from analysis.report.numbers import count, number
-from analysis.results import Estimate, undefined
-
-# More items than this make a matrix that nobody reads on paper.
-MOST_ITEMS = 20
-# Large-sample estimates: with fewer pages most cells of a cross-table of five points are empty.
-FEW_PAGES = 100
 
 
-def _pages(
-    context: ReportContext, system: int, places: Sequence[int]
-) -> tuple[FloatArray, list[int], str]:
-    """Pages by items, the scale's points, and why there are none."""
-    items = [context.data.items[i] for i in places]
-    if any(item.kind != "points" for item in items):
-        return np.empty((0, 0)), [], "some items are not answered on the points of a scale"
-    points = sorted({value for item in items for value, _ in item.points})
-    values = context.shaped.values[:, system][:, :, list(places)]
-    planned = context.shaped.planned[:, system][:, :, list(places)].any(axis=-1)
-    return values[planned], points, ""
-
-
-def ordinal_omega(context: ReportContext, system: int, places: Sequence[int]) -> Estimate:
-    """Omega of the variables behind the answers, every page a unit."""
-    pages, points, because = _pages(context, system, places)
-    if because:
-        return undefined("omega_ordinal", because, unit="page")
-    labels = [context.data.items[i].label for i in places]
-    return omega_ordinal(pd.DataFrame(pages, columns=labels), points)
-
-
-def polychoric_blocks(
-    context: ReportContext, instrument: str, number_of: int, places: Sequence[int]
-) -> list[Block]:
-    """For each system a table and a picture of the correlations; a reason where there are none."""
-    blocks: list[Block] = []
-    if not 2 <= len(places) <= MOST_ITEMS:
-        return blocks
-    for s, system in enumerate(context.data.systems):
-        pages, points, because = _pages(context, s, places)
-        if because:
-            continue
-        found = polychoric(pages, points)
-        what = f"{instrument}, {system.label}"
-        if found.undefined_because:
-            why = found.undefined_because
-            blocks.append(Paragraph(f"Polychoric correlations, {what}: undefined, because {why}."))
-            continue
-        key = f"polychoric-{system.id}" + (f"-{number_of}" if number_of > 1 else "")
-        labels = [context.data.items[i].label for i in places]
-        blocks += _picture(key, what, labels, found)
-    return blocks
+def polychoric_blocks(one: SystemReliability, number_of: int) -> list[Block]:
+    """A picture and a table of the correlations of one instrument and system; a reason without any."""
+    found, what = one.correlations, f"{one.instrument}, {one.system.label}"
+    if found is None:
+        return []
+    if found.undefined_because:
+        why = found.undefined_because
+        return [Paragraph(f"Polychoric correlations, {what}: undefined, because {why}.")]
+    key = f"polychoric-{one.system.id}" + (f"-{number_of}" if number_of > 1 else "")
+    return _picture(key, what, one.labels, found)
 
 
 def _picture(
@@ -105,25 +64,25 @@ def _picture(
         pd.DataFrame(flat),
         (
             f"{count(found.n_missing)} pages with a gap are left out. Pages of one rater hang together.",
-            *_cautions(below, found.n),
+            *_cautions(found),
         ),
     )
     return [figure, table]
 
 
-def _cautions(correlations: FloatArray, n: int) -> list[str]:
+def _cautions(found: PolychoricCorrelations) -> list[str]:
     """Of few pages, and of correlations at the end of what can be."""
     said = []
-    if n < FEW_PAGES:
+    if found.n < FEW_PAGES:
         said.append(
-            f"Only {count(n)} pages: below {FEW_PAGES} the correlations, and the ordinal omega made "
+            f"Only {count(found.n)} pages: below {FEW_PAGES} the correlations, and the ordinal omega made "
             "from them, depend on single pages and are no basis for a conclusion."
         )
-    at_end = int((np.abs(correlations) > BOUNDARY).sum())
-    if at_end:
+    k = len(found.correlation)
+    if found.at_bound:
         said.append(
-            f"{count(at_end)} of {count(correlations.size)} correlations lie on the boundary (1 or "
-            "−1): the likelihood has no maximum within, mostly because cells of the cross-table are "
+            f"{count(len(found.at_bound))} of {count(k * (k - 1) // 2)} correlations lie on the boundary (1 "
+            "or −1): the likelihood has no maximum within, mostly because cells of the cross-table are "
             "empty, so the standard errors do not hold."
         )
     return said

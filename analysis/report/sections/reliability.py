@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.reliability.consistency import ScaleReliability, scale_reliability
+from analysis.chapters.reliability import FEW_PAGES, SystemReliability, reliability_chapter
+from analysis.reliability.consistency import ItemReliability
 from analysis.reliability.omega import IMPROPER
-from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.report.blocks import (
     Block,
     Column,
@@ -20,12 +22,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import level_text, number
-from analysis.report.sections.polychoric import FEW_PAGES, ordinal_omega, polychoric_blocks
+from analysis.report.sections.polychoric import polychoric_blocks
 from analysis.results import Estimate
-
-REPLICATES = 1000
-SEED = 20250301
-
 
 _HOW = (
     "A rater's answers to an item are averaged over the prompts first, so the units are raters. "
@@ -38,57 +36,20 @@ _HOW = (
 
 def reliability_section(context: ReportContext) -> Section:
     """Alpha with Feldt's interval, omega, and the scale without each item."""
-    instruments: dict[str, list[int]] = {}
-    for place, item in enumerate(context.data.items):
-        instruments.setdefault(item.instrument, []).append(place)
-    notes, alpha_groups, item_groups = Footnotes(), [], []
-    flat, flat_items = [], []
-    methods: dict[str, None] = {}
-    improper: list[str] = []
-    for instrument, places in instruments.items():
-        rows = []
-        for s, system in enumerate(context.data.systems):
-            table = pd.DataFrame(
-                context.shaped.rater_item_means[:, s, :][:, places],
-                columns=[context.data.items[i].label for i in places],
-            )
-            scale = scale_reliability(table, level=context.level)
-            omega = bootstrap_omega(table, replicates=REPLICATES, level=context.level, seed=SEED)
-            ordinal = ordinal_omega(context, s, places)
-            rows.append(
-                Row(
-                    (
-                        system.label,
-                        str(scale.alpha.n),
-                        notes.with_interval(scale.alpha),
-                        notes.estimate(scale.alpha_standardised),
-                        notes.with_interval(omega),
-                        notes.estimate(ordinal),
-                    )
-                )
-            )
-            keys = {"instrument": instrument, "system": system.id}
-            flat += [(keys, e) for e in (scale.alpha, scale.alpha_standardised, omega, ordinal)]
-            if omega.estimate is not None:
-                methods[_interval_of(omega)] = None
-            improper += [
-                f"{name} of {system.label} ({instrument})"
-                for name, e in (("ω", omega), ("ordinal ω", ordinal))
-                if e.details.get("improper") == "yes"
-            ]
-            if scale.items:
-                label = f"{instrument}, {system.label}"
-                item_groups.append(RowGroup(label, _item_rows(scale)))
-                flat_items += [{**keys, **_item_record(i)} for i in scale.items]
-        alpha_groups.append(RowGroup(instrument, tuple(rows)))
+    instruments = reliability_chapter(context).instruments
     blocks: list[Block] = [
         Paragraph(_HOW),
-        _alpha_table(context, alpha_groups, flat, notes, list(methods), improper),
-        *_item_table(item_groups, flat_items),
+        _alpha_table(instruments, context.level),
+        *_item_table([one for systems in instruments for one in systems]),
     ]
-    for number_of, (instrument, places) in enumerate(instruments.items(), start=1):
-        blocks += polychoric_blocks(context, instrument, number_of, places)
+    for number_of, systems in enumerate(instruments, start=1):
+        for one in systems:
+            blocks += polychoric_blocks(one, number_of)
     return Section("reliability", "Internal consistency of the items", tuple(blocks))
+
+
+def _keys(one: SystemReliability) -> dict[str, str]:
+    return {"instrument": one.instrument, "system": one.system.id}
 
 
 def _interval_of(omega: Estimate) -> str:
@@ -97,38 +58,37 @@ def _interval_of(omega: Estimate) -> str:
     return "none, because " + method.removeprefix("none: ") if omega.ci_low is None else method
 
 
-def _alpha_table(
-    context: ReportContext,
-    groups: list[RowGroup],
-    flat: list[tuple[dict[str, str], Estimate]],
-    notes: Footnotes,
-    methods: list[str],
-    improper: list[str],
-) -> Table:
+def _alpha_table(instruments: Sequence[Sequence[SystemReliability]], level: float) -> Table:
+    notes, groups = Footnotes(), []
+    flat: list[tuple[dict[str, str], Estimate]] = []
+    methods: dict[str, None] = {}
+    improper: list[str] = []
+    for systems in instruments:
+        rows = []
+        for one in systems:
+            alpha, standardised = one.scale.alpha, one.scale.alpha_standardised
+            cells = (
+                one.system.label,
+                str(alpha.n),
+                notes.with_interval(alpha),
+                notes.estimate(standardised),
+                notes.with_interval(one.omega),
+                notes.estimate(one.ordinal),
+            )
+            rows.append(Row(cells))
+            flat += [(_keys(one), e) for e in (alpha, standardised, one.omega, one.ordinal)]
+            if one.omega.estimate is not None:
+                methods[_interval_of(one.omega)] = None
+            improper += [
+                f"{name} of {one.system.label} ({one.instrument})"
+                for name, e in (("ω", one.omega), ("ordinal ω", one.ordinal))
+                if e.details.get("improper") == "yes"
+            ]
+        groups.append(RowGroup(systems[0].instrument, tuple(rows)))
     pages = [e.n for _, e in flat if e.statistic == "omega_ordinal" and e.estimate is not None]
-    few = (
-        (f"Ordinal ω from as few as {min(pages)} pages: below {FEW_PAGES} read it as a sketch.",)
-        if pages and min(pages) < FEW_PAGES
-        else ()
-    )
-    ends = dict.fromkeys((min(pages), max(pages))) if pages else {}
-    units = (
-        (
-            f"Ordinal ω: the unit is the page, n = {' to '.join(map(str, ends))}, pages with an answer "
-            "to every item (listwise); α and ω take for every two items the raters who answered both "
-            "(pairwise).",
-        )
-        if ends
-        else ()
-    )
-    what = (
-        "Improper solution (Heywood case: an item has no unique variance, or a polychoric correlation "
-        "lies at its bound of 1 or −1)"
-    )
-    marked = (f"{what}: {', '.join(improper)}.",) if improper else ()
     return Table(
         "reliability",
-        f"Internal consistency per system, intervals at {level_text(context.level)}",
+        f"Internal consistency per system, intervals at {level_text(level)}",
         "rater, n in the table" + ("; of ordinal ω page, n below the table" if pages else ""),
         "exploratory",
         (
@@ -144,40 +104,66 @@ def _alpha_table(
         (
             f"Interval of α: Feldt. Interval of ω: {'; '.join(methods) or 'none'}. Ordinal ω has none, "
             "because pages of one rater hang together.",
-            *units,
-            *few,
-            *marked,
+            *_about_pages(pages),
+            *_about_improper(improper),
             *notes.notes(),
         ),
     )
 
 
-def _item_rows(scale: ScaleReliability) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            (
-                i.item,
-                str(i.n),
-                number(i.mean),
-                number(i.sd),
-                "–" if i.r_rest is None else number(i.r_rest),
-                "–" if i.without is None else number(i.without.raw_alpha),
-            )
+def _about_pages(pages: Sequence[int]) -> list[str]:
+    """How many pages the ordinal omegas rest on."""
+    if not pages:
+        return []
+    ends = dict.fromkeys((min(pages), max(pages)))
+    said = [
+        f"Ordinal ω: the unit is the page, n = {' to '.join(map(str, ends))}, pages with an answer to "
+        "every item (listwise); α and ω take for every two items the raters who answered both (pairwise)."
+    ]
+    if min(pages) < FEW_PAGES:
+        said.append(
+            f"Ordinal ω from as few as {min(pages)} pages: below {FEW_PAGES} read it as a sketch."
         )
-        for i in scale.items
+    return said
+
+
+def _about_improper(improper: Sequence[str]) -> list[str]:
+    what = (
+        "Improper solution (Heywood case: an item has no unique variance, or a polychoric correlation "
+        "lies at its bound of 1 or −1)"
+    )
+    return [f"{what}: {', '.join(improper)}."] if improper else []
+
+
+def _item_row(i: ItemReliability) -> Row:
+    return Row(
+        (
+            i.item,
+            str(i.n),
+            number(i.mean),
+            number(i.sd),
+            "–" if i.r_rest is None else number(i.r_rest),
+            "–" if i.without is None else number(i.without.raw_alpha),
+        )
     )
 
 
-def _item_record(item: object) -> dict[str, object]:
+def _item_record(item: ItemReliability) -> dict[str, object]:
     plain = dict(vars(item))
     without = plain.pop("without")
     plain["alpha_without"] = None if without is None else without.raw_alpha
     return plain
 
 
-def _item_table(groups: list[RowGroup], flat: list[dict[str, object]]) -> list[Table]:
-    if not groups:
+def _item_table(found: Sequence[SystemReliability]) -> list[Table]:
+    shown = [one for one in found if one.scale.items]
+    if not shown:
         return []
+    groups = [
+        RowGroup(f"{x.instrument}, {x.system.label}", tuple(_item_row(i) for i in x.scale.items))
+        for x in shown
+    ]
+    flat = [{**_keys(one), **_item_record(i)} for one in shown for i in one.scale.items]
     return [
         Table(
             "reliability-items",

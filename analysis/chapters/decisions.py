@@ -1,0 +1,22 @@
+"""Decisions that several chapters share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.validation import FloatArray
+
+# One seed for all that a report draws again: the same study gives the same bytes.
+SEED = 20250301
+REPLICATES = 1000
+# Above this the bootstrap takes more time than a jackknife that says nearly the same is worth.
+MOST_RATINGS_REDRAWN = 20_000
+# The mixed model of ratings with gaps needs a matrix of raters, and the bootstrap of Light's kappa
+# holds every pair of them for every unit.
+MOST_RATERS_PAIRED = 100
+
+
+def gaps_by_mixed_model(matrix: FloatArray) -> str:
+    """How an intraclass correlation treats gaps: with all ratings where that can be computed."""
+    few = matrix.shape[1] <= MOST_RATERS_PAIRED
+    return "mixed_model_profile" if few and bool(np.isnan(matrix).any()) else "complete"
