@@ -24,7 +24,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import overload
+from typing import Any, overload
 
 from study.protocol.schema import Protocol
 
@@ -244,3 +244,42 @@ def workload(
         reading = pages * protocol.chat.minutes
     minutes = reading + answers * seconds_per_item / 60
     return Workload(pages, answers, minutes)
+
+
+# Ratings get careless long before; the published studies asked for less than two hours.
+LONGEST_MINUTES = 120
+# An order for each page of the cycle: above, making all of them takes minutes and gigabytes.
+MOST_PAGES_TO_ALLOCATE = 1_000
+
+
+def too_much_for_a_rater(protocol: Protocol) -> list[str]:
+    """A warning where no rater could do what the design asks."""
+    load = workload(protocol)
+    if load.minutes <= LONGEST_MINUTES:
+        return []
+    return [
+        f"Warning: one rater would need about {load.minutes:,.0f} minutes at most, for {load.pages:,} pages "
+        f"with {load.answers:,} answers. Nobody rates for longer than {LONGEST_MINUTES} minutes with care: "
+        "take fewer prompts, systems or items, or shorter responses (decoding.max_new_tokens)."
+    ]
+
+
+def design_facts(protocol: Protocol) -> dict[str, Any]:
+    """The design in numbers, as ``check`` shows it."""
+    load = workload(protocol)
+    raters = sum(group.planned for group in protocol.groups)
+    allocation = allocate(protocol) if load.pages <= MOST_PAGES_TO_ALLOCATE else None
+    not_made = f"not made for more than {MOST_PAGES_TO_ALLOCATE:,} pages"
+    return {
+        "raters": ", ".join(f"{group.planned} {group.id}" for group in protocol.groups),
+        "systems": len(protocol.systems),
+        "prompts": len(protocol.prompts),
+        "items": len(protocol.items),
+        "pages_per_rater": load.pages,
+        "answers_per_rater": load.answers,
+        "minutes_per_rater_at_most_about": round(load.minutes),
+        "raters_per_response": raters,
+        "answers_in_all": raters * load.answers,
+        "orders_in_a_full_cycle": len(allocation.rows) if allocation else not_made,
+        "allocation_sha256": allocation.sha256 if allocation else not_made,
+    }

@@ -14,8 +14,8 @@ import pytest
 
 from analysis.report import write_report
 from analysis.report.r_script import r_readme, r_tables
+from models.generation.rehearsed_reply import scripted_reply
 from protocols import shipped_protocols
-from study.cli.rehearsed_replies import reply_source
 from study.rehearsal import rehearse
 from study.report_view.data import ReportData
 from study.report_view.report_data import report_data
@@ -39,7 +39,7 @@ def rehearsed(name: str, folder: Path) -> Study:
     groups = study.protocol.groups
     for group in groups:
         enrol(study, group.id, RATERS // len(groups), simulated=True)
-    rehearse(study, 1, replies=reply_source(study, None))
+    rehearse(study, 1, replies=scripted_reply)
     return study
 
 

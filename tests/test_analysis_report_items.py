@@ -20,8 +20,8 @@ from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text, number
+from models.generation.rehearsed_reply import scripted_reply
 from protocols import shipped_protocols
-from study.cli.rehearsed_replies import reply_source
 from study.rehearsal import rehearse
 from study.report_view.data import ReportData, ReportItem, ReportScore
 from study.report_view.report_data import report_data
@@ -201,7 +201,7 @@ def test_shipped_questionnaires_end_in_their_scores(name: str, memory_folder: Pa
     answer_everything(study)
     lock_study(study)
     enrol(study, "student", 4)
-    rehearse(study, 3, replies=reply_source(study, None))
+    rehearse(study, 3, replies=scripted_reply)
     data = report_data(study)
     document = build_report(data, created=DAY, sections=("scores",))
     values = data.ratings.pivot(index=["rater", "system", "prompt"], columns="item", values="value")

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.report.of_study import write_study_report
 from models.generation.response import GeneratedResponse
 from models.generation.run import generate_responses
 from models.judge.session import open_session
 from models.judge.verdicts.outcomes import tabulate_outcomes
 from models.shipped import FOLDER
-from study.cli.results import write_study_report
 from study.protocol.schema import Prompt, Protocol
 from study.protocol.systems import Decoding, System
 from study.rehearsal import rehearse

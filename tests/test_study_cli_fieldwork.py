@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from models.backends.scripted import ScriptedBackend
-from study.cli.addresses import ANY_HOST, local_network_address
-from study.cli.chat_answers import chat_remark
 from study.cli.group import run
 from study.store.link_address import read_address
 from study.store.locking import unblind_study
 from study.store.raters import read_raters
 from study.store.ratings import read_assignments, save_ratings
 from study.store.study import opened
+from survey_app.chat.answering import chat_remark
+from survey_app.server.addresses import ANY_HOST, local_network_address
 from tests.conftest import _free_port
 from tests.fixtures_chat import chat_address, make_chat_study
 from tests.fixtures_study import SYSTEM_NAMES, answers, ready_rater, small_protocol
@@ -49,7 +49,7 @@ def here(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in a network where this machine has one address."""
     for name in ("DATABASE_URL", "STUDY", "ADDRESS", "CHAT_ADDRESS", "CHAT_KEY"):
         monkeypatch.delenv(f"EVENHAND_{name}", raising=False)
-    monkeypatch.setattr("study.cli.addresses.local_network_address", lambda: OWN)
+    monkeypatch.setattr("survey_app.server.addresses.local_network_address", lambda: OWN)
     monkeypatch.chdir(memory_folder)
     small_protocol(memory_folder)
     (memory_folder / "responses.csv").write_text(RESPONSES)

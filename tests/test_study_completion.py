@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
+from models.generation.rehearsed_reply import scripted_reply
 from protocols import shipped_protocols
 from study import completion, participation
 from study.blinding import receipt_code
 from study.cli.group import run
-from study.cli.rehearsed_replies import reply_source
 from study.entities import Answer, Enrolment, MissingReason, RaterStatus
 from study.errors import LinkError, ProtocolError, StoreError
 from study.participation import Step, find_place
@@ -490,7 +490,7 @@ def test_who_finishes_a_shipped_protocol_gets_a_receipt(make_study: MakeStudy, n
     lock_study(study)
     group = study.protocol.groups[0].id
     enrol(study, group, 2)
-    rehearse(study, 1, replies=reply_source(study, None))
+    rehearse(study, 1, replies=scripted_reply)
     for rater in read_raters(study):
         assert completion.receipt(study, rater) == receipt_code(study.key, rater.id)
     with study.writing() as connection:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from models.generation.rehearsed_reply import scripted_reply
 from protocols import shipped_protocols
-from study.cli.rehearsed_replies import reply_source
 from study.protocol import load_protocol
 from study.rehearsal import rehearse
 from study.report_view.export import rating_rows
@@ -42,7 +42,7 @@ def test_a_simulated_rater_of_each_group_completes_it(name: str, memory_folder: 
         enrol(study, group.id, 2)
     shown = 1 if protocol.design.shows == "pair" else len(protocol.systems)
     answers = 2 * len(protocol.groups) * len(protocol.prompts) * shown * len(protocol.items)
-    assert rehearse(study, 3, replies=reply_source(study, None)).answers == answers
+    assert rehearse(study, 3, replies=scripted_reply).answers == answers
     rows = rating_rows(Snapshot(study))
     assert len(rows) == answers
     assert all(

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.handed_table import HandedTable, with_table
 from study.cli.options import json_option
-from study.cli.rating_roles import (
+from study.cli.shown_results import show
+from study.cli.tables import (
     rater_option,
     rows_independent_option,
     weight_option,
     with_roles,
+    with_table,
 )
-from study.cli.shown_results import show
 from study.errors import AnalysisError
 from study.table_file.names import listed_names
 
 if TYPE_CHECKING:
+    from analysis.tables.handed import HandedTable
     from analysis.tables.rating_table import Roles
     from analysis.tables.scales import Scales
 

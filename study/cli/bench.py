@@ -49,7 +49,7 @@ def _report(_options: Options) -> dict[str, Rows]:
 
 
 def _survey(_options: Options) -> dict[str, Rows]:
-    from study.cli.survey_load import bench_survey
+    from survey_app.server.load_bench import bench_survey
 
     return {"survey": bench_survey()}
 

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.addresses import ANY_HOST, local_network_address
-from study.cli.fieldwork import lock_checked, rehearse_with_progress, start_server
-from study.cli.link_sheet import rater_links, write_link_sheet
+from study.cli.fieldwork import rehearse_with_progress, start_server
 from study.cli.options import say
 from study.cli.responses import write_responses
-from study.cli.results import write_study_report
 from study.wording import command
 
 if TYPE_CHECKING:
@@ -44,6 +41,7 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
       evenhand demo
       evenhand demo /tmp/try --rehearse 12
     """
+    from models.locking import lock_checked
     from study.store.exclusive import only_writer
 
     study = _make_or_reopen(folder)
@@ -69,6 +67,8 @@ def demo(folder: Path, simulated: int | None, host: str, port: int, no_serve: bo
 
 
 def _address(host: str, port: int) -> str:
+    from survey_app.server.addresses import ANY_HOST, local_network_address
+
     own = (local_network_address() or "127.0.0.1") if host == ANY_HOST else host
     return f"http://{own}:{port}"
 
@@ -95,6 +95,7 @@ def _enrol_people(study: Study) -> list[str]:
 
 
 def _add_simulated(study: Study, number: int) -> None:
+    from analysis.report.of_study import write_study_report
     from study.store.raters import any_simulated
 
     if any_simulated(study):
@@ -107,6 +108,7 @@ def _add_simulated(study: Study, number: int) -> None:
 
 def _show_links(study: Study, codes: list[str], address: str, no_serve: bool) -> None:
     from study import blinding
+    from study.link_sheet import rater_links, write_link_sheet
 
     links = rater_links(study, codes, address)
     sheet = write_link_sheet(study, links)

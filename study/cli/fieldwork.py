@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.addresses import (
-    ANY_HOST,
-    address_option,
-    fits,
-    links_remarks,
-    serving_remarks,
-    settle_address,
-)
-from study.cli.chat_answers import NO_CONVERSATIONS, chat_remark
-from study.cli.link_sheet import SHEET_FILE
 from study.cli.options import (
+    address_option,
     find_study_folder,
     json_option,
     print_json,
@@ -30,16 +21,19 @@ from study.cli.options import (
     warn,
     with_study,
 )
-from study.errors import ModelError, StoreError
+from study.errors import StoreError
 from study.installation import install_command
 from study.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from study.conversation import ReplySource
     from study.rehearsal import Rehearsed
-    from study.store.locking import Lock
     from study.store.study import Study
+
+
+NO_CONVERSATIONS = "--chat-address does nothing here: this study has no conversations."
 
 
 @click.command()
@@ -79,6 +73,7 @@ def lock(
       evenhand lock --accept 3f9a12bc77d0 --by "Dr Weiss"
       evenhand lock --restore
     """
+    from models.locking import lock_checked
     from study.store.locking import read_lock
     from study.store.study import opened, restore_locked_protocol
 
@@ -99,51 +94,6 @@ def lock(
     say(f"It was locked before, at {at}; nothing changed." if before else f"Locked at {at}.")
     print_table(["what", "SHA-256"], [(k.replace("_", " "), v) for k, v in locked.hashes.items()])
     say("Put these hashes into your preregistration. Next: evenhand enrol --group GROUP -n N")
-
-
-def lock_checked(
-    study: Study,
-    accepted: tuple[str, ...] = (),
-    by: str = "",
-    *,
-    models_elsewhere: bool = False,
-) -> Lock:
-    """Check the responses, or the models of live systems, and lock.
-
-    A finding that nobody accepted refuses the lock, and so does a system of a study of conversations
-    whose files are not on this machine, unless its models lie elsewhere.
-    """
-    from models.backends.opening import missing_files
-    from models.judge.wording.declaration import judge_hashes
-    from study.leaks import check_responses
-    from study.store.locking import accept_finding, lock_study, read_lock
-    from study.store.responses import read_responses
-
-    existing = read_lock(study)
-    if existing is not None:
-        return existing
-    if study.protocol.design.shows == "conversation" and not models_elsewhere:
-        missing = missing_files(study.protocol.systems, study.folder)
-        if missing:
-            raise ModelError(
-                "\n".join(
-                    [
-                        "The study was not locked: a system could not answer.",
-                        *missing.values(),
-                        "When the models lie on another machine: evenhand lock --models-elsewhere",
-                    ]
-                )
-            )
-    findings = {f.id: f for f in check_responses(study.protocol, read_responses(study))}
-    for identity in accepted:
-        if identity not in findings:
-            raise StoreError(
-                f"There is no finding {identity!r} now. Open: {', '.join(findings) or 'none'}."
-            )
-        if not by.strip():
-            raise StoreError('Say who accepts the finding: --by "NAME".')
-        accept_finding(study, identity, findings[identity].rule, by)
-    return lock_study(study, judge_hashes(study.protocol, study.folder))
 
 
 @click.command()
@@ -216,6 +166,7 @@ def _ask_before_enrolling_more(study: Study, group: str, number: int, as_json: b
 
 
 def _undo_enrolment(study: Study, group: str | None, number: int | None, as_json: bool) -> None:
+    from study.link_sheet import SHEET_FILE
     from study.store.raters import read_raters, undo_enrolment
 
     if number is not None and number < 1:
@@ -265,8 +216,9 @@ def _show_links(
     study: Study, given: str | None, as_json: bool, only: set[str] | None = None
 ) -> None:
     """Print the links of these raters, or of all, and write the sheet of all."""
-    from study.cli.link_sheet import rater_links, write_link_sheet
+    from study.link_sheet import rater_links, write_link_sheet
     from study.store.raters import read_raters
+    from survey_app.server.addresses import links_remarks, settle_address
 
     address, before = settle_address(study, given)
     people = [rater.code for rater in read_raters(study) if not rater.simulated]
@@ -333,6 +285,7 @@ def serve(
     """
     from study import blinding
     from study.store.link_address import read_address
+    from survey_app.server.addresses import ANY_HOST, fits, serving_remarks, settle_address
 
     links_begin, before = settle_address(study, address)
     named = read_address(study)
@@ -350,8 +303,11 @@ def serve(
             )
         if chat_address and not talks:
             remarks.append(NO_CONVERSATIONS)
-        if talks and (wrong := chat_remark(study, chat_address)):
-            remarks.append(wrong)
+        if talks:
+            from survey_app.chat.answering import chat_remark
+
+            wrong = chat_remark(study, chat_address)
+            remarks += [wrong] if wrong else []
         for remark in remarks:
             warn(remark)
 
@@ -474,7 +430,6 @@ def rehearse_with_progress(
     chat_address: str | None = None,
 ) -> Rehearsed:
     """Rehearse, with a progress bar."""
-    from study.cli.rehearsed_replies import reply_source
     from study.rehearsal import rehearse as run_rehearsal
     from study.store.raters import read_raters
 
@@ -485,9 +440,22 @@ def rehearse_with_progress(
             seed,
             number,
             careless=careless,
-            replies=reply_source(study, chat_address),
+            replies=_reply_source(study, chat_address),
             on_rater=lambda done: tell("", done),
         )
+
+
+def _reply_source(study: Study, chat_address: str | None) -> ReplySource | None:
+    """The systems at their addresses or, without one, the scripted system; None without conversations."""
+    if study.protocol.design.shows != "conversation":
+        return None
+    if chat_address:
+        from survey_app.chat.asking import reply_source
+
+        return reply_source(study, chat_address)
+    from models.generation.rehearsed_reply import scripted_reply
+
+    return scripted_reply
 
 
 @click.command()

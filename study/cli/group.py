@@ -101,7 +101,7 @@ COMMANDS = {
         "Turn a Hugging Face checkpoint into an offline ExecuTorch file.",
     ),
     "train-emotion": (
-        "study.cli.emotion:train_emotion",
+        "study.cli.training:train_emotion",
         "Train what reads the emotion of a message for the dialogue system, and measure it.",
     ),
     "serve-model": (

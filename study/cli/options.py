@@ -30,6 +30,38 @@ study_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
+_ADDRESS_EXAMPLE = "http://192.168.1.20:8501"
+
+
+def _checked_address(
+    context: click.Context, parameter: click.Parameter, given: str | None
+) -> str | None:
+    """A click callback: the address without a slash at the end; None where none was given."""
+    from survey_app.server.addresses import address_fault
+
+    del context
+    if given is None:
+        return None
+    address = given.strip().rstrip("/")
+    reason = address_fault(address)
+    if reason:
+        raise StoreError(
+            f"{parameter.opts[0]}: found {given!r}, {reason}; expected something like {_ADDRESS_EXAMPLE}."
+        )
+    return address
+
+
+address_option = click.option(
+    "--address",
+    callback=_checked_address,
+    show_default="the one given last, else http://127.0.0.1:8501",
+    envvar="EVENHAND_ADDRESS",
+    help=(
+        "Address under which the raters' tablets reach the server; links start with it. Kept with the "
+        "study for the next command."
+    ),
+)
+
 cluster_option = click.option(
     "--cluster",
     metavar="ADDRESS",

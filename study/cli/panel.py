@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.handed_table import sheet_option
 from study.cli.options import json_option, packed, print_json, print_table, say, with_study
+from study.cli.tables import sheet_option
 from study.errors import Finding, StoreError
 
 if TYPE_CHECKING:

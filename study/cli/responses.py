@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.handed_table import sheet_option
 from study.cli.options import (
     cluster_option,
     json_option,
@@ -18,6 +17,7 @@ from study.cli.options import (
     warn,
     with_study,
 )
+from study.cli.tables import sheet_option
 from study.errors import ImportFileError, StoreError
 
 if TYPE_CHECKING:
@@ -116,46 +116,14 @@ def _say_next(study: Study) -> None:
 def write_responses(
     study: Study, *, workers: int = 1, cluster: str = ""
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Generate what is missing, with a progress bar; numbers written and skipped by system.
+    """Generate what is missing, with a progress bar; numbers written and skipped by system."""
+    from models.generation.missing_responses import missing_responses
 
-    Systems whose responses are imported are left alone.
-    """
-    from models.generation.response import GeneratedResponse
-    from models.generation.run import GenerationStep, generate_responses
-    from study.store.responses import imported_systems, read_responses, save_response
-
-    imported = imported_systems(study)
-    ours = tuple(system for system in study.protocol.systems if system.id not in imported)
-    if not ours:
+    missing = missing_responses(study)
+    if missing is None:
         return {}, {}
-    # Which systems are compared decides nothing in the writing of one's responses.
-    protocol = study.protocol.model_copy(update={"systems": ours})
-    there = [(r.prompt_id, r.system_id) for r in read_responses(study)]
-    existing = {place for place in there if place[1] not in imported}
-    missing = len(protocol.prompts) * len(ours) - len(existing)
-
-    def save(response: GeneratedResponse) -> None:
-        save_response(
-            study, response.prompt_id, response.system_id, response.text, response.provenance
-        )
-
-    with progress_bar("Writing responses", missing) as tell:
-        ended = 0
-
-        def show(step: GenerationStep) -> None:
-            nonlocal ended
-            ended += step.state in ("saved", "failed")
-            tell(f"{step.system_id}: {step.prompt_id or step.state}", ended)
-
-        summary = generate_responses(
-            protocol,
-            existing=existing,
-            study_folder=study.folder,
-            save=save,
-            progress=show,
-            workers=workers,
-            cluster=cluster,
-        )
+    with progress_bar("Writing responses", missing.number) as tell:
+        summary = missing.write(workers, cluster, tell)
     return dict(summary.written), dict(summary.skipped)
 
 

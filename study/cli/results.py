@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from study.errors import Finding, ProtocolError
 from study.wording import summed_up
 
 if TYPE_CHECKING:
-    from analysis.report import WrittenReport
     from study.store.study import Study
 
 
@@ -59,6 +57,8 @@ def report(
       evenhand report --format html --format docx --format pdf
       evenhand report --with-r
     """
+    from analysis.report.of_study import write_study_report
+
     written = write_study_report(study, formats, sections, with_r=with_r)
     if as_json:
         print_json(
@@ -75,29 +75,6 @@ def report(
         say(f"{len(written.tables)} tables as CSV: {written.tables[0].parent}")
     for path in written.r_files:
         say(f"R: {path}")
-
-
-def write_study_report(
-    study: Study,
-    formats: tuple[str, ...] = ("html",),
-    sections: tuple[str, ...] = (),
-    *,
-    with_r: bool = False,
-) -> WrittenReport:
-    """Write a report into a new folder under ``reports/``."""
-    from analysis.report import write_report
-    from study.report_view.report_data import report_data
-
-    started = dt.datetime.now()
-    folder = study.folder / "reports" / started.strftime("%Y-%m-%d-%H%M%S")
-    return write_report(
-        report_data(study),
-        folder,
-        created=started.date(),
-        formats=formats,
-        sections=sections or None,
-        with_r=with_r,
-    )
 
 
 @click.command()
@@ -174,15 +151,13 @@ def verify(study: Study, as_json: bool) -> None:
       evenhand verify
     """
     from models.judge.wording.declaration import judge_hashes
-    from study.store import events
-    from study.store.audit import study_faults
+    from study.store.audit import log_end, study_faults
     from study.store.judge.models import model_changes
     from study.store.judge.verdicts import read_ledger
     from study.store.locking import read_lock
 
     locked = read_lock(study) is not None
-    with study.reading() as connection:
-        lines, end = events.count(connection), events.last_hash(connection)
+    lines, end = log_end(study)
     try:
         faults = study_faults(study, judge_hashes(study.protocol, study.folder))
     except ProtocolError as error:

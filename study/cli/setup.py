@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from study.cli.options import json_option, print_json, print_table, say, warn, with_study
 from study.cli.responses import NOTHING_TO_WRITE
-from study.errors import ModelError, ProtocolError, StoreError
+from study.errors import ProtocolError, StoreError
 from study.wording import command
 
 if TYPE_CHECKING:
@@ -120,7 +119,9 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
       evenhand check --ask-judge
       evenhand check --study my-study --json
     """
+    from models.generation.missing_files import files_that_are_missing
     from models.judge.wording.declaration import judge_faults
+    from study.design import design_facts, too_much_for_a_rater
     from survey_app.messages import load_messages
 
     for language in study.protocol.languages or (study.protocol.language,):
@@ -135,9 +136,9 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
             "The protocol's judge cannot do what is asked of it:\n"
             + "\n".join(f"  {fault}" for fault in faults)
         )
-    remarks = _files_that_are_missing(study)
-    facts = design_facts(study)
-    remarks += _too_much(study)
+    remarks = files_that_are_missing(study)
+    facts = design_facts(study.protocol)
+    remarks += too_much_for_a_rater(study.protocol)
     for remark in remarks:
         warn(remark)
     if as_json:
@@ -149,95 +150,3 @@ def check(study: Study, ask_judge: bool, as_json: bool) -> None:
     )
     if study.protocol.design.shows == "conversation":
         say(NOTHING_TO_WRITE)
-
-
-def _files_that_are_missing(study: Study) -> list[str]:
-    """Warnings about model files that nothing needs any more.
-
-    Raises
-    ------
-    ModelError
-        When a system has still to write its responses, or to answer live, and cannot.
-    """
-    from models.backends.opening import missing_files
-    from study.store.locking import read_lock
-    from study.store.responses import imported_systems, read_responses
-
-    missing = missing_files(study.protocol.systems, study.folder)
-    if not missing:
-        return []
-    live = study.protocol.design.shows == "conversation"
-    if read_lock(study) is not None:
-        # Which systems they are stands in no output after the lock.
-        need = " `evenhand serve-model --all` needs them." if live else ""
-        return [f"Warning: model files of {_systems(missing)} are not on this machine.{need}"]
-    there = {(response.prompt_id, response.system_id) for response in read_responses(study)}
-    imported = imported_systems(study)
-    needed = {
-        system: fault
-        for system, fault in missing.items()
-        if system not in imported
-        and any((prompt.id, system) not in there for prompt in study.protocol.prompts)
-    }
-    if needed:
-        otherwise = [] if live else ["Or bring in their responses: evenhand import FILE"]
-        raise ModelError(
-            "\n".join(
-                [
-                    f"Model files are missing for {_systems(needed)}:",
-                    *needed.values(),
-                    *otherwise,
-                ]
-            )
-        )
-    return [
-        f"Warning, though nothing here has to write for it: {fault}" for fault in missing.values()
-    ]
-
-
-def _systems(some: Sized) -> str:
-    return f"{len(some)} system{'s' * (len(some) != 1)}"
-
-
-# Ratings get careless long before; the published studies asked for less than two hours.
-LONGEST_MINUTES = 120
-# An order for each page of the cycle: above, making all of them takes minutes and gigabytes.
-MOST_PAGES_TO_ALLOCATE = 1_000
-
-
-def _too_much(study: Study) -> list[str]:
-    """A warning where no rater could do what the design asks."""
-    from study.design import workload
-
-    load = workload(study.protocol)
-    if load.minutes <= LONGEST_MINUTES:
-        return []
-    return [
-        f"Warning: one rater would need about {load.minutes:,.0f} minutes at most, for {load.pages:,} pages "
-        f"with {load.answers:,} answers. Nobody rates for longer than {LONGEST_MINUTES} minutes with care: "
-        "take fewer prompts, systems or items, or shorter responses (decoding.max_new_tokens)."
-    ]
-
-
-def design_facts(study: Study) -> dict[str, Any]:
-    """The design in numbers, as ``check`` shows it."""
-    from study.design import allocate, workload
-
-    protocol = study.protocol
-    load = workload(protocol)
-    raters = sum(group.planned for group in protocol.groups)
-    allocation = allocate(protocol) if load.pages <= MOST_PAGES_TO_ALLOCATE else None
-    not_made = f"not made for more than {MOST_PAGES_TO_ALLOCATE:,} pages"
-    return {
-        "raters": ", ".join(f"{group.planned} {group.id}" for group in protocol.groups),
-        "systems": len(protocol.systems),
-        "prompts": len(protocol.prompts),
-        "items": len(protocol.items),
-        "pages_per_rater": load.pages,
-        "answers_per_rater": load.answers,
-        "minutes_per_rater_at_most_about": round(load.minutes),
-        "raters_per_response": raters,
-        "answers_in_all": raters * load.answers,
-        "orders_in_a_full_cycle": len(allocation.rows) if allocation else not_made,
-        "allocation_sha256": allocation.sha256 if allocation else not_made,
-    }

@@ -18,6 +18,12 @@ from study.store.session_faults import session_faults
 from study.store.study import Study
 
 
+def log_end(study: Study) -> tuple[int, str]:
+    """How many lines the log has, and the hash of the last one."""
+    with study.reading() as connection:
+        return events.count(connection), events.last_hash(connection)
+
+
 def study_faults(study: Study, judge: Mapping[str, str] | None = None) -> list[str]:
     """All that is wrong with the data of a study, in words; empty when nothing is.
 

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from study.store.study import Study
 
 
-NO_CONVERSATIONS = "--chat-address does nothing here: this study has no conversations."
 _WAIT_S = 3.0
 
 

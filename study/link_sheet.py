@@ -7,12 +7,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from study.store import raters
+from study.store.study import Study
 from study.whole_files import write_whole
-
-if TYPE_CHECKING:
-    from study.store.study import Study
 
 SHEET_FILE = "links.html"
 
@@ -50,8 +48,6 @@ class RaterLink:
 
 def rater_links(study: Study, codes: Sequence[str], address: str) -> list[RaterLink]:
     """The links of these raters; those who withdrew have none."""
-    from study.store import raters
-
     wanted = set(codes)
     return [
         RaterLink(r.code, r.group, f"{address}/j/{raters.link_secret(study, r)}")

@@ -1,50 +1,22 @@
-"""The address under which raters reach the server: read from the command line, kept, compared."""
+"""The address under which raters reach the server: checked, kept, compared with where it listens."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import click
+from study.store.link_address import keep_address, read_address
+from study.store.study import Study
 
-from study.errors import StoreError
-
-if TYPE_CHECKING:
-    from study.store.study import Study
-
+# Where `evenhand serve` listens unless told otherwise.
 DEFAULT_ADDRESS = "http://127.0.0.1:8501"
 ANY_HOST = "0.0.0.0"  # noqa: S104 (a choice of the coordinator, not the default)
-_EXAMPLE = "http://192.168.1.20:8501"
 _PORTS = {"http": 80, "https": 443}
 
 
-def checked_address(
-    context: click.Context, parameter: click.Parameter, given: str | None
-) -> str | None:
-    """A click callback: the address without a slash at the end; None where none was given.
-
-    Raises
-    ------
-    StoreError
-        When no browser could open it.
-    """
-    del context
-    if given is None:
-        return None
-    from study.protocol.endpoint_address import base_address
-
-    address = base_address(given)
-    reason = _fault(address)
-    if reason:
-        raise StoreError(
-            f"{parameter.opts[0]}: found {given!r}, {reason}; expected something like {_EXAMPLE}."
-        )
-    return address
-
-
-def _fault(address: str) -> str:
+def address_fault(address: str) -> str:
+    """Why no browser could open an address; empty when one could."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -68,22 +40,8 @@ def _unspecified(host: str) -> bool:
         return False
 
 
-address_option = click.option(
-    "--address",
-    callback=checked_address,
-    show_default=f"the one given last, else {DEFAULT_ADDRESS}",
-    envvar="EVENHAND_ADDRESS",
-    help=(
-        "Address under which the raters' tablets reach the server; links start with it. Kept with the "
-        "study for the next command."
-    ),
-)
-
-
 def settle_address(study: Study, given: str | None) -> tuple[str, str | None]:
     """The address of the links from now on, and the one that it replaces (None when it is the same)."""
-    from study.store.link_address import keep_address, read_address
-
     kept = read_address(study)
     if given is None or given == kept:
         return kept or DEFAULT_ADDRESS, None

@@ -1,15 +1,63 @@
-"""Options that say who rated what: the columns of a long table, or those of a wide one that count."""
+"""Options about a table that a user hands to a command: its file, how it is read, and who rated what.
+
+Who rated what stands in the columns of a long table, or in those of a wide one that count.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.options import warn
+from study.table_file.names import listed_names
+
 if TYPE_CHECKING:
     from analysis.tables.rating_table import Roles
+
+sheet_option = click.option(
+    "--sheet", metavar="NAME", help="Sheet of an .xlsx file, where several have content."
+)
+
+
+def with_table(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take FILE and the options of its reading, and hand them in as ``table``."""
+
+    @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+    @click.option(
+        "--missing",
+        metavar="WORDS",
+        multiple=True,
+        help="Words that stand for a missing value: NA,-99. Without it only empty cells are missing.",
+    )
+    @click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        default=".",
+        show_default=True,
+        help="Mark before decimals.",
+    )
+    @sheet_option
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        file: Path,
+        missing: tuple[str, ...],
+        decimal: str,
+        sheet: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        from analysis.tables.handed import HandedTable
+
+        words = tuple(word for given in missing for word in listed_names(given))
+        table = HandedTable(file, words, decimal, sheet, tell=warn)
+        return command(*args, table=table, **kwargs)
+
+    return wrapped
+
 
 rater_option = click.option(
     "--rater",
