@@ -1,4 +1,7 @@
-"""Write docs/benchmarks.md from the JSON files of ``evenhand bench models -o FILE``."""
+"""Write the offline model's chapter of docs/benchmarks.md.
+
+Run it on the JSON files of ``evenhand bench models -o FILE``: python tests/write_benchmarks_page.py FILE...
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,16 @@ from typing import Any
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
-INTRODUCTION = """# Speed and memory of the offline model
+START = "<!-- offline model: written by tests/write_benchmarks_page.py -->\n"
+END = "<!-- end of the offline model -->\n"
 
-Written by `python tests/write_benchmarks_page.py FILE...` from runs of `evenhand bench models -o FILE`; do
-not edit.
+INTRODUCTION = """## Speed and memory of the offline model
+
 The same weights run as an offline `.pte` file, in transformers (fp32) and in llama.cpp (Q4_0), on the
 shipped demo model and on a model of the shape of Llama-3.2-1B with random weights, which `bench` makes
 and keeps (a quarter of an hour, 10 GB of memory).
 
-## What is counted
+### What is counted
 
 - **Tokens per second**: tokens after the first over the seconds after the first, written greedily by the
   same loop of evenhand after the same prompt. Each run is a fresh process; the runtimes take turns, round
@@ -50,7 +54,7 @@ def machine_line(machine: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"\n## Measured with {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}\n\n"
+        f"\n### Measured with {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}\n\n"
         f"{machine['processors']} processors ({machine['processor']}), "
         f"prompt of {machine['prompt_tokens']} tokens, "
         f"{machine['tokens']} tokens written, {machine['rounds']} rounds, load average "
@@ -104,8 +108,11 @@ def measured(file: Path) -> str:
 
 
 def main(files: Sequence[Path]) -> None:
-    """Write the page."""
-    PAGE.write_text(INTRODUCTION + "".join(map(measured, files)), encoding="utf-8")
+    """Write the chapter; the rest of the page is kept."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    after = rest.partition(END)[2]
+    chapter = INTRODUCTION + "".join(map(measured, files))
+    PAGE.write_text(before + START + chapter + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Refreshes the tables of the demo model's card and of docs/training.md: ``python -m models.demo.card``."""
+"""Refreshes the tables of the demo model's card: ``python -m models.demo.card``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 
 from models.offline.export import file_sha256
 from models.shipped import FOLDER
-
-TRAINING_PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def shipped_files(folder: Path = FOLDER) -> list[Path]:
@@ -62,22 +60,22 @@ def variant_table(folder: Path = FOLDER) -> str:
 
 
 def refresh_card(folder: Path = FOLDER) -> None:
-    """Write the tables between the pages' ``<!-- NAME -->`` and ``<!-- end NAME -->`` marks."""
+    """Write the tables between the card's ``<!-- NAME -->`` and ``<!-- end NAME -->`` marks."""
     tables = {
         "files": file_table(folder),
         "losses": loss_table(folder),
         "variants": variant_table(folder),
     }
-    for page in (folder / "README.md", TRAINING_PAGE):
-        text = page.read_text(encoding="utf-8")
-        for name, table in tables.items():
-            text = re.sub(
-                rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
-                partial(_between, table),
-                text,
-                flags=re.DOTALL,
-            )
-        page.write_text(text, encoding="utf-8")
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)",
+            partial(_between, table),
+            text,
+            flags=re.DOTALL,
+        )
+    card.write_text(text, encoding="utf-8")
 
 
 def _between(table: str, found: re.Match[str]) -> str:
