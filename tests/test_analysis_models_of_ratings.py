@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.chapters.models import RatingModels, models_of_table
 from analysis.rating_models.ratings import RatingColumns
 from analysis.rating_models.results import ModelFit
-from analysis.rating_models.side_by_side import RatingModels, fit_all
 from analysis.results import Estimate
 from study.errors import AnalysisError
 
@@ -27,7 +27,7 @@ COLUMNS = RatingColumns("y", "model", "rater", "topic")
 
 def _fit(name: str) -> RatingModels:
     frame = pd.read_csv(STATS / name)
-    return fit_all(frame, COLUMNS, reference="Phi4", points=range(1, 6))
+    return models_of_table(frame, COLUMNS, reference="Phi4", points=range(1, 6))
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +109,13 @@ def test_lmer_variance_lines_of_mixed_out(
 
 def test_lmer_log_likelihood_line_of_mixed_out(missing: RatingModels) -> None:
     """Oracle: mixed.out, "logLik REML"."""
-    _close(missing.lmer_intercept.log_likelihood, _line("logLik REML")[0], 1e-8)
+    _close(missing.models["lmer_intercept"].log_likelihood, _line("logLik REML")[0], 1e-8)
 
 
 def test_emmeans_line_of_mixed_out(missing: RatingModels) -> None:
     """Oracle: mixed.out, emmeans with Kenward-Roger (printed to three digits, sign reversed)."""
     estimate, error, df, low, high = _line("Phi4 - EAI")
-    ours = missing.lmer_intercept.find("mean_difference", "EAI")
+    ours = missing.models["lmer_intercept"].find("mean_difference", "EAI")
     assert ours.estimate is not None and ours.ci_low is not None and ours.ci_high is not None
     assert -ours.estimate == pytest.approx(estimate, abs=6e-4)
     assert ours.details["kenward_roger_std_error"] == pytest.approx(error, abs=6e-4)
@@ -130,7 +130,7 @@ ORDINAL_TERMS = ["1|2", "2|3", "3|4", "4|5", "modelEAI"]
 def test_clm_lines_of_mixed_out(missing: RatingModels, term: str) -> None:
     """Oracle: mixed.out, coefficient table of clm."""
     estimate, error, z, p = _line(term, 2 if term == "modelEAI" else 0)
-    ours = _by_term(missing.clm, term)
+    ours = _by_term(missing.models["clm"], term)
     _close(ours.estimate, estimate, 1e-6)
     _close(ours.details["std_error"], error, 1e-6)
     _close(ours.details["z_value"], z, 1e-6)
@@ -143,7 +143,7 @@ def test_clmm_lines_of_mixed_out(missing: RatingModels, term: str) -> None:
     modelled = term == "modelEAI"
     estimate, error, z, p = _line(term, 3 if modelled else 1)
     low, high = _line(term, 4 if modelled else 2)
-    ours = _by_term(missing.clmm, term)
+    ours = _by_term(missing.models["clmm"], term)
     _close(ours.estimate, estimate)
     _close(ours.details["std_error"], error)
     _close(ours.details["z_value"], z)
@@ -155,8 +155,8 @@ def test_clmm_variance_lines_of_mixed_out(missing: RatingModels) -> None:
     """Oracle: mixed.out, VarCorr of clmm."""
     rows = [line.split() for line in MIXED if line.startswith("(Intercept)")]
     rater, prompt = (float(row[1]) for row in rows if len(row) == 2)
-    _close(missing.clmm.find("rater_variance").estimate, rater)
-    _close(missing.clmm.find("prompt_variance").estimate, prompt)
+    _close(missing.models["clmm"].find("rater_variance").estimate, rater)
+    _close(missing.models["clmm"].find("prompt_variance").estimate, prompt)
 
 
 @pytest.mark.parametrize(("model", "occurrence"), [("clm", 0), ("clmm", 1)])
@@ -181,7 +181,7 @@ def test_nominal_test_line_of_mixed_out(missing: RatingModels) -> None:
 def test_gee_lines_of_mixed_out(complete: RatingModels, term: str) -> None:
     """Oracle: mixed.out, geeglm on long.csv (its Wald is the square of z)."""
     estimate, error, wald, p = _line(term, 8 if term == "(Intercept)" else 5)
-    ours = _by_term(complete.gee, term)
+    ours = _by_term(complete.models["gee"], term)
     _close(ours.estimate, estimate, 1e-7)
     _close(ours.details["std_error"], error, 1e-7)
     _close(ours.details["z_value"] ** 2, wald, 1e-6)
@@ -191,7 +191,7 @@ def test_gee_lines_of_mixed_out(complete: RatingModels, term: str) -> None:
 def test_gee_correlation_line_of_mixed_out(complete: RatingModels) -> None:
     """Oracle: mixed.out, "alpha" of geeglm with its robust standard error."""
     alpha, error = _line("alpha")
-    ours = complete.gee.find("exchangeable_correlation")
+    ours = complete.models["gee"].find("exchangeable_correlation")
     _close(ours.estimate, alpha, 1e-6)
     _close(ours.details["std_error"], error, 1e-6)
 
@@ -201,7 +201,7 @@ def test_paired_t_lines_of_mixed_out(complete: RatingModels) -> None:
     t, df, p = _line("t = ")
     after = MIXED.index("95 percent confidence interval:") + 1
     low, high = (float(number) for number in MIXED[after].split())
-    ours = complete.paired_t.find("mean_difference", "EAI")
+    ours = complete.models["paired_t"].find("mean_difference", "EAI")
     _close(ours.estimate, 0.42777778, 1e-7)
     _close(ours.details["t_value"], t, 1e-5)
     assert ours.details["df"] == df
@@ -271,10 +271,10 @@ def test_likelihood_ratios_against_r(missing: RatingModels) -> None:
     anova(clmm null, clmm), anova of the two lmer fits by full ML, anova(refit = FALSE) of the random
     slope; the saturated difference of two logLik lines for the random effects.
     """
-    effect = missing.clmm.find("likelihood_ratio_effect")
+    effect = missing.models["clmm"].find("likelihood_ratio_effect")
     assert effect.estimate == pytest.approx(22.19799, abs=1e-4)
     assert effect.p_value == pytest.approx(2.4593e-06, rel=1e-3)
-    linear = missing.lmer_intercept.find("likelihood_ratio_effect")
+    linear = missing.models["lmer_intercept"].find("likelihood_ratio_effect")
     assert linear.estimate == pytest.approx(22.22243, abs=1e-4)
     assert linear.details["log_likelihood_smaller"] == pytest.approx(-941.3418, abs=1e-4)
     slope = missing.comparisons[0]
@@ -298,17 +298,17 @@ def test_missing_rows_are_counted_by_column() -> None:
     frame.loc[[3, 8], "y"] = np.nan
     frame.loc[8, "rater"] = None
     frame.loc[20, "topic"] = None
-    fits = fit_all(frame, COLUMNS, reference="Phi4")
-    assert fits.n_missing == 3
-    assert fits.n == 717
-    assert dict(fits.missing) == {"y": 2, "model": 0, "rater": 1, "topic": 1}
-    assert fits.clmm.n_missing == 3
+    fits = models_of_table(frame, COLUMNS, reference="Phi4")
+    assert fits.ratings.n_missing == 3
+    assert fits.ratings.n == 717
+    assert dict(fits.ratings.missing) == {"y": 2, "model": 0, "rater": 1, "topic": 1}
+    assert fits.models["clmm"].n_missing == 3
 
 
 def test_reversed_reference_reverses_signs_only(missing: RatingModels) -> None:
     """Property: with two levels the choice of reference changes signs, nothing else."""
     frame = pd.read_csv(STATS / "long_missing.csv")
-    other = fit_all(frame, COLUMNS, reference="EAI", points=range(1, 6))
+    other = models_of_table(frame, COLUMNS, reference="EAI", points=range(1, 6))
     for name, model in missing.models.items():
         ours, theirs = model.coefficients[-1], other.models[name].coefficients[-1]
         assert ours.estimate is not None and theirs.estimate is not None
@@ -319,7 +319,7 @@ def test_reversed_reference_reverses_signs_only(missing: RatingModels) -> None:
 def test_order_of_rows_does_not_matter(missing: RatingModels) -> None:
     """Property: the rows are a set."""
     frame = pd.read_csv(STATS / "long_missing.csv").sample(frac=1, random_state=3)
-    other = fit_all(frame, COLUMNS, reference="Phi4", points=range(1, 6))
+    other = models_of_table(frame, COLUMNS, reference="Phi4", points=range(1, 6))
     for name, model in missing.models.items():
         theirs = other.models[name].coefficients[-1].estimate
         assert theirs == pytest.approx(model.coefficients[-1].estimate, rel=1e-7)
@@ -333,9 +333,9 @@ def test_a_rating_given_twice_is_refused_with_its_rows() -> None:
     with pytest.raises(
         AnalysisError, match=r"data row 5 and data row 9 .*topic p2, model a \(1 rows"
     ):
-        fit_all(frame, COLUMNS, reference=None)
+        models_of_table(frame, COLUMNS, reference=None)
     frame.loc[8, "y"] = np.nan
-    assert fit_all(frame, COLUMNS, reference=None).n == 17
+    assert models_of_table(frame, COLUMNS, reference=None).ratings.n == 17
 
 
 def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
@@ -347,18 +347,18 @@ def test_a_model_whose_arithmetic_breaks_down_leaves_the_others(
         raise ZeroDivisionError("float division by zero")
 
     broken.__name__ = "fit_gee"
-    monkeypatch.setattr("analysis.rating_models.side_by_side.fit_gee", broken)
-    fits = fit_all(_grid(6, 3), COLUMNS, reference=None)
-    assert "ZeroDivisionError" in fits.gee.undefined_because
-    assert fits.lmer_slope.converged and fits.paired_t.converged
+    monkeypatch.setattr("analysis.chapters.models.fit_gee", broken)
+    fits = models_of_table(_grid(6, 3), COLUMNS, reference=None)
+    assert "ZeroDivisionError" in fits.models["gee"].undefined_because
+    assert fits.models["lmer_slope"].converged and fits.models["paired_t"].converged
 
 
 def test_random_responses_stand_among_the_models(missing: RatingModels) -> None:
     """Property: ten prompts with two systems each carry the model for other prompts; with rater slopes
     where a rater has several ratings of a system."""
-    assert missing.lmer_response.model == "linear_mixed_slopes_responses"
-    assert "other prompts and other responses" in missing.lmer_response.unit_of_inference
-    assert "these very responses" in missing.lmer_slope.unit_of_inference
+    assert missing.models["lmer_response"].model == "linear_mixed_slopes_responses"
+    assert "other prompts and other responses" in missing.models["lmer_response"].unit_of_inference
+    assert "these very responses" in missing.models["lmer_slope"].unit_of_inference
     assert missing.to_dict()["models"]["lmer_response"]["converged"]
 
 
@@ -372,10 +372,10 @@ def test_every_model_names_its_unit_of_inference(missing: RatingModels) -> None:
 def test_large_data_leave_clmm_out_and_say_so() -> None:
     """Property: a limit below n leaves the model out with the two numbers in the reason."""
     frame = pd.read_csv(STATS / "long.csv")
-    fits = fit_all(frame, COLUMNS, reference="Phi4", most_ratings_for_clmm=700)
-    assert "720" in fits.clmm.undefined_because
-    assert "700" in fits.clmm.undefined_because
-    assert fits.lmer_intercept.converged
+    fits = models_of_table(frame, COLUMNS, reference="Phi4", most_ratings=700)
+    assert "720" in fits.models["clmm"].undefined_because
+    assert "700" in fits.models["clmm"].undefined_because
+    assert fits.models["lmer_intercept"].converged
 
 
 def _grid(n_raters: int, n_prompts: int, levels: str = "ab", seed: int = 5) -> pd.DataFrame:
@@ -425,7 +425,7 @@ def _degenerate() -> dict[str, pd.DataFrame]:
 
 @lru_cache
 def _fit_case(case: str) -> RatingModels:
-    return fit_all(_degenerate()[case], COLUMNS, reference=None)
+    return models_of_table(_degenerate()[case], COLUMNS, reference=None)
 
 
 def _finite(node: Any) -> bool:
@@ -475,7 +475,7 @@ def test_reason_names_what_is_wrong(case: str, model: str, words: str) -> None:
 
 def test_one_prompt_is_said_and_fitted_without() -> None:
     """Property: with one prompt the raters stay random and the prompt variance has a reason."""
-    fit = _fit_case("one prompt").lmer_intercept
+    fit = _fit_case("one prompt").models["lmer_intercept"]
     assert fit.converged
     assert "one prompt" in fit.find("prompt_variance").undefined_because
     assert "these prompts only" in fit.unit_of_inference
@@ -499,4 +499,4 @@ def test_wrong_input_is_an_error_in_words(change: dict[str, Any], words: str) ->
     columns = {k: change.pop(k) for k in ("value", "prompt") if k in change}
     arguments = {"reference": "Phi4", **change}
     with pytest.raises(AnalysisError, match=words):
-        fit_all(frame, replace(COLUMNS, **columns), **arguments)
+        models_of_table(frame, replace(COLUMNS, **columns), **arguments)

@@ -21,10 +21,10 @@ from analysis.agreement.coefficients import gwet_ac
 from analysis.agreement.intraclass import icc
 from analysis.agreement.jackknife import jackknife_agreement
 from analysis.chapters.decisions import SEED
+from analysis.chapters.models import models_of_table
 from analysis.contrasts.paired import paired_contrast
 from analysis.contrasts.two_groups import compare_groups
 from analysis.rating_models.ratings import RatingColumns
-from analysis.rating_models.side_by_side import fit_all
 from analysis.reliability.consistency import scale_reliability
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Figure, Table
@@ -340,8 +340,8 @@ def test_alpha_in_the_table_is_the_result_object(eai: ReportData, document: Docu
 
 
 def test_models_of_an_item_are_the_result_objects(eai: ReportData, document: Document) -> None:
-    """Oracle: `fit_all` on the rows of that item."""
-    fits = fit_all(
+    """Oracle: `models_of_table` on the rows of that item."""
+    fits = models_of_table(
         eai.ratings[eai.ratings["item"] == "item2"],
         RatingColumns("value", "system", "rater", "prompt"),
         reference="b",
@@ -350,8 +350,8 @@ def test_models_of_an_item_are_the_result_objects(eai: ReportData, document: Doc
     rows = _table(document, "models-by-item").data
     rows = rows[rows["item"] == "item2"]
     for fit, statistic in (
-        (fits.clmm_slope, "cumulative_log_odds_ratio"),
-        (fits.lmer_slope, "mean_difference"),
+        (fits.models["clmm_slope"], "cumulative_log_odds_ratio"),
+        (fits.models["lmer_slope"], "mean_difference"),
     ):
         expected = fit.find(statistic, "a")
         shown = rows[(rows["model"] == fit.model) & (rows["statistic"] == statistic)]

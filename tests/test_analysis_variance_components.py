@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.chapters.models import models_of_table
 from analysis.rating_models.linear import fit_lmm
 from analysis.rating_models.ordinal_mixed import fit_clmm
 from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 from analysis.rating_models.results import ModelFit
-from analysis.rating_models.side_by_side import fit_all
 from analysis.rating_models.variance_components import chi_bar_squared
 
 FOLDER = Path(__file__).parent / "reference" / "edges"
@@ -155,13 +155,13 @@ def test_two_raters_give_no_interval_test_or_degrees_of_freedom(model: str, slop
 
 def test_two_raters_in_the_model_of_responses_and_three_raters() -> None:
     """Property: the same in the model with random responses; with a third rater the interval is back."""
-    fits = fit_all(
+    fits = models_of_table(
         pd.read_csv(FOLDER / "two_raters.csv"),
         RatingColumns("y", "model", "rater", "topic"),
         profile=True,
     )
-    assert fits.lmer_response.coefficients[1].p_value is None
-    assert fits.clmm.coefficients[0].details.get("profile_ci_low") is None
+    assert fits.models["lmer_response"].coefficients[1].p_value is None
+    assert fits.models["clmm"].coefficients[0].details.get("profile_ci_low") is None
     frame = pd.read_csv(FOLDER / "no_slope.csv")
     third = frame[frame["rater"].isin(["R000", "R001", "R002"])]
     ratings = prepare_ratings(third, RatingColumns("y", "model", "rater", "topic"), reference="A")

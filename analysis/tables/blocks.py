@@ -68,6 +68,10 @@ class ResultBlock:
         own = [field.name for field in fields(self) if field.name not in common]
         return {name: getattr(self, name) for name in own}
 
+    def lacks(self) -> str:
+        """Why there is nothing to print but this reason; empty where there is."""
+        return ""
+
     def listings(self) -> Sequence[Listing]:
         """Tables that stand before the estimates."""
         return ()
@@ -97,6 +101,10 @@ class UndefinedBlock(ResultBlock):
     """A result that does not exist for these data, with the reason."""
 
     undefined_because: str
+
+    def lacks(self) -> str:
+        """The reason."""
+        return self.undefined_because
 
 
 def short(value: float | str | None) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.contrasts.effect_sizes import Summary
-from analysis.rating_models.ratings import RatingColumns
 from analysis.results import Assumption, Estimate
 from analysis.tables.reading import cell_at, described, numeric_columns
 from analysis.validation import columns_present, place_of
@@ -260,61 +259,6 @@ def _groups_with_missing(column: pd.Series) -> pd.Series:
     given = set(groups[column.notna()])
     name = "missing" if "missing" not in given else "missing (empty cells)"
     return groups.where(column.notna(), name)
-
-
-def mixed_of(
-    frame: pd.DataFrame,
-    columns: RatingColumns,
-    *,
-    reference: str | None,
-    points: Sequence[float] | None,
-    level: float = 0.95,
-    profile: bool = False,
-) -> list[ResultBlock]:
-    """Mixed, ordinal and marginal models of ratings with crossed raters and prompts."""
-    from analysis.rating_models.side_by_side import fit_all
-    from analysis.tables.rating_table import RatingTable
-    from analysis.tables.values_on_scale import check_values
-
-    remedy = (
-        "Model the ratings of the single raters: a mean of several is none of the scale's points."
-    )
-    value = columns.value
-    check_values(RatingTable("", frame, frame, (value,)), points, averaged=False, remedy=remedy)
-    numbers = numeric_columns(frame, [value])
-    fitted = fit_all(
-        frame.assign(**{value: numbers[value]}),
-        columns,
-        reference=reference,
-        points=points,
-        ci_level=level,
-        profile=profile,
-    )
-    overall = fitted.to_dict()
-    overall.pop("models")
-    overall["notes"] = [
-        f"{test.statistic}: p is that of one chi-square, as R's anova gives it, and too large at the "
-        "edge of the model; by the mixture of chi-squares (Self and Liang 1987; Stram and Lee 1994) "
-        f"p = {test.details.p_value_mixture:.5g}"
-        for test in fitted.comparisons
-        if test.estimate is not None
-    ]
-    blocks = [
-        ResultBlock(
-            f"{name}: {model.title}",
-            (*model.thresholds, *model.coefficients, *model.variances, *model.tests),
-            {"model": name, **_model_facts(model.to_dict())},
-        )
-        for name, model in fitted.models.items()
-    ]
-    tests = (fitted.proportional_odds, *fitted.comparisons)
-    return [*blocks, ResultBlock("Tests between models", tests, overall)]
-
-
-def _model_facts(model: dict[str, Any]) -> dict[str, Any]:
-    # The estimates are the block's results; what is left describes the model.
-    estimates = ("coefficients", "thresholds", "variances", "tests", "model")
-    return {name: value for name, value in model.items() if name not in estimates}
 
 
 def _summaries(result: Any) -> dict[str, Any]:

@@ -392,7 +392,7 @@ def mixed(
       evenhand analyse mixed long.csv --value y --effect model --rater rater --prompt topic --profile
     """
     from analysis.rating_models.ratings import RatingColumns
-    from analysis.tables.ratings import mixed_of
+    from analysis.tables.mixed import mixed_of
     from analysis.tables.reading import parse_points
 
     blocks = mixed_of(

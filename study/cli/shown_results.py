@@ -22,7 +22,6 @@ def show(
 ) -> None:
     """Print results as tables, or all of them as JSON."""
     from analysis.tables.blocks import ResultBlock as TypedBlock
-    from analysis.tables.blocks import UndefinedBlock
 
     if as_json:
         print_json({"kind": kind, "file": file.name, "blocks": [b.to_dict() for b in blocks]})
@@ -30,10 +29,10 @@ def show(
     # What holds for every block of a table by dimension is said once.
     said: set[str] = set()
     for block in blocks:
-        if isinstance(block, UndefinedBlock):
-            say(f"{block.title}\n  undefined, because {block.undefined_because}\n")
-            continue
         if isinstance(block, TypedBlock):
+            if because := block.lacks():
+                say(f"{block.title}\n  undefined, because {because}\n")
+                continue
             _show_block(block, said)
             _show_estimates(block)
             continue

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
-import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.contrasts.multiplicity import adjust
-from analysis.rating_models.gee import fit_gee
-from analysis.rating_models.linear import fit_lmm
-from analysis.rating_models.ordinal import proportional_odds_test
-from analysis.rating_models.ordinal_mixed import fit_clmm
-from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
+from analysis.chapters.models import ItemModels, effects, models_chapter
 from analysis.rating_models.results import Coefficient, LikelihoodRatio, ModelFit, Variance
-from analysis.rating_models.side_by_side import fit_or_reason, fit_response_model, one_thread
 from analysis.report.blocks import (
     Block,
     Column,
@@ -29,20 +19,17 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.numbers import count, counted, level_text, number, p_text
+from analysis.report.numbers import counted, level_text, number, p_text
 from analysis.results import Estimate
-from study.report_view.data import ReportItem
 
-# Each of a profile's dozens of fits takes longer the more raters and prompts there are; the ordinal
-# model's profiles double with every further system and are made for two.
-MOST_EFFECTS_PROFILED = 150
-# Laplace fits of more ratings an item take minutes; the linear model then stands alone.
-MOST_RATINGS_FOR_CLMM = 20_000
-# Above so many ratings an item's model with random responses is left to the sum over all items.
-MOST_RATINGS_FOR_ITEM_RESPONSES = 50_000
-_COLUMNS = RatingColumns("value", "system", "rater", "prompt")
-_SLOPES = "Linear, random slopes"
-_RESPONSES = "Linear, random slopes and responses"
+# As the tables call the models of the chapter.
+_NAMES = {
+    "clmm_slope": "Cumulative link, random slopes",
+    "clmm": "Cumulative link, intercepts",
+    "lmer_slope": "Linear, random slopes",
+    "lmer_response": "Linear, random slopes and responses",
+    "gee": "GEE, linear",
+}
 _HOW = (
     "Each rating is modelled as it is: one rater, one prompt, one system, one ordered answer. "
     "Raters and prompts are random and crossed, and the difference between systems may vary from "
@@ -58,152 +45,21 @@ _HOW = (
 )
 
 
-@dataclass(frozen=True)
-class _ItemModels:
-    item: str
-    label: str
-    fits: tuple[tuple[str, ModelFit], ...]
-    proportional_odds: LikelihoodRatio
-
-
 def models_section(context: ReportContext) -> Section:
     """A linear model of all items together, then ordinal and linear models of each item."""
     heading = "Mixed models of the ratings"
-    if not len(context.data.ratings) or context.data.ratings["value"].isna().all():
+    chapter = models_chapter(context)
+    if chapter is None:
         text = "No model exists for these data, because there is no rating."
         return Section("models", heading, (Paragraph(text),))
-    with one_thread():
-        overall = _overall(context)
-        items = [_item_models(context, i) for i in range(len(context.data.items))]
     blocks: list[Block] = [
         Paragraph(_HOW),
-        _overall_table(context, overall),
-        _effects_table(context, items),
-        _spread_table(context, items),
-        *_prediction_tables(context, items),
+        _overall_table(context, chapter.sums),
+        _effects_table(context, chapter.items),
+        _spread_table(context, chapter.items),
+        *_prediction_tables(context, chapter.items),
     ]
     return Section("models", heading, tuple(blocks))
-
-
-def _reference(context: ReportContext) -> str | None:
-    """The system that the plan compares with; before unblinding the second code of its pair."""
-    known = {s.id for s in context.data.systems}
-    primary = context.data.plan.primary
-    return primary.against if primary is not None and primary.against in known else None
-
-
-def _prepared(
-    context: ReportContext, frame: pd.DataFrame, points: list[int] | None
-) -> CrossedRatings:
-    rated = set(frame.loc[frame["value"].notna(), "system"])
-    reference = _reference(context)
-    return prepare_ratings(
-        frame, _COLUMNS, reference=reference if reference in rated else None, points=points
-    )
-
-
-def _overall(context: ReportContext) -> tuple[tuple[str, ModelFit], ...]:
-    """Linear models of each response's sum over items; a sum with a gap is missing."""
-    shaped = context.shaped
-    asked = shaped.planned.any(axis=3)
-    r, s, p = np.nonzero(asked)
-    systems = np.array([x.id for x in context.data.systems], dtype=object)
-    frame = pd.DataFrame(
-        {
-            "rater": np.array(shaped.rater_ids, dtype=object)[r],
-            "system": systems[s],
-            "prompt": np.array(shaped.prompt_ids, dtype=object)[p],
-            "value": shaped.values[..., list(shaped.total_places)].sum(axis=3)[r, s, p],
-        }
-    )
-    if frame["value"].isna().all():
-        raw = context.data.ratings
-        missing = prepare_ratings(raw, _COLUMNS, reference=None)
-        fit = fit_or_reason(fit_lmm, missing, random_slopes=True, ci_level=context.level)
-        because = "no response has an answer to every item"
-        gone = replace(fit, coefficients=(), variances=(), undefined_because=because)
-        return ((_SLOPES, gone),)
-    prepared = _prepared(context, frame, None)
-    return _linear_models(prepared, context.level, profile=_may_profile(prepared))
-
-
-def _linear_models(
-    ratings: CrossedRatings, level: float, *, profile: bool = False
-) -> tuple[tuple[str, ModelFit], ...]:
-    """The model for these responses, and the one for others of the same systems."""
-    slopes = fit_or_reason(fit_lmm, ratings, random_slopes=True, ci_level=level, profile=profile)
-    responses = fit_or_reason(fit_response_model, ratings, ci_level=level)
-    return ((_SLOPES, slopes), (_RESPONSES, responses))
-
-
-def _linear_models_of_item(
-    ratings: CrossedRatings, level: float
-) -> tuple[tuple[str, ModelFit], ...]:
-    """Both linear models, but for the slow one where there are many ratings."""
-    if ratings.n <= MOST_RATINGS_FOR_ITEM_RESPONSES:
-        return _linear_models(ratings, level)
-    slopes = fit_or_reason(fit_lmm, ratings, random_slopes=True, ci_level=level)
-    because = (
-        f"an item with more than {count(MOST_RATINGS_FOR_ITEM_RESPONSES)} ratings takes too long; the "
-        "table of all items together has this model"
-    )
-    gone = replace(slopes, coefficients=(), variances=(), tests=(), undefined_because=because)
-    return ((_SLOPES, slopes), (_RESPONSES, gone))
-
-
-def _may_profile(ratings: CrossedRatings) -> bool:
-    return len(ratings.raters) + len(ratings.prompts) <= MOST_EFFECTS_PROFILED
-
-
-def _item_models(context: ReportContext, place: int) -> _ItemModels:
-    item = context.data.items[place]
-    frame = context.data.ratings[context.data.ratings["item"] == item.id]
-    if frame["value"].isna().all():
-        gone = Estimate("proportional_odds", None, undefined_because="there is no rating")
-        return _ItemModels(item.id, item.label, (), gone)
-    level, most = context.level, MOST_RATINGS_FOR_CLMM
-    if item.kind == "numeric":
-        return _numeric_item_models(context, item, frame)
-    ratings = _prepared(context, frame, context.points(item))
-    fits = (
-        (
-            "Cumulative link, random slopes",
-            fit_or_reason(fit_clmm, ratings, random_slopes=True, ci_level=level, most_ratings=most),
-        ),
-        (
-            "Cumulative link, intercepts",
-            fit_or_reason(
-                fit_clmm,
-                ratings,
-                ci_level=level,
-                most_ratings=most,
-                profile=len(ratings.levels) == 2 and _may_profile(ratings),
-            ),
-        ),
-        *_linear_models_of_item(ratings, level),
-        ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
-    )
-    return _ItemModels(item.id, item.label, fits, proportional_odds_test(ratings))
-
-
-def _numeric_item_models(
-    context: ReportContext, item: ReportItem, frame: pd.DataFrame
-) -> _ItemModels:
-    """Models of the answers as numbers; a cumulative-link model is for ordered points."""
-    ratings, level = _prepared(context, frame, None), context.level
-    fits = (
-        *_linear_models_of_item(ratings, level),
-        ("GEE, linear", fit_or_reason(fit_gee, ratings, ci_level=level)),
-    )
-    why = "the answers are numbers between two ends and not ordered points"
-    return _ItemModels(
-        item.id, item.label, fits, Estimate("proportional_odds", None, undefined_because=why)
-    )
-
-
-def _effects(fit: ModelFit) -> list[Coefficient]:
-    """Coefficients that compare a system with the reference."""
-    return [e for e in fit.coefficients if e.details.reference is not None]
 
 
 _EFFECT_COLUMNS = (
@@ -246,13 +102,14 @@ def _undefined_row(label: str, because: str, n: int, notes: Footnotes) -> Row:
     return Row((label, notes.undefined(because), "–", "–", "–", "–", str(n)))
 
 
-def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -> list[Row]:
-    if fit.undefined_because or not _effects(fit):
+def _rows(context: ReportContext, model: str, fit: ModelFit, notes: Footnotes) -> list[Row]:
+    label = _NAMES[model]
+    if fit.undefined_because or not effects(fit):
         because = fit.undefined_because or "only one system has ratings"
         return [_undefined_row(label, because, fit.n, notes)]
     names = {s.id: s.label for s in context.data.systems}
     rows = []
-    for e in _effects(fit):
+    for e in effects(fit):
         one, two = e.details.level or "", e.details.reference or ""
         kind = ", uncorrected" if e.statistic.endswith("_uncorrected") else ""
         what = f"{label}{kind}: {names.get(one, one)} minus {names.get(two, two)}"
@@ -267,18 +124,18 @@ def _rows(context: ReportContext, label: str, fit: ModelFit, notes: Footnotes) -
     return rows
 
 
-def _overall_table(context: ReportContext, fits: Sequence[tuple[str, ModelFit]]) -> Table:
+def _overall_table(context: ReportContext, fits: Mapping[str, ModelFit]) -> Table:
     notes = Footnotes()
-    rows = [row for label, fit in fits for row in _rows(context, label, fit, notes)]
+    rows = [row for model, fit in fits.items() for row in _rows(context, model, fit, notes)]
     names = {s.id: s.label for s in context.data.systems}
-    said = [_deviations(label, fit, names) for label, fit in fits]
-    flat = [
+    said = [_deviations(_NAMES[model], fit, names) for model, fit in fits.items()]
+    flat: list[tuple[dict[str, object], Estimate]] = [
         ({"scope": "all_items", "model": fit.model}, e)
-        for _, fit in fits
+        for fit in fits.values()
         for e in (*fit.coefficients, *fit.variances)
     ]
-    remarks = dict.fromkeys(note for _, fit in fits for note in fit.notes)
-    fit = fits[0][1]
+    remarks = dict.fromkeys(note for fit in fits.values() for note in fit.notes)
+    fit = next(iter(fits.values()))
     return Table(
         "model-all-items",
         f"Linear mixed models of the sum of the items of each response, random raters (with random "
@@ -311,11 +168,11 @@ def _deviations(label: str, fit: ModelFit, systems: Mapping[str, str]) -> str:
     return f"{label}, standard deviations{how}: {words}."
 
 
-def _units(fits: Sequence[tuple[str, ModelFit]]) -> str:
+def _units(fits: Mapping[str, ModelFit]) -> str:
     """The unit of inference of the first model, and that of the one with random responses."""
-    first = fits[0][1].unit_of_inference
-    other = next((f for label, f in fits if label == _RESPONSES and not f.undefined_because), None)
-    if other is None:
+    first = next(iter(fits.values())).unit_of_inference
+    other = fits.get("lmer_response")
+    if other is None or other.undefined_because:
         return first
     return f"{first}; of the rows with random responses: {other.unit_of_inference}"
 
@@ -338,15 +195,14 @@ def _variance_name(e: Variance, systems: Mapping[str, str]) -> str:
     return name if level is None else f"{name} of {systems.get(level, level)}"
 
 
-def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
-    notes, groups, flat = Footnotes(), [], []
+def _effects_table(context: ReportContext, items: Sequence[ItemModels]) -> Table:
+    notes, groups = Footnotes(), []
+    flat: list[tuple[dict[str, object], Estimate]] = []
     remarks: dict[str, None] = {}
-    primary = [_first_effect(m) for m in items]
-    adjusted = adjust([e.p_value if e else None for _, e in primary], method="holm")
-    for models, p_holm in zip(items, adjusted, strict=True):
+    for models in items:
         rows = []
-        for label, fit in models.fits:
-            rows += _rows(context, label, fit, notes)
+        for model, fit in models.fits.items():
+            rows += _rows(context, model, fit, notes)
             flat += [({"item": models.item, "model": fit.model}, e) for e in _all(fit)]
             remarks.update(dict.fromkeys(fit.notes))
         if not models.fits:
@@ -354,11 +210,13 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         check = models.proportional_odds
         rows.append(_test_row("Check of proportional odds, χ²", check, notes))
         flat.append(({"item": models.item, "model": "proportional_odds"}, check))
-        holm = "" if p_holm is None else f" (p Holm {p_text(p_holm)})"
+        holm = "" if models.p_holm is None else f" (p Holm {p_text(models.p_holm)})"
         groups.append(RowGroup(f"{models.label}{holm}", tuple(rows)))
     fitted = [m.fits for m in items if m.fits]
-    told = next((fits for fits in fitted if _units(fits) != fits[0][1].unit_of_inference), None)
-    unit = _units(told or fitted[0]) if fitted else "rater"
+    units = [_units(fits) for fits in fitted]
+    first = [next(iter(fits.values())).unit_of_inference for fits in fitted]
+    told = next((unit for unit, plain in zip(units, first, strict=True) if unit != plain), None)
+    unit = told or (units[0] if units else "rater")
     return Table(
         "models-by-item",
         f"Models of each item, intervals at {level_text(context.level)}",
@@ -369,27 +227,20 @@ def _effects_table(context: ReportContext, items: list[_ItemModels]) -> Table:
         tidy(flat),
         (
             "Cumulative-link effects are log odds ratios, the others are in points of the scale.",
-            *_holm_note(items, primary),
+            *_holm_note(items),
             *(_as_sentence(remark) for remark in remarks),
             *notes.notes(),
         ),
     )
 
 
-def _first_effect(models: _ItemModels) -> tuple[str, Coefficient | None]:
-    """The first effect that there is, and the model that it is from."""
-    found = ((label, e) for label, fit in models.fits for e in _effects(fit))
-    return next(found, ("", None))
-
-
-def _holm_note(
-    items: Sequence[_ItemModels], primary: Sequence[tuple[str, Coefficient | None]]
-) -> tuple[str, ...]:
+def _holm_note(items: Sequence[ItemModels]) -> tuple[str, ...]:
     """Which p of each item Holm's method adjusts: a model that could not be fitted has none."""
     users: dict[str, list[str]] = {}
-    for models, (model, effect) in zip(items, primary, strict=True):
+    for models in items:
+        model, effect = models.first_effect
         if effect is not None and effect.p_value is not None:
-            users.setdefault(model, []).append(models.label)
+            users.setdefault(_NAMES[model], []).append(models.label)
     if not users:
         return ()
     named = "; ".join(
@@ -407,11 +258,12 @@ def _all(fit: ModelFit) -> list[Estimate]:
     return [*fit.coefficients, *fit.thresholds, *fit.variances, *fit.tests]
 
 
-def _spread_table(context: ReportContext, items: list[_ItemModels]) -> Table:
-    notes, rows, flat = Footnotes(), [], []
+def _spread_table(context: ReportContext, items: Sequence[ItemModels]) -> Table:
+    notes, rows = Footnotes(), []
+    flat: list[tuple[dict[str, object], Estimate]] = []
     systems = {s.id: s.label for s in context.data.systems}
     for models in items:
-        fit = next((f for _, f in models.fits if f.variances), None)
+        fit = models.with_variances
         cells = []
         for name in ("rater_variance", "rater_slope_variance", "prompt_variance"):
             found = [e for e in fit.variances if e.statistic == name] if fit else []
@@ -450,14 +302,14 @@ def _std_dev(e: Variance, systems: Mapping[str, str], notes: Footnotes) -> str:
     return f"{name}: {value}" if name else value
 
 
-def _prediction_tables(context: ReportContext, items: list[_ItemModels]) -> list[Table]:
+def _prediction_tables(context: ReportContext, items: Sequence[ItemModels]) -> list[Table]:
     made = []
     names: dict[str, str] = {s.id: s.label for s in context.data.systems}
     for scale, (points, places) in enumerate(context.scales):
         groups, flat = [], []
         for place in places:
             models = items[place]
-            fit = next((f for _, f in models.fits if f.predictions), None)
+            fit = models.with_predictions
             chosen = [q for q in fit.predictions if q.kind == "population_averaged"] if fit else []
             rows = []
             for q in chosen:
