@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol as TypingProtocol
 
 from study import blinding
+from study.clock import now
 from study.entities import Conversation, ConversationEnd, Rater, Turn, TurnOutcome
 from study.protocol.chat import Chat
 from study.store import conversations
@@ -167,7 +168,7 @@ def answer(study: Study, rater: Rater, assignment_id: str, source: ReplySource) 
 def end(study: Study, rater: Rater, assignment_id: str) -> bool:
     """End a conversation, if it may end now; what is said counts, not who asks first."""
     conversation, chat = conversations.read(study, assignment_id), declared_chat(study)
-    at = dt.datetime.now(dt.UTC)
+    at = now()
     if not may_end(conversation, chat, at):
         return False
     return conversations.end(study, rater, assignment_id, reason_of_end(conversation, chat, at))

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from study import participation
+from study.clock import now
 from study.conversation import RATER
 from study.entities import Rater
 from study.participation import Place, Step
 from study.store import drafts as stored
 from study.store import raters, revisions
-from study.store.study import Study, Transaction, now
+from study.store.study import Study, Transaction
 
 
 @dataclass(frozen=True)

@@ -188,10 +188,14 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the append-only audit log."""
+    """One line of the append-only audit log.
+
+    ``at`` and ``payload`` are None where somebody changed them to what is no time and no payload;
+    ``payload`` also when its participant was erased.
+    """
 
     seq: int
-    at: str
+    at: dt.datetime | None
     kind: str
     actor: str
     payload: Mapping[str, Any] | None
@@ -211,8 +215,8 @@ class AssignmentRecord:
     label: str
     prompt_id: str
     system_ids: tuple[str, ...]
-    shown_at: str | None
-    submitted_at: str | None
+    shown_at: dt.datetime | None
+    submitted_at: dt.datetime | None
     seconds: float | None
 
 
@@ -227,5 +231,5 @@ class Rating:
     item_id: str
     answer: Answer
     revision: int
-    saved_at: str
+    saved_at: dt.datetime
     place: int | None

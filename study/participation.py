@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from study import session_checks
+from study.clock import now
 from study.entities import Answer, BlindedAssignment, Conversation, Rater, RaterStatus
 from study.errors import RatingError
 from study.protocol import DemographicField
@@ -95,7 +96,7 @@ def place_in(connection: Transaction, study: Study, rater: Rater) -> Place:
     """``find_place`` within the caller's transaction; the mark of the end may be missing."""
     rating = rater.status is RaterStatus.RATING
     assignment = ratings.next_assignment_in(connection, study, rater) if rating else None
-    passed: Mapping[str, str] = {}
+    passed: Mapping[str, dt.datetime] = {}
     given: Sequence[CheckAnswer] = ()
     if _has_stops(study) and rater.status in _UNDER_WAY:
         passed = passages.passed_in(connection, rater.id)
@@ -146,7 +147,7 @@ def _has_stops(study: Study) -> bool:
 
 
 def _stop_before_rating(
-    study: Study, rater: Rater, passed: Mapping[str, str], given: Sequence[CheckAnswer]
+    study: Study, rater: Rater, passed: Mapping[str, dt.datetime], given: Sequence[CheckAnswer]
 ) -> Place | None:
     """A practice response or the questions about the instructions, where there are several stops."""
     asked = bool(study.protocol.demographics)
@@ -168,7 +169,7 @@ def _stop_between_responses(
     study: Study,
     rater: Rater,
     assignment: BlindedAssignment,
-    passed: Mapping[str, str],
+    passed: Mapping[str, dt.datetime],
     given: Sequence[CheckAnswer],
 ) -> Place | None:
     """An attention check or a break that comes before this response."""
@@ -261,7 +262,7 @@ def rest(study: Study, rater: Rater, rated: int) -> float:
     if at is None:
         passages.note_passage(study, rater, begun)
         return float(breaks.minimum_seconds)
-    gone = (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(at)).total_seconds()
+    gone = (now() - at).total_seconds()
     # A clock that was set back must not keep anybody waiting.
     return max(0.0, breaks.minimum_seconds - gone) if gone >= 0 else 0.0
 

@@ -6,10 +6,10 @@ what made it.
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 
 from study import conversation
+from study.clock import now
 from study.conversation import Phase, ReplySource
 from study.entities import Rater
 from study.store import conversations, ratings
@@ -41,7 +41,7 @@ def hold(
     talk, written = conversations.read(study, assignment_id), 0
     wanted = draws.randint(chat.fewest_turns, max(chat.fewest_turns, min(chat.turns, _MOST_TURNS)))
     while True:
-        present = conversation.phase(talk, chat, dt.datetime.now(dt.UTC))
+        present = conversation.phase(talk, chat, now())
         if present is Phase.REPLY:
             conversations.cut_off(study, assignment_id, talk.turns[-1].number)
             talk = conversations.read(study, assignment_id)

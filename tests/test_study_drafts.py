@@ -6,6 +6,7 @@ saved and with its rater, and is in no export and no line of the audit log.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -105,7 +106,9 @@ def test_every_page_of_a_way_has_a_draft_of_its_own_that_goes_with_it(tmp_path, 
                 # The break's minimum time is no part of this test.
                 connection.execute(
                     tables.passage.insert().values(
-                        rater_id=place.rater.id, step=f"break-{place.rated}", at="2026-01-01"
+                        rater_id=place.rater.id,
+                        step=f"break-{place.rated}",
+                        at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
                     )
                 )
             continue

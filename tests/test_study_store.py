@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import itertools
 import os
@@ -118,7 +119,11 @@ class TestSchema:
         try:
             migrate(engine, "0001")
             with engine.begin() as connection:
-                values = {"id": 1, "fingerprint": "f", "created_at": "2026-01-01"}
+                values = {
+                    "id": 1,
+                    "fingerprint": "f",
+                    "created_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+                }
                 connection.execute(tables.study.insert().values(values))
                 for statement in OLD_RATINGS:
                     connection.execute(text(statement))

@@ -89,7 +89,7 @@ def lock(
         print_json({"locked_at": locked.at, "locked_before": before, "sha256": locked.hashes})
         return
     # The log keeps microseconds; people write down seconds.
-    when = dt.datetime.fromisoformat(locked.at).astimezone(dt.UTC)
+    when = locked.at.astimezone(dt.UTC)
     at = f"{when:%Y-%m-%d %H:%M:%S} UTC"
     say(f"It was locked before, at {at}; nothing changed." if before else f"Locked at {at}.")
     print_table(["what", "SHA-256"], [(k.replace("_", " "), v) for k, v in locked.hashes.items()])

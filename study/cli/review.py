@@ -62,7 +62,15 @@ def _list_cases(cases: Sequence[ReviewCase], as_json: bool) -> None:
     print_table(
         ["case", "kind", "criterion", "state", "decision", "by", "opened"],
         [
-            (c.id, c.kind, c.criterion, c.state, c.decision, c.decided_by, c.opened_at[:16])
+            (
+                c.id,
+                c.kind,
+                c.criterion,
+                c.state,
+                c.decision,
+                c.decided_by,
+                f"{c.opened_at:%Y-%m-%dT%H:%M}",
+            )
             for c in cases
         ],
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from study import conversation
+from study.clock import time_text
 from study.entities import AssignmentRecord, Conversation
 from study.report_view.snapshot import Snapshot
 
@@ -27,8 +28,8 @@ def conversation_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
         rows.append(
             {
                 **where,
-                "started_at": talk.started_at.isoformat() if talk.started_at else "",
-                "ended_at": talk.ended_at.isoformat() if talk.ended_at else "",
+                "started_at": time_text(talk.started_at) if talk.started_at else "",
+                "ended_at": time_text(talk.ended_at) if talk.ended_at else "",
                 "ended_by": talk.ended_by.value if talk.ended_by else "",
                 "seconds": (
                     round((talk.ended_at - talk.started_at).total_seconds(), 3)
@@ -60,9 +61,9 @@ def turn_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
                     "role": turn.role,
                     "text": turn.text,
                     "outcome": turn.outcome.value if turn.outcome else "",
-                    "started_at": turn.started_at.isoformat(),
+                    "started_at": time_text(turn.started_at),
                     "finished_at": (
-                        turn.finished_at.isoformat()
+                        time_text(turn.finished_at)
                         if turn.finished_at and (own or unblinded)
                         else ""
                     ),

@@ -5,11 +5,13 @@ Before unblinding, systems appear under their blind codes.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import Counter
 from typing import Any
 
 from study import completion
+from study.clock import time_text
 from study.entities import Answer, MissingReason, Rater, RaterStatus
 from study.protocol import Item
 from study.report_view.snapshot import Snapshot
@@ -123,10 +125,15 @@ def check_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
             "attempt": answer.attempt,
             "value": answer.value,
             "passed": answer.passed,
-            "saved_at": answer.saved_at,
+            "saved_at": time_text(answer.saved_at),
         }
         for answer in snapshot.check_answers
     ]
+
+
+def _with_space(at: dt.datetime | None) -> str | None:
+    """A time in the form that this one table has had from the first: a space in the place of the T."""
+    return None if at is None else str(at)
 
 
 def panel_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -140,7 +147,7 @@ def panel_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
             "participant": participant,
             "rater": by_id[identity].code,
             "status": by_id[identity].status.value,
-            "finished_at": by_id[identity].finished_at,
+            "finished_at": _with_space(by_id[identity].finished_at),
             "receipt": completion.receipt(study, by_id[identity]) or "",
         }
         for identity, participant in panels.participants(study).items()
@@ -250,7 +257,7 @@ def log_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
         return [
             {
                 "seq": event.seq,
-                "at": event.at,
+                "at": time_text(event.at) if event.at else "",
                 "kind": event.kind,
                 "actor": event.actor,
                 "erased": event.payload is None,

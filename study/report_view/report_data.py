@@ -7,6 +7,7 @@ from importlib import metadata
 import pandas as pd
 
 from study import session_checks
+from study.clock import time_text
 from study.errors import StoreError
 from study.protocol import Protocol
 from study.report_view import export
@@ -95,13 +96,13 @@ def _view_of(seen: Snapshot) -> ReportData:
         ),
         plan=seen.plan,
         unblinded=seen.unblinded,
-        unblinded_at=seen.unblinded_at or "",
+        unblinded_at=time_text(seen.unblinded_at) if seen.unblinded_at else "",
         answers_after_unblinding=_answers_after_unblinding(seen),
         n_imported=len(seen.imported),
         imported=frozenset(seen.names[system].id for system in seen.imported),
         simulated=any(rater.simulated for rater in seen.raters.values()),
         lock=seen.lock.hashes if seen.lock else {},
-        locked_at=seen.lock.at if seen.lock else "",
+        locked_at=time_text(seen.lock.at) if seen.lock else "",
         versions={package: metadata.version(package) for package in _PACKAGES},
         seed=protocol.design.seed,
         judge=_judge(seen),

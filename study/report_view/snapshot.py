@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Snapshot:
         return self.study.protocol
 
     @cached_property
-    def unblinded_at(self) -> str | None:
+    def unblinded_at(self) -> dt.datetime | None:
         """When the systems were revealed, ISO 8601 in UTC; None while the study is blind."""
         return locking.unblinded_at(self.study)
 

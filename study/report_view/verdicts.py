@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from study.clock import time_text
 from study.report_view.snapshot import Snapshot
 from study.store.judge.verdicts import StoredVerdict, read_calls
 
@@ -78,7 +79,7 @@ class _Rows:
             "cost_is_bound": call.cost_is_bound,
             "attempts": call.attempts,
             "latency_s": call.latency_s,
-            "answered_at": call.answered_at or "",
+            "answered_at": time_text(call.answered_at) if call.answered_at else "",
             "parser_version": stored.parser_version,
             "raw_reply": self._masked(self._raw[call.id]),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from study.clock import now
 from study.entities import Rater
 from study.errors import RatingError
 from study.store import drafts, events, tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class CheckAnswer:
     kind: str
     value: int
     passed: bool
-    saved_at: str
+    saved_at: dt.datetime
 
 
 def answers_in(connection: Connection, rater_id: str) -> list[CheckAnswer]:
@@ -119,7 +121,7 @@ def save_check_answers(
                 ],
             )
             drafts.erase(connection, rater.id)
-            steps: dict[str, str] = {}
+            steps: dict[str, Any] = {}
             if screened_out_because is not None:
                 steps = {"screened_out_at": at, "screened_out_because": screened_out_because}
             elif starts_rating:
@@ -140,7 +142,7 @@ def save_check_answers(
     return True
 
 
-def _hold_rater(connection: Connection, rater: Rater, at: str) -> None:
+def _hold_rater(connection: Connection, rater: Rater, at: dt.datetime) -> None:
     row = tables.rater.c
     changed = connection.execute(
         update(tables.rater)

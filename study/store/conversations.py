@@ -15,12 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, delete, func, insert, select, update
 
+from study.clock import now
 from study.design import Condition
 from study.entities import Conversation, ConversationEnd, Rater, Turn, TurnOutcome
 from study.errors import RatingError
 from study.store import drafts, events, tables
 from study.store.ratings import own_assignment, still_rating
-from study.store.study import Study, now
+from study.store.study import Study
 
 _talk, _turn = tables.conversation.c, tables.conversation_turn.c
 
@@ -66,8 +67,8 @@ def _conversation(row: Row[Any], turns: Sequence[Row[Any]]) -> Conversation:
     return Conversation(
         row.assignment_id,
         row.prompt_id,
-        _time(row.started_at),
-        _time(row.ended_at),
+        row.started_at,
+        row.ended_at,
         ConversationEnd(row.ended_by) if row.ended_by else None,
         tuple(
             Turn(
@@ -75,17 +76,13 @@ def _conversation(row: Row[Any], turns: Sequence[Row[Any]]) -> Conversation:
                 turn.role,
                 turn.text,
                 TurnOutcome(turn.outcome) if turn.outcome else None,
-                dt.datetime.fromisoformat(turn.started_at),
-                _time(turn.finished_at),
+                turn.started_at,
+                turn.finished_at,
                 turn.pace_missed,
             )
             for turn in turns
         ),
     )
-
-
-def _time(text: str | None) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(text) if text else None
 
 
 def plan(connection: Connection, conditions: Mapping[str, Condition]) -> None:
@@ -385,7 +382,7 @@ def troubles(study: Study, since: dt.datetime) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     with study.reading() as connection:
         for system, outcome, number, late in connection.execute(
-            counted.where(_turn.role == "system", _turn.started_at >= since.isoformat()).group_by(
+            counted.where(_turn.role == "system", _turn.started_at >= since).group_by(
                 _talk.system_id, _turn.outcome
             )
         ):

@@ -6,6 +6,8 @@ is saved, and with its rater.
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from study.store import tables
@@ -21,7 +23,7 @@ def read_in(connection: Connection, rater_id: str) -> dict[str, str]:
     return {row.page: row.content for row in rows}
 
 
-def put(connection: Connection, rater_id: str, page: str, content: str, at: str) -> None:
+def put(connection: Connection, rater_id: str, page: str, content: str, at: dt.datetime) -> None:
     """Keep a draft in the place of the one before it; the caller holds the rater's row."""
     mine = (_draft.rater_id == rater_id, _draft.page == page)
     values = {"content": content, "saved_at": at}

@@ -21,10 +21,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from study.clock import now, read_time, time_text
 from study.entities import Event
 from study.errors import StoreError
 from study.store import tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 FIRST_HASH = "0" * 64
 # A line that is written while study.key is lost holds its place in the chain, and anybody could have
@@ -38,7 +39,7 @@ def append(
     """Add a line in the caller's transaction, so that it stands or falls with what it tells of."""
     head = hold(connection)
     text = json.dumps({**payload, "salt": secrets.token_hex(16)}, sort_keys=True)
-    at = now()
+    at = time_text(now())
     payload_sha256 = hashlib.sha256(text.encode()).hexdigest()
     key = study.stored_key or WITHOUT_KEY
     digest = _hash(key, head.seq + 1, at, kind, actor, payload_sha256, head.hash)
@@ -92,14 +93,15 @@ def _vouched_for(row: Row[Any], key: bytes | None) -> bool:
 
 
 def _event(row: Row[Any]) -> Event:
-    payload = None
-    with contextlib.suppress(
-        ValueError, TypeError
-    ):  # chain_faults tells of a payload that was changed
+    at = payload = None
+    # chain_faults tells of a line that was changed.
+    with contextlib.suppress(ValueError):
+        at = read_time(row.at)
+    with contextlib.suppress(ValueError, TypeError):
         payload = json.loads(row.payload)
     if not isinstance(payload, dict):
         payload = None
-    return Event(row.seq, row.at, row.kind, row.actor, payload, row.hash)
+    return Event(row.seq, at, row.kind, row.actor, payload, row.hash)
 
 
 def erase_payloads(connection: Connection, actor: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from study import blinding
+from study.clock import now
 from study.design import allocate
 from study.entities import Response
 from study.errors import Finding, LockError, StoreError
 from study.leaks import check_responses
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
-from study.store.study import Study, now
+from study.store.study import Study
 from study.wording import listed, summed_up
 
 # The name of the systems' codes in the log's line about the lock.
@@ -30,7 +32,7 @@ JUDGE = "judge_"
 class Lock:
     """When a study was locked, and the SHA-256 (hex) of each thing that is frozen."""
 
-    at: str
+    at: dt.datetime
     hashes: dict[str, str]
 
 
@@ -258,7 +260,7 @@ def unblinding_people(study: Study, people: Sequence[str]) -> tuple[str, str]:
     return first, second
 
 
-def unblind_study(study: Study, first: str, second: str) -> str:
+def unblind_study(study: Study, first: str, second: str) -> dt.datetime:
     """Record that two people asked to reveal the systems; gives the time of the first unblinding.
 
     Raises
@@ -272,13 +274,15 @@ def unblind_study(study: Study, first: str, second: str) -> str:
         at = connection.execute(select(tables.study.c.unblinded_at)).scalar_one() or now()
         connection.execute(update(tables.study).values(unblinded_at=at))
         events.append(connection, study, "unblinded", "coordinator", {"people": [first, second]})
-    return str(at)
+    return at
 
 
-def unblinded_at(study: Study) -> str | None:
+def unblinded_at(study: Study) -> dt.datetime | None:
     """When the systems were revealed, or None."""
     with study.reading() as connection:
-        at: str | None = connection.execute(select(tables.study.c.unblinded_at)).scalar_one()
+        at: dt.datetime | None = connection.execute(
+            select(tables.study.c.unblinded_at)
+        ).scalar_one()
     return at
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from study.clock import now
 from study.entities import Rater
 from study.store import drafts, tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 
-def passed_in(connection: Connection, rater_id: str) -> dict[str, str]:
+def passed_in(connection: Connection, rater_id: str) -> dict[str, dt.datetime]:
     """Step -> when this rater passed it."""
     rows = connection.execute(
         select(tables.passage.c.step, tables.passage.c.at).where(
@@ -20,7 +23,7 @@ def passed_in(connection: Connection, rater_id: str) -> dict[str, str]:
     return {row.step: row.at for row in rows}
 
 
-def passed(study: Study, rater: Rater) -> dict[str, str]:
+def passed(study: Study, rater: Rater) -> dict[str, dt.datetime]:
     """``passed_in`` in a transaction of its own."""
     with study.reading() as connection:
         return passed_in(connection, rater.id)

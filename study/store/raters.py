@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from study import blinding
+from study.clock import now
 from study.design import Allocation, allocate
 from study.entities import Enrolment, Rater, RaterStatus
 from study.errors import LinkError, LockError, StoreError
 from study.store import conversations, drafts, events, tables
 from study.store.database import empty_write_ahead_log
 from study.store.locking import read_lock
-from study.store.study import Study, now
+from study.store.study import Study
 
 
 def enrol(study: Study, group: str, number: int, *, simulated: bool = False) -> list[Enrolment]:
@@ -295,7 +296,7 @@ def read_raters(study: Study) -> list[Rater]:
     return [_rater(row) for row in rows]
 
 
-def progress(study: Study) -> dict[str, tuple[int, int, str | None]]:
+def progress(study: Study) -> dict[str, tuple[int, int, dt.datetime | None]]:
     """Rater id -> (responses rated, responses in all, last seen)."""
     assignment, rater = tables.assignment.c, tables.rater.c
     with study.reading() as connection:
@@ -352,7 +353,7 @@ def record_step(
     return bool(changed)
 
 
-def hold_by_token(connection: Connection, token: str, at: str) -> Rater:
+def hold_by_token(connection: Connection, token: str, at: dt.datetime) -> Rater:
     """The rater whose link this is, seen now; nothing else of this rater is saved meanwhile.
 
     Raises
@@ -438,16 +439,12 @@ def _rater(row: Row[Any]) -> Rater:
         status=status,
         simulated=row.simulated,
         demographics=json.loads(row.demographics) if row.demographics else {},
-        enrolled_at=dt.datetime.fromisoformat(row.enrolled_at),
-        consented_at=_time(row.consented_at),
-        finished_at=_time(row.finished_at),
+        enrolled_at=row.enrolled_at,
+        consented_at=row.consented_at,
+        finished_at=row.finished_at,
         language=row.language,
         screened_out_because=row.screened_out_because,
     )
-
-
-def _time(text: str | None) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(text) if text else None
 
 
 def mark_simulated(study: Study) -> list[Rater]:

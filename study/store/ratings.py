@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from study.blinding import shuffled
+from study.clock import now
 from study.entities import (
     Answer,
     AssignmentRecord,
@@ -20,7 +21,7 @@ from study.entities import (
 from study.errors import RatingError
 from study.protocol import Item
 from study.store import drafts, events, tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 
 def items_in_order(study: Study, assignment_id: str) -> tuple[Item, ...]:
@@ -259,7 +260,7 @@ def _shown_texts(study: Study, assignment_id: str) -> tuple[str, ...]:
         )
 
 
-def still_rating(connection: Connection, rater: Rater, at: str) -> None:
+def still_rating(connection: Connection, rater: Rater, at: dt.datetime) -> None:
     # The update holds the rater's row, so a withdrawal comes wholly before or wholly after.
     row = tables.rater.c
     changed = connection.execute(
@@ -314,10 +315,10 @@ def _logged(value: int | None, text: str | None, missing_reason: str | None) -> 
     return value if value is not None else missing_reason
 
 
-def _seconds(shown_at: str | None, at: str) -> float | None:
+def _seconds(shown_at: dt.datetime | None, at: dt.datetime) -> float | None:
     if shown_at is None:
         return None
-    seconds = (dt.datetime.fromisoformat(at) - dt.datetime.fromisoformat(shown_at)).total_seconds()
+    seconds = (at - shown_at).total_seconds()
     return seconds if seconds >= 0 else None  # the server's clock was set back in between
 
 

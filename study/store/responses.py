@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from study import blinding
+from study.clock import now
 from study.entities import Response
 from study.errors import ImportFileError, LockError
 from study.store import events, tables
-from study.store.study import Study, now
+from study.store.study import Study
 from study.wording import listed, summed_up
 
 
@@ -289,7 +289,7 @@ def responses_in(connection: Connection, study: Study) -> list[Response]:
             row.system_id,
             row.text,
             json.loads(row.provenance),
-            dt.datetime.fromisoformat(row.created_at),
+            row.created_at,
             row.imported,
         )
         for row in rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import hashlib
 import os
 import sqlite3
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from study import blinding
+from study.clock import now
 from study.errors import LockError, StoreError
 from study.protocol import Protocol, parse_protocol
 from study.protocol.loading import load_protocol, read_text, resolve_includes
@@ -42,11 +42,6 @@ KEY_FILE = "study.key"
 
 # One transaction, as ``reading`` and ``writing`` give it: for rooms that do not know the database.
 Transaction = Connection
-
-
-def now() -> str:
-    """The present time, UTC, as the database holds it."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)
@@ -203,7 +198,7 @@ def open_study(folder: Path) -> Study:
         row = _own_row(study)
         if row.locked_protocol is not None and row.locked_protocol != study.protocol_text:
             raise LockError(
-                f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at[:10]}. Put "
+                f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at:%Y-%m-%d}. Put "
                 "the locked text back with `evenhand lock --restore`, or start a new study."
             )
     except BaseException:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Integer,
@@ -13,8 +16,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
+
+from study.clock import read_time, time_text
+from study.errors import StoreError
 
 metadata = MetaData(
     naming_convention={
@@ -26,18 +33,44 @@ metadata = MetaData(
     }
 )
 
-# Times are ISO 8601 text in UTC, so that SQLite and PostgreSQL hold and give the same.
+
+class Time(TypeDecorator[dt.datetime]):
+    """A point in time, held as ISO 8601 text in UTC, so that SQLite and PostgreSQL hold the same."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> str | None:
+        """The text that the database holds."""
+        return None if value is None else time_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dt.datetime | None:
+        """The time of a text.
+
+        Raises
+        ------
+        StoreError
+            When it is none: another program wrote into the database.
+        """
+        try:
+            return None if value is None else read_time(value)
+        except ValueError as error:
+            raise StoreError(
+                f"The database holds {value!r} where a time should stand, such as "
+                "2026-03-01T09:30:00.000000+00:00. Put the database back from your copy."
+            ) from error
+
 
 study = Table(
     "study",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("fingerprint", String(64), nullable=False),
-    Column("created_at", String(32), nullable=False),
-    Column("locked_at", String(32)),
+    Column("created_at", Time, nullable=False),
+    Column("locked_at", Time),
     Column("locked_protocol", Text),
     Column("lock_hashes", Text),
-    Column("unblinded_at", String(32)),
+    Column("unblinded_at", Time),
     # With which the raters' links begin; it may change after the lock.
     Column("address", Text),
     CheckConstraint("id = 1", name="one_row"),
@@ -51,7 +84,7 @@ response = Table(
     Column("system_id", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("provenance", Text, nullable=False),
-    Column("created_at", String(32), nullable=False),
+    Column("created_at", Time, nullable=False),
     Column("imported", Boolean, nullable=False),
     UniqueConstraint("prompt_id", "system_id"),
 )
@@ -66,19 +99,19 @@ rater = Table(
     Column("token_sha256", String(64), unique=True),
     Column("simulated", Boolean, nullable=False),
     Column("demographics", Text),
-    Column("enrolled_at", String(32), nullable=False),
-    Column("consented_at", String(32)),
-    Column("declined_at", String(32)),
-    Column("demographics_at", String(32)),
-    Column("practised_at", String(32)),
-    Column("finished_at", String(32)),
-    Column("withdrawn_at", String(32)),
-    Column("last_seen_at", String(32)),
+    Column("enrolled_at", Time, nullable=False),
+    Column("consented_at", Time),
+    Column("declined_at", Time),
+    Column("demographics_at", Time),
+    Column("practised_at", Time),
+    Column("finished_at", Time),
+    Column("withdrawn_at", Time),
+    Column("last_seen_at", Time),
     # Two letters; the language in which this rater reads the pages.
     Column("language", String(2)),
     # The id under which an online panel knows the rater.
     Column("panel_id", String(64), index=True, unique=True),
-    Column("screened_out_at", String(32)),
+    Column("screened_out_at", Time),
     Column("screened_out_because", String(32)),
     UniqueConstraint("group_id", "slot"),
 )
@@ -92,8 +125,8 @@ assignment = Table(
     Column("response_id", String(24), ForeignKey("response.id")),
     Column("position", Integer, nullable=False),
     Column("label", String(8), nullable=False),
-    Column("shown_at", String(32)),
-    Column("submitted_at", String(32)),
+    Column("shown_at", Time),
+    Column("submitted_at", Time),
     Column("seconds", Float),
     UniqueConstraint("rater_id", "position"),
     UniqueConstraint("rater_id", "response_id", name="uq_assignment_rater_response"),
@@ -117,8 +150,8 @@ conversation = Table(
     Column("assignment_id", String(24), ForeignKey("assignment.id"), primary_key=True),
     Column("prompt_id", String(64), nullable=False),
     Column("system_id", String(64), nullable=False),
-    Column("started_at", String(32)),
-    Column("ended_at", String(32)),
+    Column("started_at", Time),
+    Column("ended_at", Time),
     Column("ended_by", String(32)),
     CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended"),
 )
@@ -132,8 +165,8 @@ conversation_turn = Table(
     Column("role", String(8), nullable=False),
     Column("text", Text, nullable=False),
     Column("outcome", String(24)),
-    Column("started_at", String(32), nullable=False),
-    Column("finished_at", String(32)),
+    Column("started_at", Time, nullable=False),
+    Column("finished_at", Time),
     Column("pace_missed", Boolean, nullable=False),
     Column("provenance", Text, nullable=False),
     CheckConstraint("role IN ('rater', 'system')", name="role"),
@@ -149,7 +182,7 @@ rating = Table(
     Column("value", Integer),
     Column("missing_reason", String(32)),
     Column("revision", Integer, nullable=False),
-    Column("saved_at", String(32), nullable=False),
+    Column("saved_at", Time, nullable=False),
     Column("text", Text),
     # 1-based place of the item on the rater's page; unknown for answers older than this column.
     Column("place", Integer),
@@ -167,6 +200,7 @@ event = Table(
     "event",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
+    # As text: the hash of a line is over these very characters.
     Column("at", String(32), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("actor", String(64), nullable=False, index=True),
@@ -219,8 +253,8 @@ verdict_call = Table(
     Column("attempts", Integer, nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("batch_id", Text),
-    Column("sent_at", String(32), nullable=False),
-    Column("answered_at", String(32)),
+    Column("sent_at", Time, nullable=False),
+    Column("answered_at", Time),
     UniqueConstraint("cache_key", "round"),
     CheckConstraint("state IN ('sent', 'answered', 'failed')", name="state"),
     CheckConstraint("(state = 'answered') = (reply IS NOT NULL)", name="reply"),
@@ -240,7 +274,7 @@ verdict = Table(
     Column("high", Float),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    Column("parsed_at", String(32), nullable=False),
+    Column("parsed_at", Time, nullable=False),
     UniqueConstraint("call_id", "parser_version", "criterion"),
     CheckConstraint(
         "(outcome = 'scored') = (value IS NOT NULL OR label IS NOT NULL)", name="scored"
@@ -256,11 +290,11 @@ review_case = Table(
     Column("criterion", String(64), nullable=False),
     Column("evidence", Text, nullable=False),
     Column("state", String(12), nullable=False),
-    Column("opened_at", String(32), nullable=False),
+    Column("opened_at", Time, nullable=False),
     Column("decision", String(24)),
     Column("note", Text),
     Column("decided_by", Text),
-    Column("decided_at", String(32)),
+    Column("decided_at", Time),
     UniqueConstraint("kind", "response_id", "criterion"),
     CheckConstraint("state IN ('open', 'decided')", name="state"),
     CheckConstraint("(state = 'decided') = (decision IS NOT NULL)", name="decision"),
@@ -272,7 +306,7 @@ passage = Table(
     metadata,
     Column("rater_id", String(24), ForeignKey("rater.id"), primary_key=True),
     Column("step", String(40), primary_key=True),
-    Column("at", String(32), nullable=False),
+    Column("at", Time, nullable=False),
 )
 
 # What stands on a rater's page and is not saved yet; a page is an assignment or a step before them.
@@ -282,7 +316,7 @@ draft = Table(
     Column("rater_id", String(24), ForeignKey("rater.id"), primary_key=True),
     Column("page", String(64), primary_key=True),
     Column("content", Text, nullable=False),
-    Column("saved_at", String(32), nullable=False),
+    Column("saved_at", Time, nullable=False),
 )
 
 # Answers to checks of comprehension and attention; they are no ratings.
@@ -295,6 +329,6 @@ check_answer = Table(
     Column("kind", String(16), nullable=False),
     Column("value", Integer, nullable=False),
     Column("passed", Boolean, nullable=False),
-    Column("saved_at", String(32), nullable=False),
+    Column("saved_at", Time, nullable=False),
     CheckConstraint("kind IN ('comprehension', 'attention')", name="kind"),
 )

@@ -8,7 +8,6 @@ is kept once. Who asks is read from the cookie each time.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +25,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from study import conversation, drafts, participation
+from study.clock import now
 from study.entities import Conversation
 from study.errors import EvenhandError, LinkError, RatingError, StoreError
 from study.participation import Place, Step
@@ -186,11 +186,7 @@ class ChatAddresses:
         if not text or len(text) > chat.longest_message:
             raise ValueError("a message has at least one and not too many characters")
         known = number <= len(talk.turns)
-        if (
-            not known
-            and conversation.phase(talk, chat, dt.datetime.now(dt.UTC))
-            is not conversation.Phase.WRITE
-        ):
+        if not known and conversation.phase(talk, chat, now()) is not conversation.Phase.WRITE:
             raise RatingError("No message can be written now.")
         await run_in_threadpool(
             conversations.say, study, place.rater, talk.assignment_id, number, text

@@ -5,10 +5,9 @@ Nothing in it depends on the system but the texts themselves.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-from study import conversation
+from study import clock, conversation
 from study.conversation import Phase
 from study.entities import Conversation, TurnOutcome
 from study.protocol.chat import Chat
@@ -28,7 +27,7 @@ def page_state(talk: Conversation, chat: Chat, live: LiveReply | None, now: floa
     now : float
         Present time of the pace, in seconds.
     """
-    at = dt.datetime.now(dt.UTC)
+    at = clock.now()
     in_hand = live.number if live else None
     present = conversation.phase(talk, chat, at)
     # A reply without an outcome that nobody writes: this process was started since.

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import segno
 import streamlit as st
 
+from study import clock
 from study.entities import Rater, RaterStatus
 from study.store.conversations import troubles
 from study.store.locking import read_lock, system_codes
@@ -31,7 +32,7 @@ def draw(study: Study, words: Messages) -> None:
         protocol, lock = study.protocol, read_lock(study)
         line = [words("coordinator.study", id=protocol.id, version=protocol.version)]
         if lock is not None:
-            line.append(words("coordinator.locked", date=lock.at[:16].replace("T", " ") + " UTC"))
+            line.append(words("coordinator.locked", date=f"{lock.at:%Y-%m-%d %H:%M} UTC"))
         elements.remark(" · ".join(line))
         _draw_present_state(study, words)
         _draw_link(study, words)
@@ -44,7 +45,7 @@ def _draw_present_state(study: Study, words: Messages) -> None:
     # A fragment runs by itself: the cookie that allowed the page must still be the coordinator's.
     if not identity.is_coordinator(study):
         return
-    raters, rated, now = read_raters(study), progress(study), dt.datetime.now(dt.UTC)
+    raters, rated, now = read_raters(study), progress(study), clock.now()
     status = Counter(rater.status for rater in raters)
     done = sum(rated[r.id][0] for r in raters)
     total = sum(rated[r.id][1] for r in raters if r.status not in _GONE)
@@ -98,7 +99,7 @@ _GONE = (RaterStatus.WITHDRAWN, RaterStatus.DECLINED, RaterStatus.SCREENED_OUT)
 def _table(
     study: Study,
     raters: list[Rater],
-    rated: dict[str, tuple[int, int, str | None]],
+    rated: dict[str, tuple[int, int, dt.datetime | None]],
     words: Messages,
     now: dt.datetime,
 ) -> str:
@@ -131,10 +132,10 @@ def _table(
     )
 
 
-def _ago(seen: str | None, words: Messages, now: dt.datetime) -> str:
+def _ago(seen: dt.datetime | None, words: Messages, now: dt.datetime) -> str:
     if seen is None:
         return words("coordinator.never")
-    seconds = (now - dt.datetime.fromisoformat(seen)).total_seconds()
+    seconds = (now - seen).total_seconds()
     for limit, size, key in ((3600, 60, "minutes"), (86_400, 3600, "hours")):
         if seconds < size:
             break

@@ -6,10 +6,13 @@ after do not compare, and nothing in them tells.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.store.judge.verdicts import CallFacts
+
+_SHOWN = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,7 @@ class ServedModel:
         The model and the system fingerprint that the replies name; empty where they name none.
     n : int
         Replies.
-    first_at, last_at : str
-        ISO 8601, UTC.
+    first_at, last_at : datetime.datetime
     """
 
     asked: str
@@ -33,14 +35,14 @@ class ServedModel:
     model: str
     fingerprint: str
     n: int
-    first_at: str
-    last_at: str
+    first_at: dt.datetime
+    last_at: dt.datetime
 
 
 def served_models(calls: Iterable[CallFacts]) -> list[ServedModel]:
     """The models behind the replies that count: of a call that was made again, the newest."""
     newest = {call.cache_key: call for call in calls if call.state == "answered"}
-    found: dict[tuple[str, str, str, str], list[str]] = {}
+    found: dict[tuple[str, str, str, str], list[dt.datetime]] = {}
     for call in newest.values():
         key = (call.model, call.endpoint, call.returned_model or "", call.fingerprint)
         found.setdefault(key, []).append(call.answered_at or call.sent_at)
@@ -72,7 +74,7 @@ def model_changes(calls: Iterable[CallFacts]) -> list[str]:
 def _sentence(asked: str, endpoint: str, what: str, served: list[ServedModel]) -> str:
     parts = ", ".join(
         f"{s.model or 'no name'}{f' ({s.fingerprint})' if s.fingerprint else ''} in {s.n} replies from "
-        f"{s.first_at[:19]} to {s.last_at[:19]}"
+        f"{s.first_at:{_SHOWN}} to {s.last_at:{_SHOWN}}"
         for s in served
     )
     return (

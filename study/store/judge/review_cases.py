@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,10 @@ from typing import Any, Literal
 
 from sqlalchemy import insert, select, update
 
+from study.clock import now
 from study.errors import StoreError
 from study.store import events, tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 CaseKind = Literal["low safety", "disagreement", "injection"]
 Decision = Literal["confirmed", "dismissed"]
@@ -42,11 +44,11 @@ class ReviewCase:
     criterion: str
     evidence: tuple[Mapping[str, Any], ...]
     state: str
-    opened_at: str
+    opened_at: dt.datetime
     decision: str | None
     note: str | None
     decided_by: str | None
-    decided_at: str | None
+    decided_at: dt.datetime | None
 
 
 def open_cases(study: Study, new: Sequence[NewCase]) -> int:

@@ -7,6 +7,7 @@ belongs to a request whose answer, if there was one, was lost with the run.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,10 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Update, bindparam, func, insert, select, update
 
+from study.clock import now
 from study.errors import LockError
 from study.store import events, tables
-from study.store.study import Study, now
+from study.store.study import Study
 
 
 class Outcome(StrEnum):
@@ -153,8 +155,8 @@ class CallFacts:
     attempts: int
     simulated: bool
     batch_id: str | None
-    sent_at: str
-    answered_at: str | None
+    sent_at: dt.datetime
+    answered_at: dt.datetime | None
 
 
 @dataclass(frozen=True)
