@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from study.entities import Answer, MissingReason
 from study.errors import ProtocolError, RatingError
-from study.protocol import load_protocol
+from study.protocol import Item, Scale, load_protocol
+from study.protocol.items import KINDS, AnyItem
 from study.rehearsal import rehearse
 from study.report_view import export
 from study.report_view.report_data import report_data
@@ -27,9 +31,11 @@ from study.store.ratings import (
     save_ratings,
 )
 from study.store.study import Study, create_study
+from survey_app.drawing.widgets.widget import Widget
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything, as_answers, ready_rater
 
+ROOT = Path(__file__).parent.parent
 MakeStudy = Callable[[], Study]
 
 
@@ -241,3 +247,51 @@ def test_an_answer_has_a_value_or_a_reason() -> None:
             Answer(**given)
     assert (Answer("5").text, Answer("5").number) == ("5", None)
     assert (Answer(5).text, Answer(5).number) == (None, 5)
+
+
+# What an item of a kind needs beside an id and texts.
+NEEDED: dict[str, dict[str, Any]] = {
+    "semantic-differential": {"poles": {"low": "cold", "high": "kind"}},
+    "choice": {
+        "options": [{"value": 4, "label": "It listens"}, {"value": 9, "label": "It advises"}]
+    },
+    "spans": {"labels": [{"id": "warm", "label": "Warm"}, {"id": "cold", "label": "Cold"}]},
+}
+SCALE = Scale(
+    id="s", points=({"value": 1, "label": "low"}, {"value": 3}, {"value": 7, "label": "high"})
+)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_takes_what_it_simulates_and_gives_its_numbers(kind: str) -> None:
+    """Over seeds; a ranking orders three responses, a pair has two, marks lie in one."""
+    plain = {"id": "i", "label": "I", "text": "What?", "kind": kind, **NEEDED.get(kind, {})}
+    item = TypeAdapter(AnyItem).validate_python(plain)
+    assert type(item) is KINDS[kind] and list(item.faults()) == []
+    number = {("pair",): 2, ("all",): 3}.get(item.pages, 1)
+    texts, systems = ["One is here. Two is there."] * number, ["A", "B", "C"][:number]
+    seen = set()
+    for seed in range(60):
+        draws = random.Random(seed)  # noqa: S311 (a simulation)
+        value = item.simulated(SCALE, [draws.gauss(0, 1) for _ in texts], texts, draws)
+        assert item.answer_fault(Answer(value), SCALE, texts) is None
+        assert isinstance(value, str) is item.is_text
+        assert set(item.numbers(value, systems)) == set(item.variables(systems))
+        assert (item.chosen(value, systems) != "") is item.compares
+        seen.add(value)
+    assert len(seen) > 1
+    assert item.answer_fault(Answer(True), SCALE, texts) is not None
+    assert item.answer_fault(Answer(missing=MissingReason.SKIPPED), SCALE, texts) is None
+    assert item.answer_fault(Answer(missing=MissingReason.NOT_APPLICABLE), SCALE, texts) is not None
+
+
+def test_every_kind_is_drawn_listed_and_described() -> None:
+    """No two kinds share a place in the lists, the page of the protocol has a row for each, and each of
+    a kind's own fields has a sentence for items of other kinds that have it.
+    """
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert len({kind.listed for kind in KINDS.values()}) == len(KINDS)
+    for name, kind in KINDS.items():
+        assert f"\n| `{name}`" in page
+        assert kind.model_fields.keys() - Item.model_fields.keys() == kind.elsewhere.keys()
+        assert issubclass(import_module(f"survey_app.drawing.widgets.{kind.widget}").WIDGET, Widget)
