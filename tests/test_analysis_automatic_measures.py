@@ -18,7 +18,11 @@ from analysis.description.text_measures import (
     readability,
     rouge_scores,
 )
-from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.description.text_measures_by_system import (
+    PromptDraws,
+    SystemMeasure,
+    measures_of_systems,
+)
 from analysis.report import build_report
 from analysis.report.blocks import Document
 from analysis.results import Estimate
@@ -173,7 +177,9 @@ def _one(found: tuple[SystemMeasure, ...], name: str, system: str, against: Any 
 def test_interval_equals_a_bootstrap_by_loops() -> None:
     """Tokens per second of b: total tokens over total seconds of the nine prompts with a time."""
     frame = _responses()
-    found = measures_of_systems(frame, contrasts=[("b", "a")], replicates=400, seed=7, level=0.9)
+    found = measures_of_systems(
+        frame, contrasts=[("b", "a")], drawing=PromptDraws(400, level=0.9, seed=7)
+    )
     b = frame[(frame["system"] == "b") & frame["latency_s"].notna()].sort_values("prompt")
     a = frame[(frame["system"] == "a") & frame["prompt"].isin(b["prompt"])].sort_values("prompt")
     draws = np.random.default_rng(7).integers(0, 9, size=(400, 9))
@@ -200,7 +206,7 @@ def test_interval_equals_a_bootstrap_by_loops() -> None:
 def test_a_difference_is_paired_by_prompt() -> None:
     """b has three words more on every prompt, so every draw of prompts gives exactly 3: that is no
     certainty about other prompts, and no interval."""
-    found = measures_of_systems(_responses(), contrasts=[("b", "a")], replicates=200)
+    found = measures_of_systems(_responses(), contrasts=[("b", "a")], drawing=PromptDraws(200))
     result = _one(found, "words", "b", "a")
     assert result.estimate == pytest.approx(3.0)
     assert result.ci_low is None and result.ci_high is None
@@ -251,7 +257,10 @@ def test_tables_of_the_report_are_the_result_objects() -> None:
     data = _data(declared=("rouge",))
     document = _section(data)
     found = measures_of_systems(
-        data.responses, systems=["a", "b"], contrasts=[("a", "b")], seed=data.seed
+        data.responses,
+        systems=["a", "b"],
+        contrasts=[("a", "b")],
+        drawing=PromptDraws(seed=data.seed),
     )
     table = pd.concat([t.data for t in document.tables])
     assert len(table) == len(found) == 3 * len(MEASURES)

@@ -17,7 +17,7 @@ from analysis.agreement.confusion import specific_agreement
 from analysis.agreement.labels import annotation_scores
 from analysis.agreement.spans import MarkedResponse, character_agreement
 from analysis.contrasts.paired import bootstrap_difference
-from analysis.description.text_measures_by_system import measures_of_systems
+from analysis.description.text_measures_by_system import PromptDraws, measures_of_systems
 from analysis.judge_worth.agreement import Bootstrap, judge_agreement
 from analysis.judge_worth.consistency import score_self_agreement
 from analysis.reliability.omega_bootstrap import bootstrap_omega
@@ -58,7 +58,7 @@ def _texts(table: np.ndarray) -> Iterable[Estimate]:
         names = {str(row["system"]) for row in rows}
         pairs = [("a", "b")] if names == {"a", "b"} else []
         frame = pd.DataFrame(rows)
-        for m in measures_of_systems(frame, contrasts=pairs, replicates=DRAWS):
+        for m in measures_of_systems(frame, contrasts=pairs, drawing=PromptDraws(DRAWS)):
             if m.measure.family in ("rouge", "length"):
                 yield m.result
 

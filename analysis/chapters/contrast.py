@@ -6,17 +6,20 @@ of a rater's two totals is free of that, and raters are what the result is to sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.contrasts.multiplicity import adjust
 from analysis.contrasts.paired import (
+    INTERVALS,
     PairedContrast,
+    bootstrap_differences,
     paired_contrast,
 )
 from analysis.results import Estimate
@@ -103,6 +106,18 @@ class ContrastChapter:
         return planned_test(self.planned, self.primary)
 
 
+@dataclass(frozen=True)
+class ColumnContrast:
+    """Two columns of the same raters: the contrast, and its mean difference by the bootstrap.
+
+    ``redrawn`` has one estimate for each of `analysis.contrasts.paired.INTERVALS`. It is not in the report,
+    whose plan declares the t or the signed-rank test; whoever brings a table has declared nothing.
+    """
+
+    contrast: PairedContrast
+    redrawn: tuple[Estimate, ...]
+
+
 def contrast_chapter(context: ReportContext) -> ContrastChapter | None:
     """Paired t and Wilcoxon with effect sizes; items, groups and other pairs as exploratory.
 
@@ -176,6 +191,40 @@ def no_pair(context: ReportContext) -> str:
     return "the plan names a system that has no data"
 
 
+def paired_columns(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    names: tuple[str, str],
+    bounds: tuple[float, float] | None,
+    level: float,
+    seed: int,
+    unit: str,
+) -> ColumnContrast:
+    """``second`` minus ``first``, row by row the same rater; see `analysis.contrasts.paired`."""
+    drawn = bootstrap_differences(first, second, level=level, seed=seed, unit=unit)
+    return ColumnContrast(
+        paired_contrast(
+            first,
+            second,
+            names=names,
+            bounds=bounds,
+            alpha=_equivalence_alpha(level),
+            level=level,
+            unit=unit,
+        ),
+        tuple(
+            replace(found, statistic=f"mean_difference_bootstrap_{method}")
+            for found, method in zip(drawn, INTERVALS, strict=True)
+        ),
+    )
+
+
+def _equivalence_alpha(level: float) -> float:
+    """Each one-sided test at 1 - level: with 95 % intervals the usual 5 % and a 90 % interval (TOST)."""
+    return round(1.0 - level, 12)
+
+
 def totals_contrast(
     context: ReportContext, first: int, second: int, raters: BoolArray
 ) -> PairedContrast:
@@ -186,7 +235,7 @@ def totals_contrast(
         totals[:, second],
         names=(labels[first], labels[second]),
         bounds=context.data.equivalence_bounds,
-        alpha=1.0 - context.level,
+        alpha=_equivalence_alpha(context.level),
         level=context.level,
         unit="rater",
     )

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import BoolArray
-from analysis.description.frequencies import FrequencyTable, frequency_table
+from analysis.description.frequencies import (
+    About,
+    FrequencyTable,
+    frequency_table,
+    frequency_tables,
+)
+from analysis.description.frequencies_by_rater import frequency_tables_by_rater
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Of the highest points whose share is given, where no plan says how many.
 TOP_POINTS = 2
@@ -53,8 +63,7 @@ def _tables(context: ReportContext, raters: BoolArray) -> dict[tuple[int, int], 
             counted[i, s] = frequency_table(
                 values,
                 context.points(item),
-                item=item.id,
-                system=system.id,
+                about=About(item.id, system.id),
                 missing_reasons=reasons,
                 top=top_points(context.points(item), context.data.plan.top_points),
                 level=context.level,
@@ -65,3 +74,21 @@ def _tables(context: ReportContext, raters: BoolArray) -> dict[tuple[int, int], 
 def top_points(points: Sequence[float], wanted: int = TOP_POINTS) -> int:
     """How many of the highest points make up the top share: never all points of the scale."""
     return min(wanted, len(points) - 1)
+
+
+def counted_answers(
+    ratings: pd.DataFrame, points: Sequence[float], *, level: float
+) -> tuple[FrequencyTable, ...]:
+    """Frequency tables of answers that were collected elsewhere.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        One row per answer: ``item``, ``system``, ``value``, and ``rater`` where raters repeat. Then the
+        intervals take raters as clusters, else every answer as independent.
+    points : sequence of float
+        All points of the scale.
+    level : float
+    """
+    count = frequency_tables_by_rater if "rater" in ratings else frequency_tables
+    return count(ratings, points, top=top_points(points), level=level)

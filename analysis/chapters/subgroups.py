@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.families import FamilyTest, SubgroupResult, adjusted_tests, subgroup_key
-from analysis.chapters.shaping import BoolArray
+from analysis.chapters.shaping import BoolArray, FloatArray
+from analysis.contrasts.clustered_groups import ClusteredDifferenceDetails, cluster_difference
 from analysis.contrasts.two_groups import GroupComparison, compare_groups
+from analysis.results import Estimate
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,57 @@ class SubgroupChapter:
 
     splits: tuple[ComparedSplit, ...]
     adjusted: Mapping[str, FamilyTest]
+
+
+@dataclass(frozen=True)
+class RepeatedComparison:
+    """Two groups of ratings of raters who gave several.
+
+    Parameters
+    ----------
+    clustered : Estimate
+        Every rating once, raters as clusters.
+    n_raters, n_in_both : int
+        All raters, and those with ratings in both groups.
+    by_means : GroupComparison or None
+        The mean of each rater once; None where raters are in both groups, which are not independent then.
+    """
+
+    clustered: Estimate[ClusteredDifferenceDetails]
+    n_raters: int
+    n_in_both: int
+    by_means: GroupComparison | None
+
+
+def compare_repeated(
+    values: FloatArray,
+    in_first: BoolArray,
+    raters: NDArray[Any],
+    *,
+    names: tuple[str, str],
+    planned: str,
+    level: float,
+) -> RepeatedComparison:
+    """Two groups of ratings, by rater; first minus second.
+
+    Parameters
+    ----------
+    values, in_first, raters : ndarray, shape (ratings,)
+        Each rating (nan where missing), whether it is of the first group, and whose it is.
+    names : pair of str
+    planned : {"welch", "student"}
+    level : float
+    """
+    clustered = cluster_difference(values, in_first, raters, level=level)
+    n_raters, n_in_both = int(pd.unique(raters).size), clustered.details.clusters_in_both or 0
+    if n_in_both:
+        return RepeatedComparison(clustered, n_raters, n_in_both, None)
+    by_rater = pd.DataFrame({"value": values, "first": in_first}).groupby(raters, sort=False)
+    means, first = by_rater["value"].mean().to_numpy(), by_rater["first"].first().to_numpy()
+    compared = compare_groups(
+        means[first], means[~first], names=names, planned=planned, level=level, unit="rater"
+    )
+    return RepeatedComparison(clustered, n_raters, 0, compared)
 
 
 def subgroup_chapter(context: ReportContext, raters: BoolArray | None = None) -> SubgroupChapter:

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import primary_pair
 from analysis.description.text_measures import FAMILIES, Family
-from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.description.text_measures_by_system import (
+    PromptDraws,
+    SystemMeasure,
+    measures_of_systems,
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ def text_measure_chapter(context: ReportContext) -> TextMeasureChapter | None:
         contrasts=[] if pair is None else [(systems[pair[0]], systems[pair[1]])],
         families=families,
         language=data.language,
-        level=context.level,
-        seed=data.seed,
+        drawing=PromptDraws(level=context.level, seed=data.seed),
     )
     # Imported responses have no tokens: who has some would tell who was imported.
     shown = tuple(m for m in found if data.unblinded or m.measure.name != "tokens")

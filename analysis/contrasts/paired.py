@@ -341,6 +341,9 @@ def bootstrap_difference(
     )[0]
 
 
+# scipy.stats.bootstrap draws the same means, and its limits are Efron's plain percentiles. Ours are those of
+# `analysis.resampling`: wider for few raters (for 20 normal differences [-0.29, 0.51] in place of
+# [-0.26, 0.48]), none for fewer than five or without width, and both methods from the same draws.
 def bootstrap_differences(
     first: ArrayLike,
     second: ArrayLike,

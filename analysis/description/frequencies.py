@@ -40,6 +40,15 @@ _INDEPENDENT = Assumption(
 
 
 @dataclass(frozen=True)
+class About:
+    """What a frequency table is about; ``group`` None stands for all raters."""
+
+    item: str = ""
+    system: str = ""
+    group: str | None = None
+
+
+@dataclass(frozen=True)
 class FrequencyRow:
     """One scale point of a frequency table.
 
@@ -124,9 +133,7 @@ def frequency_table(
     values: ArrayLike,
     points: Sequence[float],
     *,
-    item: str = "",
-    system: str = "",
-    group: str | None = None,
+    about: About | None = None,
     missing_reasons: Sequence[str | None] | None = None,
     top: int = 2,
     simultaneous: str = "goodman",
@@ -140,7 +147,7 @@ def frequency_table(
         Missing as nan.
     points : sequence of float
         All points of the scale.
-    item, system, group : str
+    about : About, optional
         Labels of the table.
     missing_reasons : sequence of str, optional
         Aligned with ``values``; only looked at where the value is missing.
@@ -168,7 +175,8 @@ def frequency_table(
     scale = scale_points(points)
     if not 1 <= top < scale.size:
         raise AnalysisError(f"top: {top}; expected between 1 and {scale.size - 1} points")
-    array = on_scale(vector(values), scale, item or "values")
+    about = about or About()
+    array = on_scale(vector(values), scale, about.item or "values")
     gaps = np.isnan(array)
     counts = np.bincount(np.searchsorted(scale, array[~gaps]), minlength=scale.size)
     reasons: list[str] = []
@@ -180,7 +188,7 @@ def frequency_table(
             )
         reasons = [_reason(given[i]) for i in np.flatnonzero(gaps)]
     by_reason = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
-    return _from_counts(scale, counts, by_reason, (item, system, group), top, simultaneous, level)
+    return _from_counts(scale, counts, by_reason, about, top, simultaneous, level)
 
 
 def _reason(given: Any) -> str:
@@ -191,7 +199,7 @@ def _from_counts(
     scale: FloatArray,
     counts: Any,
     by_reason: Mapping[str, int],
-    labels: tuple[str, str, str | None],
+    about: About,
     top: int,
     simultaneous: str,
     level: float,
@@ -221,7 +229,17 @@ def _from_counts(
     )
     mean, median, sd = _location(scale, counts, n_missing, level)
     return FrequencyTable(
-        *labels, rows, n, n_missing, MappingProxyType(dict(by_reason)), top_share, mean, median, sd
+        about.item,
+        about.system,
+        about.group,
+        rows,
+        n,
+        n_missing,
+        MappingProxyType(dict(by_reason)),
+        top_share,
+        mean,
+        median,
+        sd,
     )
 
 
@@ -308,9 +326,7 @@ def frequency_tables(
             frequency_table(
                 floats(rows["value"], f"item {item}"),
                 scale,
-                item=str(item),
-                system=str(labels[1]),
-                group=str(labels[2]) if by_group else None,
+                about=About(str(item), str(labels[1]), str(labels[2]) if by_group else None),
                 missing_reasons=reasons,
                 top=top,
                 simultaneous=simultaneous,

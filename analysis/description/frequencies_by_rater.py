@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.contrasts.cluster_means import cluster_mean, clustered_share
-from analysis.description.frequencies import FrequencyRow, FrequencyTable, frequency_table
+from analysis.description.frequencies import About, FrequencyRow, FrequencyTable, frequency_table
 from analysis.results import Assumption, Estimate
 from analysis.validation import columns_present, floats, vector
 
@@ -29,8 +29,7 @@ def frequency_table_by_rater(
     raters: Sequence[Any] | NDArray[Any],
     points: Sequence[float],
     *,
-    item: str = "",
-    system: str = "",
+    about: About | None = None,
     top: int = 2,
     level: float = 0.95,
 ) -> FrequencyTable:
@@ -46,7 +45,7 @@ def frequency_table_by_rater(
         Missing as nan.
     raters : sequence, shape (answers,)
         Who gave each answer.
-    points, item, system, top, level
+    points, about, top, level
         As in `analysis.description.frequencies.frequency_table`.
 
     Returns
@@ -69,7 +68,7 @@ def frequency_table_by_rater(
     >>> table.rows[0].percent, table.rows[0].share.details.clusters
     (50.0, 3)
     """
-    table = frequency_table(values, points, item=item, system=system, top=top, level=level)
+    table = frequency_table(values, points, about=about, top=top, level=level)
     array = vector(values)
     if table.n == 0:
         return table
@@ -126,8 +125,7 @@ def frequency_tables_by_rater(
             floats(rows["value"], f"item {item}"),
             rows["rater"].tolist(),
             points,
-            item=str(item),
-            system=str(system),
+            about=About(str(item), str(system)),
             top=top,
             level=level,
         )

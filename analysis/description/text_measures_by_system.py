@@ -63,9 +63,7 @@ def measures_of_systems(
     contrasts: Sequence[tuple[str, str]] = (),
     families: Sequence[Family] = FAMILIES,
     language: str = "en",
-    level: float = 0.95,
-    replicates: int = 2000,
-    seed: int = 0,
+    drawing: PromptDraws | None = None,
 ) -> tuple[SystemMeasure, ...]:
     """Every measure of every system, and the differences that are asked for.
 
@@ -84,10 +82,7 @@ def measures_of_systems(
         Differences, first minus second, over prompts that both have.
     families : sequence of {"rouge", "length", "readability", "speed"}
     language : str
-    level : float
-    replicates : int
-        At least 2.
-    seed : int
+    drawing : PromptDraws, optional
 
     Returns
     -------
@@ -105,14 +100,14 @@ def measures_of_systems(
     ----------
     .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
     """
-    confidence_level(level)
-    enough_replicates(replicates)
+    drawing = drawing or PromptDraws()
+    confidence_level(drawing.level)
+    enough_replicates(drawing.replicates)
     columns_present(list(responses.columns), ["prompt", "system", "text"], "the responses")
     prompts, rows = np.unique(responses["prompt"].astype(str).to_numpy(), return_inverse=True)
     names = responses["system"].astype(str).to_numpy()
     wanted = list(dict.fromkeys(names)) if systems is None else list(systems)
     _refuse_unknown(contrasts, wanted)
-    drawing = _Drawing(replicates, level, seed)
     found: list[SystemMeasure] = []
     for measured in measure_responses(responses, language=language).values():
         measure = measured.measure
@@ -166,12 +161,20 @@ def _sums(
 
 
 @dataclass(frozen=True)
-class _Drawing:
-    """How prompts are drawn again."""
+class PromptDraws:
+    """How prompts are drawn again, and the intervals from it.
 
-    replicates: int
-    level: float
-    seed: int
+    Parameters
+    ----------
+    replicates : int
+        At least 2.
+    level : float
+    seed : int
+    """
+
+    replicates: int = 2000
+    level: float = 0.95
+    seed: int = 0
 
     def of_system(self, measure: Measure, sums: _Sums) -> Estimate:
         """The measure of one system."""

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from analysis.description.text_measures_by_system import measures_of_systems
-from analysis.tables.ratings import ResultBlock
+from analysis.description.text_measures_by_system import PromptDraws, measures_of_systems
+from analysis.tables.blocks import ResultBlock
 from analysis.tables.reading import cell_at, described, numeric_columns
 from analysis.validation import columns_present
 from study.errors import AnalysisError
 
 
+@dataclass(frozen=True)
+class TextColumns:
+    """Columns of a table with a row per response.
+
+    Parameters
+    ----------
+    response, by : str
+        The text, and the system that wrote it.
+    reference : str or None
+        A reply to the same prompt that a person wrote.
+    prompt : str or None
+        None: each row is a prompt of its own.
+    """
+
+    response: str
+    by: str
+    reference: str | None = None
+    prompt: str | None = None
+
+    @property
+    def given(self) -> list[str]:
+        """Those that are named."""
+        named = (self.response, self.by, self.reference, self.prompt)
+        return [column for column in named if column is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextBlock(ResultBlock):
+    """Measures of one system, or of its difference from another (``against``)."""
+
+    system: str
+    against: str | None
+    responses: int
+
+
 def texts_of(
     frame: pd.DataFrame,
+    columns: TextColumns,
     *,
-    response: str,
-    by: str,
-    reference: str | None = None,
-    prompt: str | None = None,
     against: str | None = None,
     language: str = "en",
     level: float = 0.95,
@@ -26,14 +60,24 @@ def texts_of(
 ) -> list[ResultBlock]:
     """Automatic measures of texts: one block for each system, then one for each difference.
 
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : TextColumns
+    against : str, optional
+        A system that the others are compared with.
+    language : str
+    level : float
+    seed : int
+
     Raises
     ------
     AnalysisError
         When a column is not there, a row has no system (or no prompt, where prompts are named), or
         tokens, seconds or memory are not numbers of 0 or more.
     """
-    given = [column for column in (response, by, reference, prompt) if column is not None]
-    columns_present(list(frame.columns), given, described(frame))
+    columns_present(list(frame.columns), columns.given, described(frame))
+    prompt, by, reference = columns.prompt, columns.by, columns.reference
     if against is not None and prompt is None:
         raise AnalysisError(
             "A difference of systems is paired by prompt: name the column of the prompt with --prompt."
@@ -41,7 +85,7 @@ def texts_of(
     for column in filter(None, (by, prompt)):
         _refuse_empty(frame, column)
     responses = _measured(frame).assign(
-        text=frame[response],
+        text=frame[columns.response],
         system=frame[by].astype(str),
         prompt=range(len(frame)) if prompt is None else frame[prompt].astype(str),
         **({} if reference is None else {"reference": frame[reference]}),
@@ -53,19 +97,16 @@ def texts_of(
         systems=systems,
         contrasts=contrasts,
         language=language,
-        level=level,
-        seed=seed,
+        drawing=PromptDraws(level=level, seed=seed),
     )
     pairs = [(system, None) for system in systems] + list(contrasts)
     return [
-        ResultBlock(
+        TextBlock(
             f"{by} {system}" if other is None else f"{by} {system} minus {other}",
             tuple(m.result for m in found if (m.system, m.against) == (system, other)),
-            {
-                "system": system,
-                "against": other,
-                "responses": int((responses["system"] == system).sum()),
-            },
+            system=system,
+            against=other,
+            responses=int((responses["system"] == system).sum()),
         )
         for system, other in pairs
     ]

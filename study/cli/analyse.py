@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.options import json_option
+from study.cli.options import json_option, packed
 from study.cli.shown_results import show
 from study.cli.tables import (
     rater_option,
@@ -58,6 +59,58 @@ seed_option = click.option(
     show_default=True,
     help="Of the bootstrap, 0 or more.",
 )
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of ``analyse compare``."""
+
+    value: str
+    by: str
+    rater: str | None
+    weight: str | None
+    rows_independent: bool
+    planned: str
+    level: float
+
+
+@dataclass(frozen=True)
+class PairedOptions:
+    """The options of ``analyse paired``."""
+
+    columns: str
+    bounds: str | None
+    rater: str | None
+    rows_independent: bool
+    level: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class FrequencyOptions:
+    """The options of ``analyse frequencies``."""
+
+    value: str
+    by: str | None
+    rater: str | None
+    weight: str | None
+    rows_independent: bool
+    points: str
+    level: float
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """The options of ``analyse texts``."""
+
+    response: str
+    reference: str | None
+    by: str
+    prompt: str | None
+    against: str | None
+    language: str
+    level: float
+    seed: int
 
 
 @click.group()
@@ -144,17 +197,8 @@ def _scales(points: tuple[str, ...], averaged: bool) -> Scales:
 @planned_option
 @level_option
 @json_option
-def compare(
-    table: HandedTable,
-    value: str,
-    by: str,
-    rater: str | None,
-    weight: str | None,
-    rows_independent: bool,
-    planned: str,
-    level: float,
-    as_json: bool,
-) -> None:
+@packed(CompareOptions)
+def compare(table: HandedTable, options: CompareOptions, as_json: bool) -> None:
     """Two independent groups: t tests, ranks, effect sizes; by rater where raters repeat.
 
     With --rater every rating counts once in a difference with the raters as clusters, and the mean of
@@ -167,17 +211,16 @@ def compare(
       evenhand analyse compare long.csv --value y --by gender --rater rater
       evenhand analyse compare counts.csv --value y --by gender --weight n
     """
+    from analysis.tables.answer_rows import Repeats
     from analysis.tables.groups import compare_by
 
     blocks = compare_by(
-        table.frame(by, rater),
-        value,
-        by,
-        rater=rater,
-        weight=weight,
-        rows_independent=rows_independent,
-        planned=planned,
-        level=level,
+        table.frame(options.by, options.rater),
+        options.value,
+        options.by,
+        repeats=Repeats(options.rater, options.weight, options.rows_independent),
+        planned=options.planned,
+        level=options.level,
     )
     show(blocks, "compare", table.file, as_json)
 
@@ -191,16 +234,8 @@ def compare(
 @level_option
 @seed_option
 @json_option
-def paired(
-    table: HandedTable,
-    columns: str,
-    bounds: str | None,
-    rater: str | None,
-    rows_independent: bool,
-    level: float,
-    seed: int,
-    as_json: bool,
-) -> None:
+@packed(PairedOptions)
+def paired(table: HandedTable, options: PairedOptions, as_json: bool) -> None:
     """Two columns of the same raters: paired tests, effect sizes, equivalence.
 
     With --rater the means of each rater's rows are one pair; without it, a table in which a rater's column
@@ -212,22 +247,22 @@ def paired(
       evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
       evenhand analyse paired by_topic.csv --columns eai,phi4 --rater rater
     """
+    from analysis.tables.answer_rows import Repeats
     from analysis.tables.groups import paired_by
 
-    names = listed_names(columns)
+    names = listed_names(options.columns)
     if len(names) != 2:
         raise AnalysisError(
-            f"Found the columns {columns!r}, expected two names such as eai,phi4; a name that holds a comma "
-            "stands in double quotes: '\"Smith, Anna\",phi4'."
+            f"Found the columns {options.columns!r}, expected two names such as eai,phi4; a name that "
+            "holds a comma stands in double quotes: '\"Smith, Anna\",phi4'."
         )
     blocks = paired_by(
-        table.frame(rater),
+        table.frame(options.rater),
         (names[0], names[1]),
-        rater=rater,
-        rows_independent=rows_independent,
-        bounds=_parse_bounds(bounds),
-        level=level,
-        seed=seed,
+        repeats=Repeats(options.rater, rows_independent=options.rows_independent),
+        bounds=_parse_bounds(options.bounds),
+        level=options.level,
+        seed=options.seed,
     )
     show(blocks, "paired", table.file, as_json)
 
@@ -256,7 +291,7 @@ def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> Non
     Examples:
       evenhand analyse groups published.csv --planned student
     """
-    from analysis.tables.ratings import groups_of
+    from analysis.tables.groups import groups_of
 
     show(groups_of(table.frame(), planned=planned, level=level), "groups", table.file, as_json)
 
@@ -271,17 +306,8 @@ def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> Non
 @points_option
 @level_option
 @json_option
-def frequencies(
-    table: HandedTable,
-    value: str,
-    by: str | None,
-    rater: str | None,
-    weight: str | None,
-    rows_independent: bool,
-    points: str,
-    level: float,
-    as_json: bool,
-) -> None:
+@packed(FrequencyOptions)
+def frequencies(table: HandedTable, options: FrequencyOptions, as_json: bool) -> None:
     """Frequency tables: frequency, percentage, cumulative percentage, unused points as 0.
 
     With --rater the intervals know that one rater gave several answers; without it, a table in which a
@@ -292,18 +318,17 @@ def frequencies(
       evenhand analyse frequencies long.csv --value y --by model --points 1-5 --rater rater
       evenhand analyse frequencies counts.csv --value y --by model --points 1-5 --weight n
     """
-    from analysis.tables.groups import frequencies_by
+    from analysis.tables.answer_rows import Repeats
+    from analysis.tables.frequencies import frequencies_by
     from analysis.tables.reading import parse_points
 
     blocks = frequencies_by(
-        table.frame(by, rater),
-        value,
-        parse_points(points),
-        by=by,
-        rater=rater,
-        weight=weight,
-        rows_independent=rows_independent,
-        level=level,
+        table.frame(options.by, options.rater),
+        options.value,
+        parse_points(options.points),
+        by=options.by,
+        repeats=Repeats(options.rater, options.weight, options.rows_independent),
+        level=options.level,
     )
     show(blocks, "frequencies", table.file, as_json)
 
@@ -417,18 +442,8 @@ def mixed(
 @level_option
 @seed_option
 @json_option
-def texts(
-    table: HandedTable,
-    response: str,
-    reference: str | None,
-    by: str,
-    prompt: str | None,
-    against: str | None,
-    language: str,
-    level: float,
-    seed: int,
-    as_json: bool,
-) -> None:
+@packed(TextOptions)
+def texts(table: HandedTable, options: TextOptions, as_json: bool) -> None:
     """Automatic measures of texts: ROUGE, length, readability, speed; CSV or JSON Lines.
 
     Columns named completion_tokens, latency_s, first_token_s and peak_memory_bytes give tokens, speed
@@ -440,18 +455,15 @@ def texts(
       evenhand analyse texts dialogues.jsonl --response reply --reference human --by model \\
         --prompt dialogue --against base --json
     """
-    from analysis.tables.texts import texts_of
+    from analysis.tables.texts import TextColumns, texts_of
 
     blocks = texts_of(
-        table.frame(by, prompt),
-        response=response,
-        reference=reference,
-        by=by,
-        prompt=prompt,
-        against=against,
-        language=language,
-        level=level,
-        seed=seed,
+        table.frame(options.by, options.prompt),
+        TextColumns(options.response, options.by, options.reference, options.prompt),
+        against=options.against,
+        language=options.language,
+        level=options.level,
+        seed=options.seed,
     )
     show(blocks, "texts", table.file, as_json)
 
