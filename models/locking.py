@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from models.backends.opening import missing_files
 from models.judge.wording.declaration import judge_hashes
-from study.errors import ModelError, StoreError
-from study.leaks import check_responses
+from study.errors import ModelError
 from study.store.locking import Lock, accept_finding, lock_study, read_lock
-from study.store.responses import read_responses
 from study.store.study import Study
 
 
@@ -38,13 +36,6 @@ def lock_checked(
                     ]
                 )
             )
-    findings = {f.id: f for f in check_responses(study.protocol, read_responses(study))}
-    for identity in accepted:
-        if identity not in findings:
-            raise StoreError(
-                f"There is no finding {identity!r} now. Open: {', '.join(findings) or 'none'}."
-            )
-        if not by.strip():
-            raise StoreError('Say who accepts the finding: --by "NAME".')
-        accept_finding(study, identity, findings[identity].rule, by)
+    for finding in accepted:
+        accept_finding(study, finding, by)
     return lock_study(study, judge_hashes(study.protocol, study.folder))

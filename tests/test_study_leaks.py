@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from models.backends.decoding import DecodingSettings
 from models.backends.scripted import ScriptedBackend
-from study.errors import Finding
+from study.errors import Finding, StoreError
 from study.leaks import ResponseFinding, check_responses
 from study.protocol.schema import Protocol
 from study.protocol.systems import System
@@ -18,6 +19,8 @@ from study.store.locking import accept_finding, lock_study, read_lock
 from study.store.responses import NewResponse, save_responses
 from study.store.study import create_study
 from tests.fixtures_study import reply, small_protocol
+
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -178,12 +181,59 @@ def test_no_way_to_the_lock_passes_the_check_by(memory_folder: Path) -> None:
         for s in study.protocol.systems
     }
     texts["p-sleep", "quokka"] = "I am Model Quokka, and I would rest."
-    save_responses(study, [NewResponse(p, s, text, {}) for (p, s), text in texts.items()])
+    made = [NewResponse(p, s, text, {}) for (p, s), text in texts.items()]
+    save_responses(study, made, imported=True)
     with pytest.raises(Finding, match="have to be read by a person") as refused:
         lock_study(study)
     assert read_lock(study) is None
     found = re.findall(r"(?m)^  ([0-9a-f]{12}) leak", str(refused.value))
     for identity in found:
-        accept_finding(study, identity, "name", "Dr Weiss")
-    assert found and lock_study(study).hashes
+        with pytest.raises(StoreError, match="Say who accepts"):
+            accept_finding(study, identity, " ")
+        with pytest.raises(StoreError, match="There is no finding"):
+            accept_finding(study, "0" * 12, "Dr Weiss")
+        accept_finding(study, identity, "Dr Weiss")
+    # Another text is another finding, also of the same rule at the same place.
+    save_responses(
+        study,
+        [NewResponse("p-sleep", "quokka", "I am Model Quokka, and I would walk.", {})],
+        imported=True,
+        replace=True,
+    )
+    with pytest.raises(Finding, match="have to be read by a person"):
+        lock_study(study)
     study.close()
+
+
+def _writers_of(column: str) -> set[tuple[str, str]]:
+    """(module, function) of the product's places that give a column a value, or name it in a string."""
+    places = set()
+    for room in ("study", "models", "survey_app", "analysis"):
+        for file in sorted((ROOT / room).rglob("*.py")):
+            if "migrations" in file.parts:
+                continue  # they make the column and fill in nothing
+            for top in ast.parse(file.read_text(encoding="utf-8")).body:
+                for node in ast.walk(top):
+                    given = (
+                        isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "values"
+                    )
+                    said = str(node.value) if isinstance(node, ast.Constant) else ""
+                    if (
+                        (given and column in [k.arg for k in node.keywords])
+                        or said == column
+                        or (column in said and "update" in said.lower())
+                    ):
+                        places.add((file.relative_to(ROOT).as_posix(), getattr(top, "name", "")))
+    return places
+
+
+def test_one_function_alone_writes_the_lock() -> None:
+    """The one that looks for leaks first. Raters are enrolled, and the judge asked, with a lock only.
+
+    Oracle: the product's own source. Whoever adds another writer of these columns reads this.
+    """
+    the_door, declared = ("study/store/locking.py", "lock_study"), ("study/store/tables.py", "")
+    told = ("study/cli/fieldwork.py", "lock")  # a key of its JSON
+    assert _writers_of("locked_at") == {the_door, declared, told}
+    assert _writers_of("locked_protocol") == {the_door, declared}
+    assert _writers_of("lock_hashes") == {the_door, declared}

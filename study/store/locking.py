@@ -286,10 +286,24 @@ def unblinded_at(study: Study) -> dt.datetime | None:
     return at
 
 
-def accept_finding(study: Study, finding: str, rule: str, by: str) -> None:
-    """Record that a person read a finding about a response and lets it stand."""
+def accept_finding(study: Study, finding: str, by: str) -> None:
+    """Record that a person read a finding about a response and lets it stand.
+
+    Raises
+    ------
+    StoreError
+        When there is no such finding now, or nobody is named.
+    """
     with study.writing() as connection:
-        payload = {"finding": finding, "rule": rule, "by": by}
+        responses = responses_in(connection, study)
+        rules = {f.id: f.rule for f in check_responses(study.protocol, responses)}
+        if finding not in rules:
+            raise StoreError(
+                f"There is no finding {finding!r} now. Open: {', '.join(rules) or 'none'}."
+            )
+        if not by.strip():
+            raise StoreError('Say who accepts the finding: --by "NAME".')
+        payload = {"finding": finding, "rule": rules[finding], "by": by}
         events.append(connection, study, "finding_accepted", "coordinator", payload)
 
 
