@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,13 +208,37 @@ def test_a_second_run_at_the_same_time_is_refused(opened: Any) -> None:
     assert session.run(session.calls()).asked == 3
 
 
+class LoopOfWaits(asyncio.SelectorEventLoop):
+    """An event loop whose clock goes on by what is waited for, and at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        select = self._selector.select
+
+        def at_once(timeout: float | None = None) -> Any:
+            # Never by nothing: what a sum of floats leaves over would be waited for without end.
+            self._now += max(timeout or 0.0, 1e-6)
+            return select(0)
+
+        self._selector.select = at_once
+
+    def time(self) -> float:
+        return self._now
+
+
 def test_no_window_holds_more_requests_or_tokens_than_allowed() -> None:
-    """Sliding windows over the times of admission, for both limits, at a period of 0.5 s."""
+    """Sliding windows over the times of admission, for both limits, by a clock that only waiting moves.
+
+    By hand: 20 requests in a minute, one of them at once, leave 19 for the rest of it, so the 50th starts
+    49 / 19 minutes after the first. Of 1,000 tokens, 100 at once leave 900: the 25th request of 100 starts
+    24 / 9 minutes after the first.
+    """
 
     async def admitted() -> tuple[list[float], list[float]]:
-        requests = RateLimits(20, None, period_s=0.5)
+        requests = RateLimits(20, None)
         requests.prepare(1)
-        tokens = RateLimits(None, 1000, period_s=0.5)
+        tokens = RateLimits(None, 1000)
         tokens.prepare(100)
         times: tuple[list[float], list[float]] = ([], [])
         for limits, found, size, number in (
@@ -224,15 +247,17 @@ def test_no_window_holds_more_requests_or_tokens_than_allowed() -> None:
         ):
             for _ in range(number):
                 await limits.admit(size)
-                found.append(time.perf_counter())
+                found.append(asyncio.get_running_loop().time())
         return times
 
-    by_request, by_token = asyncio.run(admitted())
+    with asyncio.Runner(loop_factory=LoopOfWaits) as runner:
+        by_request, by_token = runner.run(admitted())
     for found, allowed in ((by_request, 20), (by_token, 10)):
-        # The clocks of the limiter and of the test differ by a little.
-        windows = [sum(t <= u < t + 0.49 for u in found) for t in found]
+        # Sums of floats: a window is a thousandth shorter.
+        windows = [sum(t <= u < t + 59.94 for u in found) for t in found]
         assert max(windows) <= allowed
-    assert by_request[-1] - by_request[0] < 2.5
+    assert by_request[-1] - by_request[0] == pytest.approx(60 * 49 / 19, abs=0.1)
+    assert by_token[-1] - by_token[0] == pytest.approx(60 * 24 / 9, abs=0.1)
 
 
 def test_a_request_larger_than_the_token_limit_is_refused(opened: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,6 +97,8 @@ def events(*chunks: dict[str, Any] | str | float, done: bool = True) -> Any:
     return answer
 
 
+# Of silence: a test that waited for its end would never end.
+AN_HOUR = 3600.0
 USAGE = chunk(choices=[], usage={"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9})
 GOOD = events(chunk("I hear"), chunk(" you. "), chunk(finish="stop"), USAGE)
 
@@ -118,7 +119,7 @@ def endpoint(*answers: Any) -> Iterator[ScriptedEndpoint]:
 
 @contextmanager
 def backend_for(server: ScriptedEndpoint, **options: Any) -> Iterator[OpenAIBackend]:
-    chosen = {"timeout_s": 5.0, "retries": 0} | options
+    chosen = {"timeout_s": 60.0, "retries": 0} | options
     backend = OpenAIBackend(Endpoint(server.base_url, "real-7b", **chosen))
     try:
         yield backend
@@ -351,10 +352,8 @@ def test_a_reply_that_trickles_in_ends_by_the_time_for_the_whole_of_it() -> None
 
 
 def test_a_silent_endpoint_times_out_and_a_dead_one_is_named() -> None:
-    started = time.perf_counter()
-    error = failure(events(chunk("I"), 20.0, chunk(finish="stop")), timeout_s=0.3)
+    error = failure(events(chunk("I"), AN_HOUR, chunk(finish="stop")), timeout_s=0.3)
     assert "silent for 0.3 s" in str(error)
-    assert time.perf_counter() - started < 5
     with endpoint(GOOD) as server:
         address = server.base_url
     backend = OpenAIBackend(Endpoint(address, "m", retries=0))
@@ -365,12 +364,12 @@ def test_a_silent_endpoint_times_out_and_a_dead_one_is_named() -> None:
 
 def test_the_time_limit_ends_a_slow_reply_and_counts_stay_unknown() -> None:
     """By hand: the second piece comes after the limit, the third is not waited for."""
-    slow = events(chunk("I hear"), 0.4, chunk(" you"), 20.0, chunk(finish="stop"), USAGE)
+    slow = events(chunk("I hear"), 0.4, chunk(" you"), AN_HOUR, chunk(finish="stop"), USAGE)
     with endpoint(slow) as server, backend_for(server) as backend:
         reply = backend.generate(MESSAGES, DecodingSettings(time_limit_s=0.3))
         assert backend.provenance()["usage_reported"] is False
     assert (reply.text, reply.stop_reason) == ("I hear you", "time")
-    assert reply.latency_s < 5
+    assert 0.4 <= reply.latency_s < AN_HOUR
 
 
 def test_secrets_in_the_address_are_not_kept() -> None:

@@ -101,9 +101,9 @@ def official(address: str, **options: Any) -> Iterator[openai.OpenAI]:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 120
     while not holds():
-        assert time.monotonic() < end, "did not happen within 15 s"
+        assert time.monotonic() < end, "did not happen within 120 s"
         time.sleep(0.01)
 
 
@@ -421,11 +421,10 @@ class EndlessBackend(HeldBackend):
         on_text: Callable[[str], None] | None = None,
     ) -> Generated:
         assert on_text is not None
-        for _ in range(4000):
+        while True:
             on_text("word ")
             self.words += 1
             time.sleep(0.005)
-        raise AssertionError("nobody stopped it within 20 s")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -445,7 +444,7 @@ def test_a_client_that_goes_away_stops_a_begun_reply(stream: bool) -> None:
         wait_until(lambda: raw(address, "GET", "/healthz")[2]["taken"] == 0)
         written = backend.words
         time.sleep(0.1)
-        assert backend.words == written < 3000
+        assert backend.words == written
 
 
 def test_several_systems_at_one_address_each_with_its_own_settings() -> None:
