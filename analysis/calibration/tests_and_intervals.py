@@ -24,6 +24,7 @@ import pandas as pd
 
 from analysis.calibration.draws import Generator, Outcome, agreement_statistics, covers, rated
 from analysis.calibration.resampling import FewClusters, plain_percentiles
+from analysis.rating_models.results import ModelFit
 from analysis.rating_models.side_by_side import one_thread
 from analysis.results import Estimate
 
@@ -229,8 +230,8 @@ def _linear_mixed_without_responses(generator: Generator) -> Outcome:
     return {f"{name}|false positives": _effect(model, _rejects)}
 
 
-def _effect(model: Any, look: Callable[[Estimate], bool | None]) -> bool | None:
-    found = [e for e in model.coefficients if e.details.get("reference") is not None]
+def _effect(model: ModelFit, look: Callable[[Estimate], bool | None]) -> bool | None:
+    found = [e for e in model.coefficients if e.details.reference is not None]
     return look(found[0]) if found else None
 
 
@@ -238,8 +239,8 @@ def _marginal(generator: Generator) -> Outcome:
     from analysis.rating_models.gee import fit_gee
 
     model = fit_gee(_prepared(rating_shape(generator)))
-    estimate = next(e for e in model.coefficients if e.details.get("reference") is not None)
-    corrected = estimate.details.get("mancl_derouen_p_value")
+    estimate = next(e for e in model.coefficients if e.details.reference is not None)
+    corrected = estimate.details.mancl_derouen_p_value
     return {
         "GEE, sandwich errors, Mancl-DeRouen correction|false positives": (
             None if corrected is None else bool(corrected < 0.05)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.contrasts.cluster_means import cluster_codes, cluster_mean, clustered_share
+from analysis.contrasts.cluster_means import (
+    ClusteredShareDetails,
+    cluster_codes,
+    cluster_mean,
+    clustered_share,
+)
 from analysis.contrasts.preference import TIE, Comparison
 from analysis.judge_worth.resampling import JudgedUnits, draw_together, drawn_estimate
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, ratings_matrix, scale_points
 
 _ONE_ORDER = "nothing was compared in more than one order"
@@ -23,21 +27,50 @@ _ONE_POINT = "all repeated verdicts fall on one point"
 
 
 @dataclass(frozen=True)
+class FlipDetails(Details):
+    """Of a flip rate.
+
+    Parameters
+    ----------
+    share : ClusteredShareDetails
+    reversed : float
+        Share in which both orders name a winner, and not the same.
+    """
+
+    share: ClusteredShareDetails
+    reversed: float
+
+
+@dataclass(frozen=True)
+class FirstPlaceDetails(Details):
+    """Of a first-place rate.
+
+    Parameters
+    ----------
+    share : ClusteredShareDetails
+    expected : float
+        Without a preference for places: one over the number shown.
+    """
+
+    share: ClusteredShareDetails
+    expected: float
+
+
+@dataclass(frozen=True)
 class OrderEffects:
     """What the order does to comparisons.
 
     Parameters
     ----------
-    flip_rate : Estimate
+    flip_rate : Estimate[FlipDetails]
         Share of pairs of orders of the same responses whose results differ, a tie against a winner
-        included. ``details["reversed"]``: the share in which both name a winner, and not the same.
-    first_place_rate : Estimate
+        included.
+    first_place_rate : Estimate[FirstPlaceDetails]
         Share of comparisons with a winner that the response shown first wins.
-        ``details["expected"]``: one over the number shown.
     """
 
-    flip_rate: Estimate
-    first_place_rate: Estimate
+    flip_rate: Estimate[FlipDetails]
+    first_place_rate: Estimate[FirstPlaceDetails]
 
 
 @dataclass(frozen=True)
@@ -99,17 +132,17 @@ def order_effects(comparisons: Sequence[Comparison], *, level: float = 0.95) -> 
 
 def _flip_rate(
     flips: list[float], reversals: list[float], clusters: list[str], lost: int, level: float
-) -> Estimate:
+) -> Estimate[FlipDetails]:
     if not flips:
         return undefined("flip_rate", _ONE_ORDER, n_missing=lost, unit="pair of orders")
     rate = clustered_share(
         flips, clusters, statistic="flip_rate", level=level, unit="pair of orders"
     )
-    details = {**rate.details, "reversed": float(np.mean(reversals))}
-    return rate.with_details(MappingProxyType(details), n_missing=lost)
+    details = FlipDetails(rate.details, float(np.mean(reversals)))
+    return rate.with_details(details, n_missing=lost)
 
 
-def _first_place(comparisons: Sequence[Comparison], level: float) -> Estimate:
+def _first_place(comparisons: Sequence[Comparison], level: float) -> Estimate[FirstPlaceDetails]:
     decided = [c for c in comparisons if c.winner not in (None, TIE)]
     name, missing = "first_place_rate", len(comparisons) - len(decided)
     if not decided:
@@ -122,8 +155,7 @@ def _first_place(comparisons: Sequence[Comparison], level: float) -> Estimate:
         unit="comparison",
     )
     expected = float(np.mean([1.0 / len(c.shown) for c in decided]))
-    details = {**rate.details, "expected": expected}
-    return rate.with_details(MappingProxyType(details), n_missing=missing)
+    return rate.with_details(FirstPlaceDetails(rate.details, expected), n_missing=missing)
 
 
 def score_self_agreement(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.contrasts.cluster_means import cluster_mean, clustered_share
-from analysis.results import Estimate, undefined
+from analysis.contrasts.cluster_means import ClusterMeanDetails, cluster_mean, clustered_share
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, columns_present, confidence_level
 from study.errors import AnalysisError
 
@@ -20,6 +19,14 @@ if TYPE_CHECKING:
 # The words of the ledger (study.store.judge.verdicts.Outcome), in the order of the table.
 OUTCOMES = ("scored", "abstained", "refused", "unparseable", "truncated", "endpoint failure")
 _COLUMNS = ("system", "criterion", "prompt", "outcome", "value", "low", "high")
+
+
+@dataclass(frozen=True)
+class BoundDetails(Details):
+    """Of a mean for which verdicts without a score were taken to have an end of the scale."""
+
+    mean: ClusterMeanDetails
+    without_score: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class OutcomeSummary:
         Their rates, Wilson with prompts as clusters.
     mean : Estimate
         Of the scored verdicts; cluster-robust over prompts, see `within_scale`.
-    worst, best : Estimate
+    worst, best : Estimate[BoundDetails]
         Mean if each verdict without a score had the lowest, or the highest, point of the scale.
     """
 
@@ -48,8 +55,8 @@ class OutcomeSummary:
     counts: tuple[tuple[str, int], ...]
     shares: tuple[tuple[str, Estimate], ...]
     mean: Estimate
-    worst: Estimate
-    best: Estimate
+    worst: Estimate[BoundDetails]
+    best: Estimate[BoundDetails]
 
 
 def summarise_outcomes(verdicts: pd.DataFrame, *, level: float = 0.95) -> list[OutcomeSummary]:
@@ -116,18 +123,21 @@ def _summary(key: tuple[str, str, str], rows: pd.DataFrame, level: float) -> Out
     if not scale:
         gone = undefined("judge_mean", "comparisons have no scores", n=len(rows), unit="verdict")
         return OutcomeSummary(*key, len(rows), counts, shares, gone, gone, gone)
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    n_filled = int((~scored).sum())
     worst, best = (
-        _bound(name, np.where(scored, values, end), prompts, int((~scored).sum()), level)
+        _bound(name, np.where(scored, values, end), prompts, n_filled, level, (low, high))
         for name, end in (("judge_mean_worst", ends[:, 0]), ("judge_mean_best", ends[:, 1]))
     )
     scores = np.where(scored, values, np.nan)
     mean = cluster_mean(scores, prompts, statistic="judge_mean", level=level, unit="verdict")
-    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    three = (within_scale(e, low, high) for e in (mean, worst, best))
-    return OutcomeSummary(*key, len(rows), counts, shares, *three)
+    mean = within_scale(mean, low, high)
+    return OutcomeSummary(*key, len(rows), counts, shares, mean, worst, best)
 
 
-def within_scale(mean: Estimate, low: float, high: float) -> Estimate:
+def within_scale(
+    mean: Estimate[ClusterMeanDetails], low: float, high: float
+) -> Estimate[ClusterMeanDetails]:
     """A mean with its t interval remade on the logit of its place on the scale.
 
     With few clusters the interval of `cluster_mean` can leave the scale. The standard error of
@@ -150,8 +160,8 @@ def within_scale(mean: Estimate, low: float, high: float) -> Estimate:
     if mean.estimate is None or mean.ci_low is None:
         return mean
     share = (mean.estimate - low) / (high - low)
-    error = float(mean.details["standard_error"]) / (high - low) / (share * (1 - share))
-    half = error * float(stats.t.ppf((1 + mean.ci_level) / 2, mean.details["df"]))
+    error = (mean.details.standard_error or 0.0) / (high - low) / (share * (1 - share))
+    half = error * float(stats.t.ppf((1 + mean.ci_level) / 2, mean.details.df))
     place = special.logit(share)
     ends = low + (high - low) * special.expit(np.array([place - half, place + half]))
     return replace(
@@ -163,8 +173,13 @@ def within_scale(mean: Estimate, low: float, high: float) -> Estimate:
 
 
 def _bound(
-    statistic: str, filled: FloatArray, prompts: NDArray[Any], n_filled: int, level: float
-) -> Estimate:
-    bound = cluster_mean(filled, prompts, statistic=statistic, level=level, unit="verdict")
-    details = {**bound.details, "without_score": n_filled}
-    return bound.with_details(MappingProxyType(details), p_value=None)
+    statistic: str,
+    filled: FloatArray,
+    prompts: NDArray[Any],
+    n_filled: int,
+    level: float,
+    scale: tuple[float, float],
+) -> Estimate[BoundDetails]:
+    mean = cluster_mean(filled, prompts, statistic=statistic, level=level, unit="verdict")
+    bound = within_scale(mean, *scale)
+    return bound.with_details(BoundDetails(bound.details, n_filled), p_value=None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analysis.contrasts.cluster_means import cluster_mean, clustered_share
+from analysis.contrasts.cluster_means import ClusterMeanDetails, cluster_mean, clustered_share
 from analysis.results import Estimate, undefined
 from analysis.validation import columns_present, confidence_level
 
@@ -52,7 +52,7 @@ class ProbeEffect:
     rubric: str
     criterion: str
     expected: str
-    mean_change: Estimate
+    mean_change: Estimate[ClusterMeanDetails]
     share_changed: Estimate
     n_pairs: int
     n_lost: int
@@ -129,18 +129,18 @@ def _effect(key: tuple[str, ...], rows: pd.DataFrame, level: float) -> ProbeEffe
     )
 
 
-def _finding(expected: str, mean: Estimate, share: Estimate) -> Finding:
+def _finding(expected: str, mean: Estimate[ClusterMeanDetails], share: Estimate) -> Finding:
     if expected == "a lower score":
         if mean.ci_high is not None:
             return "as it should be" if mean.ci_high < 0 else "not as it should be"
-        if mean.estimate is not None and mean.details.get("clusters", 0) >= 2:
+        if mean.estimate is not None and mean.details.clusters >= 2:
             # All prompts moved by the same amount.
             return "as it should be" if mean.estimate < -_SAME else "not as it should be"
         return "cannot be told"
     if mean.ci_low is not None and mean.ci_high is not None:
         return "as it should be" if mean.ci_low <= 0 <= mean.ci_high else "not as it should be"
     if mean.estimate is not None and abs(mean.estimate) > _SAME:
-        several = mean.details.get("clusters", 0) >= 2
+        several = mean.details.clusters >= 2
         return "not as it should be" if several else "cannot be told"
     if share.estimate is None:
         return "cannot be told"

@@ -252,12 +252,12 @@ def kappa(
             f"{expected:g} (--kappa) as well as one of {against:g} (--against). Give kappas nearer to 0, or "
             "shares nearer to each other."
         ) from None
-    details: dict[str, Any] = {**asdict(found), "n_rounded_up": math.ceil(found.n - 1e-9)}
+    whole = math.ceil(found.n - 1e-9)
     if as_json:
-        print_json(details)
+        print_json({**asdict(found), "n_rounded_up": whole})
         return
     say(
-        f"{details['n_rounded_up']} responses rated by both raters: power {wanted:g} to tell a kappa of "
+        f"{whole} responses rated by both raters: power {wanted:g} to tell a kappa of "
         f"{expected:g} from {against:g} at {alpha:g}."
     )
 

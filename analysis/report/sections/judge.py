@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.judge_worth.stand_in import StandInAnswer, stand_in_answer
+from analysis.chapters.judge import JudgeChapter, judge_chapter
+from analysis.chapters.judge_people import PeopleResults
+from analysis.judge_worth.stand_in import StandInAnswer
 from analysis.report.blocks import (
     Block,
     Column,
@@ -15,12 +17,6 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.judge_scales import (
-    DEFAULT_EPSILON,
-    PeopleResults,
-    judged_scales,
-    people_results,
-)
 from analysis.report.sections.judge_calls import call_blocks
 from analysis.report.sections.judge_people import people_blocks
 from study.protocol.judge import StandInConditions
@@ -29,10 +25,11 @@ from study.report_view.data import ReportJudge
 
 def judge_section(context: ReportContext) -> Section:
     """Outcomes, agreement with people beside people's own, bias, corrected scores, the condition."""
-    judge = context.data.judge
     heading = "The LLM judge"
-    if judge is None:
+    chapter = judge_chapter(context)
+    if chapter is None:
         return Section("judge", heading)
+    judge = chapter.judge
     blocks: list[Block] = [Paragraph(_opening(judge))]
     if judge.simulated:
         blocks.append(
@@ -45,17 +42,15 @@ def judge_section(context: ReportContext) -> Section:
     blocks += [
         Paragraph(f"{said[:1].upper()}{said[1:]}.", "notice") for said in judge.model_changes
     ]
-    scored = int((judge.verdicts["outcome"] == "scored").sum())
-    if not scored and len(judge.verdicts):
+    calls = call_blocks(context, judge, chapter.calls)
+    if chapter.worthless:
         blocks.append(Paragraph(_worthless(len(judge.verdicts)), "notice"))
-        return Section("judge", heading, (*blocks, *call_blocks(context, judge)))
-    found = _against_people(context, judge)
-    blocks += _answer_blocks(context, judge, found)
-    blocks += call_blocks(context, judge)
-    if not found:
+        return Section("judge", heading, (*blocks, *calls))
+    blocks += [*_answer_blocks(context, chapter), *calls]
+    if not chapter.people:
         blocks.append(Paragraph(_nobody()))
-    for results in found:
-        blocks += people_blocks(results)
+    for results in chapter.people:
+        blocks += people_blocks(context, results)
     return Section("judge", heading, tuple(blocks))
 
 
@@ -91,22 +86,8 @@ def _nobody() -> str:
     )
 
 
-def _against_people(context: ReportContext, judge: ReportJudge) -> list[PeopleResults]:
-    conditions = judge.stand_in_only_if
-    found = []
-    for scale in judged_scales(context, judge):
-        for key, label, raters in context.group_samples:
-            declared = conditions is not None and conditions.group == key
-            epsilon = conditions.epsilon if conditions and declared else DEFAULT_EPSILON
-            threshold = conditions.winning_rate_at_least if conditions and declared else 0.5
-            found.append(people_results(scale, key, label, raters, epsilon, threshold))
-    return found
-
-
-def _answer_blocks(
-    context: ReportContext, judge: ReportJudge, found: list[PeopleResults]
-) -> list[Block]:
-    conditions = judge.stand_in_only_if
+def _answer_blocks(context: ReportContext, chapter: JudgeChapter) -> list[Block]:
+    conditions = chapter.judge.stand_in_only_if
     if conditions is None:
         return [
             Paragraph(
@@ -114,8 +95,7 @@ def _answer_blocks(
                 "no answer to that question."
             )
         ]
-    ours = [r for r in found if r.key == conditions.group]
-    if not ours:
+    if not chapter.stand_in:
         return [
             Paragraph(
                 f"May the judge stand in for the group {conditions.group!r}? Cannot be answered: no item "
@@ -124,15 +104,9 @@ def _answer_blocks(
             )
         ]
     blocks: list[Block] = []
-    for results in ours:
-        answer = stand_in_answer(
-            conditions,
-            test=results.test,
-            kappa=results.together.kappa.judge,
-            bias_by_system=results.together.bias_by_system,
-        )
+    for results, answer in chapter.stand_in:
         text = (
-            f"May the judge (rubric {results.scale.rubric}) stand in for people of the group "
+            f"May the judge (rubric {results.rubric}) stand in for people of the group "
             f"{results.label}? {answer.answer.capitalize()}. {answer.because}."
         )
         blocks += [
@@ -150,7 +124,7 @@ def _condition_table(
 ) -> Table:
     rows = [Row((c.condition, c.answer, c.because)) for c in answer.conditions]
     return Table(
-        f"judge-stand-in-{results.scale.rubric}-{results.key}",
+        f"judge-stand-in-{results.rubric}-{results.key}",
         f"The protocol’s conditions for standing in for people: {results.label}",
         context.n_text("condition", len(rows)),
         context.declared,

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-import pandas as pd
+from collections.abc import Mapping, Sequence
 
 from analysis.chapters.context import ReportContext
-from analysis.contrasts.preference import Comparison, davidson
-from analysis.judge_worth.consistency import (
-    comparison_self_agreement,
-    order_effects,
-    score_self_agreement,
-)
-from analysis.judge_worth.outcomes import OUTCOMES, OutcomeSummary, summarise_outcomes
-from analysis.judge_worth.probes import ProbeEffect, probe_effects
+from analysis.chapters.judge_calls import JudgeCallsChapter, JudgePreferences
+from analysis.judge_worth.consistency import SelfAgreement
+from analysis.judge_worth.outcomes import OUTCOMES, OutcomeSummary
+from analysis.judge_worth.probes import ProbeEffect
 from analysis.report.blocks import (
     Block,
     Column,
@@ -31,16 +24,21 @@ from analysis.results import Estimate
 from study.report_view.data import ReportCriterion, ReportJudge
 
 
-def call_blocks(context: ReportContext, judge: ReportJudge) -> list[Block]:
+def call_blocks(
+    context: ReportContext, judge: ReportJudge, chapter: JudgeCallsChapter
+) -> list[Block]:
     """Everything that needs no people."""
     blocks: list[Block] = []
-    if len(judge.verdicts):
-        blocks += _outcome_tables(context, judge)
-        blocks += _comparison_tables(context, judge)
-        blocks.append(_repeat_table(context, judge))
-    if len(judge.probes):
-        blocks.append(_probe_table(context, judge))
+    if chapter.outcomes:
+        blocks += _outcome_tables(context, judge, chapter.outcomes)
+        blocks += _preference_tables(context, judge, chapter.preferences)
+        blocks.append(_repeat_table(judge, chapter.repeats))
+    if chapter.probes:
+        blocks.append(_probe_table(judge, chapter.probes))
     return blocks
+
+
+_ByCriterion = Mapping[tuple[str, str], Sequence[OutcomeSummary]]
 
 
 def _label(judge: ReportJudge, rubric: str, criterion: str) -> str:
@@ -48,21 +46,10 @@ def _label(judge: ReportJudge, rubric: str, criterion: str) -> str:
     return f"{next(found, criterion)} ({rubric})"
 
 
-def _per_system(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """A comparison counts for every system that it shows."""
-    single = verdicts[verdicts["system"] != ""]
-    compared = verdicts[verdicts["system"] == ""]
-    spread = compared.assign(system=compared["shown"]).explode("system")
-    return pd.concat([single, spread]) if len(spread) else single
-
-
-def _outcome_tables(context: ReportContext, judge: ReportJudge) -> list[Block]:
+def _outcome_tables(
+    context: ReportContext, judge: ReportJudge, by_criterion: _ByCriterion
+) -> list[Block]:
     labels = {s.id: s.label for s in context.data.systems}
-    by_criterion: dict[tuple[str, str], list[OutcomeSummary]] = {}
-    for found in summarise_outcomes(_per_system(judge.verdicts), level=context.level):
-        by_criterion.setdefault((found.rubric, found.criterion), []).append(found)
-    for summaries in by_criterion.values():
-        summaries.sort(key=lambda s: list(labels).index(s.system))
     scores = [k for k, rows in by_criterion.items() if rows[0].worst.estimate is not None]
     unit = context.n_text("verdict", len(judge.verdicts))
     tables: list[Block] = [_rates_table(judge, labels, by_criterion, unit)]
@@ -70,9 +57,6 @@ def _outcome_tables(context: ReportContext, judge: ReportJudge) -> list[Block]:
         scored = {key: by_criterion[key] for key in scores}
         tables.append(_bounds_table(judge, labels, scored, unit, level_text(context.level)))
     return tables
-
-
-_ByCriterion = Mapping[tuple[str, str], list[OutcomeSummary]]
 
 
 def _rates_table(
@@ -138,29 +122,13 @@ def _bounds_table(
     )
 
 
-def comparisons_of(judge: ReportJudge, criterion: ReportCriterion) -> list[Comparison]:
-    """The verdicts of one criterion that compares."""
-    frame = judge.verdicts
-    rows = frame[(frame["rubric"] == criterion.rubric) & (frame["criterion"] == criterion.id)]
-    columns = (rows[name].tolist() for name in ("shown", "winner", "prompt", "replicate"))
-    return [
-        Comparison(
-            tuple(shown), winner if isinstance(winner, str) else None, str(prompt), int(replicate)
-        )
-        for shown, winner, prompt, replicate in zip(*columns, strict=True)
-        if len(shown) > 1
-    ]
-
-
-def _comparison_tables(context: ReportContext, judge: ReportJudge) -> list[Block]:
+def _preference_tables(
+    context: ReportContext, judge: ReportJudge, preferences: Sequence[JudgePreferences]
+) -> list[Block]:
     labels = {s.id: s.label for s in context.data.systems}
     notes, groups, flat = Footnotes(), [], []
-    for criterion in judge.criteria:
-        found = [] if criterion.points else comparisons_of(judge, criterion)
-        if not found:
-            continue
-        strengths = davidson(found, level=context.level)
-        orders = order_effects(found, level=context.level)
+    for of in preferences:
+        criterion, strengths, orders = of.criterion, of.strengths, of.orders
         rows: list[tuple[str, Estimate]] = [
             (f"{labels[a]} − {labels[b]}, log odds", e) for a, b, e in strengths.differences
         ]
@@ -198,26 +166,11 @@ def _comparison_tables(context: ReportContext, judge: ReportJudge) -> list[Block
     return [table]
 
 
-def _repeat_table(context: ReportContext, judge: ReportJudge) -> Table:
+def _repeat_table(
+    judge: ReportJudge, repeats: Sequence[tuple[ReportCriterion, SelfAgreement]]
+) -> Table:
     notes, rows, flat = Footnotes(), [], []
-    frame = judge.verdicts
-    for c in judge.criteria:
-        chosen = frame[(frame["rubric"] == c.rubric) & (frame["criterion"] == c.id)]
-        if not len(chosen):
-            continue
-        if c.points:
-            wide = chosen.pivot_table(
-                index=["prompt", "system"], columns="replicate", values="value", dropna=False
-            )
-            found = score_self_agreement(
-                wide.to_numpy(dtype=np.float64),
-                c.points,
-                prompts=[str(prompt) for prompt, _ in wide.index],
-                level=context.level,
-                seed=context.data.seed,
-            )
-        else:
-            found = comparison_self_agreement(comparisons_of(judge, c), level=context.level)
+    for c, found in repeats:
         three = (found.identical, found.alpha, found.spread)
         rows.append(Row((_label(judge, c.rubric, c.id), *(notes.with_interval(e) for e in three))))
         flat += [({"rubric": c.rubric, "criterion": c.id}, e) for e in three]
@@ -238,10 +191,7 @@ def _repeat_table(context: ReportContext, judge: ReportJudge) -> Table:
     )
 
 
-def _probe_table(context: ReportContext, judge: ReportJudge) -> Table:
-    effects: dict[str, list[ProbeEffect]] = {}
-    for effect in probe_effects(judge.probes, level=context.level):
-        effects.setdefault(effect.probe, []).append(effect)
+def _probe_table(judge: ReportJudge, effects: Mapping[str, Sequence[ProbeEffect]]) -> Table:
     notes, groups, flat = Footnotes(), [], []
     for probe, found in effects.items():
         rows = [

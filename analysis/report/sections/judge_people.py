@@ -6,13 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.chapters.contrast import primary_pair
+from analysis.chapters.context import ReportContext
+from analysis.chapters.judge_people import PeopleResults
 from analysis.judge_worth.agreement import Beside, JudgeAgreement
-from analysis.judge_worth.prediction_powered import (
-    PredictionPowered,
-    prediction_powered_difference,
-    prediction_powered_mean,
-)
 from analysis.report.blocks import (
     Block,
     Column,
@@ -26,26 +22,25 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.judge_figures import draw_judge_against_people
-from analysis.report.judge_scales import PeopleResults
 from analysis.report.numbers import count, counted, interval_text, level_text, number, percent
 from analysis.results import Estimate
 
 
-def people_blocks(found: PeopleResults) -> list[Block]:
+def people_blocks(context: ReportContext, found: PeopleResults) -> list[Block]:
     """Tables and figures for one group."""
     return [
-        _agreement_table(found),
+        _agreement_table(found, context.level),
         _bias_table(found),
         _base_rate_table(found),
         _test_table(found),
         _corrected_table(found),
-        _scatter(found),
+        _scatter(context, found),
         _forest(found),
     ]
 
 
 def _key(found: PeopleResults, what: str) -> str:
-    return f"judge-{what}-{found.scale.rubric}-{found.key}"
+    return f"judge-{what}-{found.rubric}-{found.key}"
 
 
 def _unit(found: PeopleResults) -> str:
@@ -56,7 +51,7 @@ def _unit(found: PeopleResults) -> str:
     )
 
 
-def _interval_words(found: PeopleResults, results: Sequence[tuple[str, Estimate]]) -> str:
+def _interval_words(level: float, results: Sequence[tuple[str, Estimate]]) -> str:
     """By which method each coefficient has its interval."""
     users: dict[str, dict[str, None]] = {}
     for coefficient, e in results:
@@ -65,7 +60,7 @@ def _interval_words(found: PeopleResults, results: Sequence[tuple[str, Estimate]
     if not users:
         return ""
     said = "; ".join(f"{', '.join(names)}: {method}" for method, names in users.items())
-    return f"Intervals, {level_text(found.scale.context.level)}. {said}. "
+    return f"Intervals, {level_text(level)}. {said}. "
 
 
 _COEFFICIENTS = (
@@ -76,7 +71,7 @@ _COEFFICIENTS = (
 )
 
 
-def _agreement_table(found: PeopleResults) -> Table:
+def _agreement_table(found: PeopleResults, level: float) -> Table:
     notes, groups, flat = Footnotes(), [], []
     intervals: list[tuple[str, Estimate]] = []
     for item, name, agreement in found.by_item:
@@ -93,7 +88,7 @@ def _agreement_table(found: PeopleResults) -> Table:
         groups.append(RowGroup(f"{name} (n = {agreement.n})", tuple(rows)))
     missing = found.together.n_missing
     text = (
-        f"{_interval_words(found, intervals)}People: each rater "
+        f"{_interval_words(level, intervals)}People: each rater "
         "against the others in the same way, which is as much as can be asked of the judge. "
         f"{missing} units have no verdict or no rating and are left out."
     )
@@ -225,31 +220,8 @@ def _test_table(found: PeopleResults) -> Table:
 
 
 def _corrected_table(found: PeopleResults) -> Table:
-    scale, context = found.scale, found.scale.context
-    people, judge = scale.scores(found.raters)
-    rows: list[tuple[str, PredictionPowered]] = []
-    for place, label in enumerate(context.system_labels):
-        of = scale.system == place
-        rows.append(
-            (label, prediction_powered_mean(people[of], judge[of], clusters=scale.prompt[of]))
-        )
-    pair = primary_pair(context)
-    if pair is not None:
-        first, second = pair
-        both = (scale.system == first) | (scale.system == second)
-        rows.append(
-            (
-                f"{context.system_labels[first]} − {context.system_labels[second]}",
-                prediction_powered_difference(
-                    people[both],
-                    judge[both],
-                    scale.system[both] == first,
-                    clusters=scale.prompt[both],
-                ),
-            )
-        )
     notes, shown, flat = Footnotes(), [], []
-    for label, r in rows:
+    for label, r in found.corrected:
         three = (r.people_only, r.corrected, r.judge_only)
         shown.append(Row((label, *(notes.with_interval(e) for e in three))))
         flat += [({"of": label, "group": found.key}, e) for e in (*three, r.untuned)]
@@ -275,12 +247,11 @@ def _corrected_table(found: PeopleResults) -> Table:
     )
 
 
-def _scatter(found: PeopleResults) -> Figure:
-    scale, context = found.scale, found.scale.context
-    people, judge = scale.scores(found.raters)
+def _scatter(context: ReportContext, found: PeopleResults) -> Figure:
+    people, judge, system = found.scores.people, found.scores.judge, found.scores.system
     known = ~np.isnan(people) & ~np.isnan(judge)
     above = int((judge[known] > people[known]).sum())
-    ends = (scale.points[0], scale.points[-1])
+    ends = (found.points[0], found.points[-1])
     names = context.system_labels
     return Figure(
         _key(found, "against-people"),
@@ -289,9 +260,7 @@ def _scatter(found: PeopleResults) -> Figure:
         "descriptive",
         f"Scatter plot with the line of equal scores: the judge scores {above} of {int(known.sum())} "
         "responses higher than people do.",
-        lambda: draw_judge_against_people(
-            people[known], judge[known], scale.system[known], names, ends
-        ),
+        lambda: draw_judge_against_people(people[known], judge[known], system[known], names, ends),
     )
 
 

@@ -1,8 +1,8 @@
-"""The judge's verdicts laid beside the ratings, and the comparisons that the section shows."""
+"""The judge beside people: what is compared, by how many replicates, with which epsilon."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,22 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.chapters.context import ReportContext
+from analysis.chapters.contrast import primary_pair
+from analysis.chapters.decisions import REPLICATES
 from analysis.chapters.shaping import BoolArray, FloatArray, IntArray
 from analysis.judge_worth.agreement import Bootstrap, JudgeAgreement, UnitFacts, judge_agreement
 from analysis.judge_worth.alternative_annotator import (
+    DEFAULT_RULE,
     AlternativeAnnotatorTest,
     AnnotatorRule,
     alternative_annotator_test,
 )
+from analysis.judge_worth.prediction_powered import (
+    PredictionPowered,
+    prediction_powered_difference,
+    prediction_powered_mean,
+)
 from study.report_view.data import ReportJudge
 
 # A study of ordinary size gets 1,000 replicates; a very large one fewer, and says so.
-_MOST_REPLICATES, _LEAST_REPLICATES, _CELLS = 1000, 200, 20_000_000
-DEFAULT_EPSILON = 0.15
+_LEAST_REPLICATES, _CELLS = 200, 20_000_000
 
 
 @dataclass(frozen=True)
-class JudgedScale:
+class _JudgedScale:
     """Criteria of one rubric that people answer as items, all on one scale.
 
     Parameters
@@ -95,21 +102,21 @@ class JudgedScale:
                 lengths=np.tile(self.words, len(items)),
             ),
             bootstrap=Bootstrap(
-                int(np.clip(_CELLS // cells, _LEAST_REPLICATES, _MOST_REPLICATES)),
+                int(np.clip(_CELLS // cells, _LEAST_REPLICATES, REPLICATES)),
                 self.context.level,
                 self.context.data.seed,
             ),
         )
 
     def annotator_test(
-        self, items: Sequence[int], raters: BoolArray, epsilon: float, threshold: float
+        self, items: Sequence[int], raters: BoolArray, rule: AnnotatorRule
     ) -> AlternativeAnnotatorTest:
         """The alternative-annotator test on these items, prompts as clusters."""
         return alternative_annotator_test(
             self.ratings(items, raters),
             self.verdicts[list(items)].ravel(),
             clusters=np.tile(self.prompt, len(items)),
-            rule=AnnotatorRule(epsilon=epsilon, threshold=threshold),
+            rule=rule,
             level=self.context.level,
         )
 
@@ -125,7 +132,7 @@ def _row_means(table: FloatArray) -> FloatArray:
     return np.asarray(np.divide(sums, given, out=np.full(len(sums), np.nan), where=given > 0))
 
 
-def judged_scales(context: ReportContext, judge: ReportJudge) -> list[JudgedScale]:
+def _judged_scales(context: ReportContext, judge: ReportJudge) -> list[_JudgedScale]:
     """Criteria that are also items on the same scale, by rubric and scale."""
     items = {item.id: place for place, item in enumerate(context.data.items)}
     found: dict[tuple[str, tuple[float, ...]], list[tuple[int, str, str]]] = {}
@@ -141,7 +148,7 @@ def judged_scales(context: ReportContext, judge: ReportJudge) -> list[JudgedScal
     for (rubric, points), rows in found.items():
         verdicts = np.stack([_verdicts(context, judge, rubric, name) for _, _, name in rows])
         places, labels = tuple(r[0] for r in rows), tuple(r[1] for r in rows)
-        scales.append(JudgedScale(context, rubric, places, labels, points, verdicts))
+        scales.append(_JudgedScale(context, rubric, places, labels, points, verdicts))
     return scales
 
 
@@ -158,15 +165,47 @@ def _verdicts(
 
 
 @dataclass(frozen=True)
-class PeopleResults:
-    """What the judge is worth against one group on one scale."""
+class Scores:
+    """Mean over items of each response, by people and by the judge; responses that lack one are nan.
 
-    scale: JudgedScale
+    Parameters
+    ----------
+    people, judge : ndarray, shape (responses,)
+    system : ndarray of int, shape (responses,)
+        Place of each response's system.
+    """
+
+    people: FloatArray
+    judge: FloatArray
+    system: IntArray
+
+
+@dataclass(frozen=True)
+class PeopleResults:
+    """What the judge is worth against one group on one scale.
+
+    Parameters
+    ----------
+    rubric, key, label : str
+        The rubric, and the group with its label.
+    points : tuple of float
+    by_item : tuple of (str, str, JudgeAgreement)
+        Item with its label; all items together come last, as ``"all"`` where there are several.
+    tests : tuple of (str, str, AlternativeAnnotatorTest)
+        The same items.
+    corrected : tuple of (str, PredictionPowered)
+        Mean score of each system, then the difference of the plan's pair, by its label.
+    scores : Scores
+    """
+
+    rubric: str
     key: str
     label: str
-    raters: BoolArray
+    points: tuple[float, ...]
     by_item: tuple[tuple[str, str, JudgeAgreement], ...]
     tests: tuple[tuple[str, str, AlternativeAnnotatorTest], ...]
+    corrected: tuple[tuple[str, PredictionPowered], ...]
+    scores: Scores
 
     @property
     def together(self) -> JudgeAgreement:
@@ -179,22 +218,58 @@ class PeopleResults:
         return self.tests[-1][2]
 
 
-def people_results(
-    scale: JudgedScale, key: str, label: str, raters: BoolArray, epsilon: float, threshold: float
+def judge_people_chapter(context: ReportContext, judge: ReportJudge) -> tuple[PeopleResults, ...]:
+    """The judge against each group on each scale that both used; empty where there is none.
+
+    The declared group is compared by the declared rule, the others by that of the test's authors.
+    """
+    conditions = judge.stand_in_only_if
+    found = []
+    for scale in _judged_scales(context, judge):
+        for key, label, raters in context.group_samples:
+            rule = DEFAULT_RULE
+            if conditions is not None and conditions.group == key:
+                rule = AnnotatorRule(
+                    epsilon=conditions.epsilon, threshold=conditions.winning_rate_at_least
+                )
+            found.append(_people_results(scale, key, label, raters, rule))
+    return tuple(found)
+
+
+def _people_results(
+    scale: _JudgedScale, key: str, label: str, raters: BoolArray, rule: AnnotatorRule
 ) -> PeopleResults:
-    """Compute all comparisons once; tables, figures and the conditions share them."""
     items = scale.context.data.items
     scopes = [(items[p].id, scale.labels[i], [i]) for i, p in enumerate(scale.places)]
     if len(scopes) > 1:
         scopes.append(("all", "All items", list(range(len(scale.places)))))
+    scores = Scores(*scale.scores(raters), scale.system)
     return PeopleResults(
-        scale,
+        scale.rubric,
         key,
         label,
-        raters,
+        scale.points,
         tuple((k, name, scale.agreement(rows, raters)) for k, name, rows in scopes),
-        tuple(
-            (k, name, scale.annotator_test(rows, raters, epsilon, threshold))
-            for k, name, rows in scopes
+        tuple((k, name, scale.annotator_test(rows, raters, rule)) for k, name, rows in scopes),
+        tuple(_corrected(scale, scores)),
+        scores,
+    )
+
+
+def _corrected(scale: _JudgedScale, scores: Scores) -> Iterator[tuple[str, PredictionPowered]]:
+    """Mean scores of the systems, and the difference of the plan's pair, with prompts as clusters."""
+    people, judge, labels = scores.people, scores.judge, scale.context.system_labels
+    for place, label in enumerate(labels):
+        of = scale.system == place
+        yield label, prediction_powered_mean(people[of], judge[of], clusters=scale.prompt[of])
+    pair = primary_pair(scale.context)
+    if pair is None:
+        return
+    first, second = pair
+    both = (scale.system == first) | (scale.system == second)
+    yield (
+        f"{labels[first]} − {labels[second]}",
+        prediction_powered_difference(
+            people[both], judge[both], scale.system[both] == first, clusters=scale.prompt[both]
         ),
     )
