@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any
@@ -17,9 +17,9 @@ from analysis.agreement.labels import MACRO_RULE, AnnotationScores, annotation_s
 from analysis.agreement.two_raters import cohen_kappa, confusion
 from analysis.results import Estimate
 from analysis.samples import different_samples
+from analysis.tables.blocks import Listing, ResultBlock, UndefinedBlock, under
 from analysis.tables.rating_columns import Nouns
 from analysis.tables.rating_table import Roles, rating_tables
-from analysis.tables.ratings import ResultBlock, under
 from analysis.tables.reading import cell_at, described
 from analysis.tables.spellings import told_spellings
 from analysis.validation import columns_present
@@ -31,6 +31,51 @@ DESCRIPTIVE_COLUMNS = ("item", "id", "unit", "text", "prompt", "response", "repl
 REFERENCE = "reference"
 # 190 pairs fill pages; a crowd's thousands would, for minutes, say nothing that anybody reads.
 MOST_ANNOTATORS_PAIRED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreBlock(ResultBlock):
+    """One annotator's labels against a reference, or against another annotator's.
+
+    Parameters
+    ----------
+    reference, annotator : str
+    units : int
+    labels : list of str
+    confusion : list of list of int
+        Rows the reference, columns the annotator, in the order of ``labels``.
+    support : dict
+        How often each label stands in the reference.
+    """
+
+    reference: str
+    annotator: str
+    units: int
+    labels: list[str]
+    confusion: list[list[int]]
+    support: dict[str, int]
+
+    def listings(self) -> Sequence[Listing]:
+        """The confusion table."""
+        if not self.confusion:
+            return ()
+        named = zip(self.labels, self.confusion, strict=True)
+        return (
+            Listing(
+                "Confusion table: rows the reference, columns the annotator",
+                [f"{self.reference} \\ {self.annotator}", *self.labels],
+                [[label, *row] for label, row in named],
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatorsBlock(ResultBlock):
+    """Agreement between annotators; ``pairs`` holds the confusion table of every two of them."""
+
+    annotators: list[str]
+    labels: list[str]
+    pairs: list[dict[str, Any]]
 
 
 def emotion_of(
@@ -82,7 +127,7 @@ def emotion_of(
         )
     _refuse_unnamed(frame, table, named)
     crowd = len(annotators) > MOST_ANNOTATORS_PAIRED
-    blocks = []
+    blocks: list[ResultBlock] = []
     if truth:
         pairs = [(truth, a) for a in annotators]
     else:
@@ -94,15 +139,13 @@ def emotion_of(
         )  # fmt: skip
         what = f"{two} against {'the ' if one == REFERENCE else ''}{one}"
         blocks.append(_score_block(what, one, two, scores, len(frame)))
-    _say_different_samples(blocks)
+    blocks = _with_different_samples(blocks)
     if crowd and not truth:
         because = (
             f"{len(annotators)} annotators make too many pairs to show; name up to "
             f"{MOST_ANNOTATORS_PAIRED} with --raters, or a reference"
         )
-        blocks.append(
-            ResultBlock("Annotator against annotator", (), {"undefined_because": because})
-        )
+        blocks.append(UndefinedBlock("Annotator against annotator", (), undefined_because=because))
     if len(annotators) > 1:
         place = {label: float(i) for i, label in enumerate(named)}
         codes = {a: [np.nan if v is None else place[v] for v in table[a]] for a in annotators}
@@ -110,14 +153,18 @@ def emotion_of(
     return blocks
 
 
-def _say_different_samples(blocks: Sequence[ResultBlock]) -> None:
+def _with_different_samples(blocks: list[ResultBlock]) -> list[ResultBlock]:
     """Every pair takes the units that both labelled: said where these are not as many."""
     sizes = {block.title: block.estimates[0].n for block in blocks}
-    if len(set(sizes.values())) > 1:
-        each = "; ".join(f"{title} n = {n}" for title, n in sizes.items())
-        said = f"Different samples, each comparison on the units that both labelled (pairwise): {each}."
-        for block in blocks:
-            block.facts["notes"].append(said)
+    if len(set(sizes.values())) < 2:
+        return blocks
+    each = "; ".join(f"{title} n = {n}" for title, n in sizes.items())
+    said = f"Different samples, each comparison on the units that both labelled (pairwise): {each}."
+    return [_also_noted(block, (said,)) for block in blocks]
+
+
+def _also_noted(block: ResultBlock, notes: Sequence[str]) -> ResultBlock:
+    return replace(block, notes=(*(block.notes or ()), *notes)) if notes else block
 
 
 def emotion_by(
@@ -174,9 +221,7 @@ def emotion_by(
             notes.append(
                 f"Not annotators, by their names: {', '.join(passed)} (--raters names those that are)."
             )
-        for block in found if notes else []:
-            block.facts["notes"] = [*block.facts.get("notes", []), *notes]
-        blocks += [under(table.name, block) for block in found]
+        blocks += [under(table.name, _also_noted(block, notes)) for block in found]
     return blocks
 
 
@@ -225,16 +270,17 @@ def _score_block(
 ) -> ResultBlock:
     by_class = [e for c in scores.classes for e in (c.precision, c.recall, c.f1)]
     means = (scores.macro_precision, scores.macro_recall, scores.macro_f1, scores.weighted_f1)
-    facts: dict[str, Any] = {
-        "reference": one,
-        "annotator": two,
-        "units": units,
-        "labels": list(scores.labels),
-        "confusion": [list(row) for row in scores.confusion],
-        "support": {c.label: c.support for c in scores.classes},
-        "notes": [MACRO_RULE],
-    }
-    return ResultBlock(title, (scores.accuracy, scores.kappa, *means, *by_class), facts)
+    return ScoreBlock(
+        title,
+        (scores.accuracy, scores.kappa, *means, *by_class),
+        (MACRO_RULE,),
+        reference=one,
+        annotator=two,
+        units=units,
+        labels=list(scores.labels),
+        confusion=[list(row) for row in scores.confusion],
+        support={c.label: c.support for c in scores.classes},
+    )
 
 
 def _agreement_block(
@@ -259,10 +305,11 @@ def _agreement_block(
         gwet_ac(matrix, points, level=level),
         krippendorff_alpha(matrix, points, metric="nominal", level=level),
     )
-    facts = {
-        "annotators": [str(c) for c in codes.columns],
-        "labels": list(labels),
-        "pairs": tables,
-        "notes": list(different_samples((*pairs, *together))),
-    }
-    return ResultBlock("Agreement between annotators", (*pairs, *together), facts)
+    return AnnotatorsBlock(
+        "Agreement between annotators",
+        (*pairs, *together),
+        different_samples((*pairs, *together)),
+        annotators=[str(c) for c in codes.columns],
+        labels=list(labels),
+        pairs=tables,
+    )
