@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 
 from study import participation
-from study.entities import Answer, BlindedAssignment, Conversation
+from study.entities import Answer
 from study.errors import RatingError, StoreError
 from study.store.ratings import mark_shown
 from survey_app.steps import going_back
-from survey_app.steps.response import ResponsePage
+from survey_app.steps.response import ResponsePage, Shown
 from survey_app.visit import Visit, pressed
 
 _log = logging.getLogger("survey_app")
@@ -29,37 +30,15 @@ _TIMED = "time noted"
 class RatingPage(ResponsePage):
     """The response that this rater rates next."""
 
-    @property
-    def assignment(self) -> BlindedAssignment:
-        """The first one that is not rated."""
-        if self.visit.place.assignment is None:
+    @cached_property
+    def shown(self) -> Shown:
+        """The first response that is not rated; back leads to the one before."""
+        assignment, talk = self.visit.place.assignment, self.visit.place.conversation
+        if assignment is None:
             raise RatingError("There is no response to rate at this place.")
-        return self.visit.place.assignment
-
-    @property
-    def conversation(self) -> Conversation | None:
-        """The one that was led."""
-        return self.visit.place.conversation
-
-    @property
-    def name(self) -> str:
-        """The assignment's."""
-        return self.assignment.id
-
-    @property
-    def card_name(self) -> str:
-        """The assignment's."""
-        return self.assignment.id
-
-    @property
-    def steps(self) -> Mapping[int, str]:
-        """Back to the response before."""
-        return {-1: self.words("rating.back")} if going_back.may_go_back(self.visit) else {}
-
-    @property
-    def submit(self) -> str:
-        """Save and go on."""
-        return self.words("rating.submit")
+        steps = {-1: self.words("rating.back")} if going_back.may_go_back(self.visit) else {}
+        name, submit = assignment.id, self.words("rating.submit")
+        return Shown(assignment, talk, page=name, card=name, saved={}, submit=submit, steps=steps)
 
     def act(self) -> Visit:
         """Save the answers that this session knows, before anything is drawn."""

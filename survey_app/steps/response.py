@@ -19,6 +19,37 @@ from survey_app.steps.page import Page
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What such a page shows and offers.
+
+    Parameters
+    ----------
+    assignment : BlindedAssignment
+        What is rated.
+    conversation : Conversation or None
+        What was said, in a study of conversations.
+    page : str
+        Name of the page in ``study.drafts``.
+    card : str
+        Name of the card, from which its widgets have their keys.
+    saved : mapping
+        Item id -> the answer that is saved.
+    submit : str
+        What stands on the button that saves.
+    steps : mapping
+        Further buttons: how many responses on or back -> what stands on it.
+    """
+
+    assignment: BlindedAssignment
+    conversation: Conversation | None
+    page: str
+    card: str
+    saved: Mapping[str, Answer]
+    submit: str
+    steps: Mapping[int, str]
+
+
+@dataclass(frozen=True)
 class ResponsePage(Page):
     """What is rated on the left, the items on the right.
 
@@ -29,38 +60,13 @@ class ResponsePage(Page):
 
     @property
     @abstractmethod
+    def shown(self) -> Shown:
+        """What the page shows and offers."""
+
+    @property
     def assignment(self) -> BlindedAssignment:
         """What is rated."""
-
-    @property
-    @abstractmethod
-    def conversation(self) -> Conversation | None:
-        """What was said, in a study of conversations."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Name of the page in ``study.drafts``."""
-
-    @property
-    @abstractmethod
-    def card_name(self) -> str:
-        """Name of the card, from which its widgets have their keys."""
-
-    @property
-    def saved(self) -> Mapping[str, Answer]:
-        """Item id -> the answer that is saved."""
-        return {}
-
-    @property
-    @abstractmethod
-    def steps(self) -> Mapping[int, str]:
-        """Further buttons: how many responses on or back -> what stands on it."""
-
-    @property
-    @abstractmethod
-    def submit(self) -> str:
-        """What stands on the button that saves."""
+        return self.shown.assignment
 
     @abstractmethod
     def save(self, answers: Mapping[str, Answer]) -> None:
@@ -70,13 +76,16 @@ class ResponsePage(Page):
     def say(self) -> None:
         """Say what there is to say above the response."""
 
+    def notice_shown(self) -> None:
+        """Note what there is to note once the response is on the page."""
+
     @cached_property
     def card(self) -> Card:
         """The response with its items, in the order of this rater."""
         assignment = self.assignment
         order = items_in_order(self.study, assignment.id)
         texts = assignment.response_texts
-        return Card(self.card_name, self.study.protocol, self.words, order, texts)
+        return Card(self.shown.card, self.study.protocol, self.words, order, texts)
 
     def draw(self) -> None:
         """Draw the page."""
@@ -86,7 +95,7 @@ class ResponsePage(Page):
             with st.container(key="texts"):
                 self._draw_texts()
             with st.container(key="questions"):
-                submission = self.card.ask(self.submit, self.steps)
+                submission = self.card.ask(self.shown.submit, self.shown.steps)
         self.notice_shown()
         if self.not_saved:
             self._say_not_saved(submission)
@@ -110,20 +119,19 @@ class ResponsePage(Page):
         with submission.summary:
             elements.note(self.words("failure.not_saved"), "warning")
 
-    def notice_shown(self) -> None:
-        """Note what there is to note once the response is on the page."""
-
     def _draw_heading(self) -> None:
-        opening.open_page(self.visit, self.name, self.card.held_for(self.saved))
+        page = self.shown.page
+        opening.open_page(self.visit, page, self.card.held_for(self.shown.saved))
         with st.container(key="progress"):
             place = {"position": self.assignment.position, "total": self.assignment.total}
             kind = "rating.comparison" if self.card.compares else "rating.progress"
-            kind = kind if self.conversation is None else "chat.progress"
-            self.show_progress(self.words(kind, **place), self.name)
+            kind = kind if self.shown.conversation is None else "chat.progress"
+            self.show_progress(self.words(kind, **place), page)
 
     def _draw_texts(self) -> None:
-        if self.conversation is not None:
-            transcript.show(self.words, self.assignment, self.conversation)
+        talk = self.shown.conversation
+        if talk is not None:
+            transcript.show(self.words, self.assignment, talk)
         else:
             title = self.words("rating.response", label=self.assignment.label)
             self.card.show_texts(self.assignment.prompt_text, title)

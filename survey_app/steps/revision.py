@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 
 from study import drafts, participation
-from study.entities import Answer, BlindedAssignment, Conversation
+from study.entities import Answer
 from study.store.revisions import RatedAssignment, rated_assignment
 from survey_app.drawing import elements
 from survey_app.steps import going_back
 from survey_app.steps.rating import RatingPage
-from survey_app.steps.response import ResponsePage
+from survey_app.steps.response import ResponsePage, Shown
 from survey_app.visit import Visit, pressed
 
 _SHOWN = "rated response shown"
@@ -45,41 +46,20 @@ class RevisionPage(ResponsePage):
 
     rated: RatedAssignment
 
-    @property
-    def assignment(self) -> BlindedAssignment:
-        """The rated one."""
-        return self.rated.assignment
-
-    @property
-    def conversation(self) -> Conversation | None:
-        """The one that was rated."""
-        return self.rated.conversation
-
-    @property
-    def name(self) -> str:
-        """Another one after every change."""
-        return drafts.page_of_revision(self.assignment.id, self.rated.revision)
-
-    @property
-    def card_name(self) -> str:
-        """Another one than when the response was rated."""
-        return f"r{self.assignment.id}"
-
-    @property
-    def saved(self) -> Mapping[str, Answer]:
-        """The answers that are saved."""
-        return self.rated.answers
-
-    @property
-    def steps(self) -> Mapping[int, str]:
-        """On without a change, and back to the response before."""
-        back = {-1: self.words("rating.back")} if self.assignment.position > 1 else {}
-        return {1: self.words("rating.no_change"), **back}
-
-    @property
-    def submit(self) -> str:
-        """Save what is changed."""
-        return self.words("rating.save_again")
+    @cached_property
+    def shown(self) -> Shown:
+        """Page and card have other names than when the response was rated, the page after every change."""
+        assignment = self.rated.assignment
+        back = {-1: self.words("rating.back")} if assignment.position > 1 else {}
+        return Shown(
+            assignment,
+            self.rated.conversation,
+            page=drafts.page_of_revision(assignment.id, self.rated.revision),
+            card=f"r{assignment.id}",
+            saved=self.rated.answers,
+            submit=self.words("rating.save_again"),
+            steps={1: self.words("rating.no_change"), **back},
+        )
 
     def act(self) -> Visit:
         """Save the answers that this session knows, before anything is drawn."""
