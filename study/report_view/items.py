@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from study.protocol import Item, Scale
-from study.protocol.instruments import Instrument, scored_items
+from study.protocol.instruments import scored_items
+from study.protocol.items.item import Table
 from study.protocol.schema import Protocol
 from study.report_view.data import Named, ReportItem, ReportScore
 
@@ -16,54 +17,40 @@ def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:
     On a page with several responses such an answer is about none of them alone, so it has no place
     in totals and tables by system.
     """
-    return (
-        ()
-        if _several(protocol)
-        else tuple(
-            _report_item(instrument, item)
-            for instrument in protocol.instruments
-            for item in instrument.items
-            if item.adds()
-        )
-    )
+    return () if _several(protocol) else _items(protocol, "points", "numeric")
 
 
 def nominal_items(protocol: Protocol) -> tuple[ReportItem, ...]:
-    """Items with options that have no order."""
-    return (
-        ()
-        if _several(protocol)
-        else tuple(
-            ReportItem(
-                item.id,
-                item.label,
-                item.text,
-                instrument.title,
-                tuple(item.anchors(instrument.scale).items()),
-                "nominal",
-            )
-            for instrument in protocol.instruments
-            for item in instrument.items
-            if item.table == "nominal"
-        )
-    )
+    """Items with options that have no order; none on a page with several responses, either."""
+    return () if _several(protocol) else _items(protocol, "nominal")
 
 
 def comparing_items(protocol: Protocol) -> tuple[ReportItem, ...]:
     """Items that compare responses, order them, or mark parts of one."""
-    return tuple(
-        ReportItem(
-            item.id, item.label, item.text, instrument.title, (), item.table,
-            tuple(Named(mark, label) for mark, label in item.marks.items()),
-        )
-        for instrument in protocol.instruments
-        for item in instrument.items
-        if item.table in ("pairwise", "ranking", "spans")
-    )  # fmt: skip
+    return _items(protocol, "pairwise", "ranking", "spans")
 
 
 def _several(protocol: Protocol) -> bool:
     return protocol.design.shows in ("pair", "all")
+
+
+def _items(protocol: Protocol, *tables: Table) -> tuple[ReportItem, ...]:
+    """The items whose answers stand in these tables."""
+    return tuple(
+        ReportItem(
+            item.id,
+            f"{item.label} (reversed)" if item.high_is_unfavourable else item.label,
+            item.text,
+            instrument.title,
+            _points(item, instrument.scale),
+            table,
+            tuple(Named(mark, label) for mark, label in item.marks.items()),
+        )
+        for instrument in protocol.instruments
+        for item in instrument.items
+        for table in tables
+        if item.table == table
+    )
 
 
 def left_out(protocol: Protocol) -> tuple[str, ...]:
@@ -89,19 +76,10 @@ def report_scores(protocol: Protocol) -> tuple[ReportScore, ...]:
     )
 
 
-def _report_item(instrument: Instrument, item: Item) -> ReportItem:
-    return ReportItem(
-        item.id,
-        f"{item.label} (reversed)" if item.high_is_unfavourable else item.label,
-        item.text,
-        instrument.title,
-        _points(item, instrument.scale),
-        "numeric" if item.table == "numeric" else "points",
-    )
-
-
 def _points(item: Item, scale: Scale) -> tuple[tuple[int, str], ...]:
-    """All points with their anchors; of a reversed item, the anchors in reverse."""
+    """All points with their anchors, of a reversed item in reverse; none of a comparison's places."""
+    if item.compares:
+        return ()
     labels = item.anchors(scale)
     texts = list(labels.values())
     return tuple(zip(labels, reversed(texts) if item.high_is_unfavourable else texts, strict=True))
