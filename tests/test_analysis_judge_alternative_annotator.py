@@ -73,8 +73,7 @@ def test_one_item_by_hand() -> None:
         rule=AnnotatorRule(epsilon=0.0),
     )
     by_name = {c.rater: c for c in result.comparisons}
-    assert (by_name["c"].judge_advantage, by_name["c"].rater_advantage) == (1.0, 0.0)
-    assert (by_name["b"].judge_advantage, by_name["b"].rater_advantage) == (1.0, 1.0)
+    assert (by_name["c"].judge_advantage, by_name["b"].judge_advantage) == (1.0, 1.0)
     # A tie on every item: difference 0 is not below epsilon 0, so no win; with 0.1 it is.
     assert not by_name["b"].won and by_name["c"].won
 

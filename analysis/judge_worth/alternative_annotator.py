@@ -98,8 +98,8 @@ class AnnotatorComparison:
     ----------
     rater : str
     n_items, n_clusters : int
-    judge_advantage, rater_advantage : float
-        Share of items on which the judge (the rater) is at least as near to the others.
+    judge_advantage : float
+        Share of items on which the judge is at least as near to the others as the rater.
     t : float or None
         None where all items give the same difference.
     p_value, adjusted_p_value : float
@@ -113,7 +113,6 @@ class AnnotatorComparison:
     n_items: int
     n_clusters: int
     judge_advantage: float
-    rater_advantage: float
     t: float | None
     p_value: float
     adjusted_p_value: float
@@ -308,7 +307,6 @@ def _comparisons(
             int(rated.sum()),
             groups,
             float(wins.judge[rated, column].mean()),
-            float(wins.rater[rated, column].mean()),
             t,
             p,
             float(a if a is not None else 1.0),

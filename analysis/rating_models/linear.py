@@ -2,6 +2,10 @@
 
 The points are taken as equally spaced numbers here; the cumulative-link mixed model does without.
 
+Written here on purpose: statsmodels' ``MixedLM`` takes crossed factors only as variance components of one
+group that holds all ratings, with matrices as long as there are ratings, and has neither Satterthwaite's
+nor Kenward and Roger's degrees of freedom. The oracles are lme4, lmerTest and pbkrtest.
+
 References
 ----------
 1. Bates D, Maechler M, Bolker B, Walker S. Fitting linear mixed-effects models using lme4.

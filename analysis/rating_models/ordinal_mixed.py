@@ -3,6 +3,7 @@
 P(Y_i <= j) = F(theta_j - x_i' beta - a_rater(i) - b_prompt(i)) with normal rater and prompt effects,
 and on request a rater's own effect of each compared level. Fitted by the Laplace approximation, as
 R's ``ordinal::clmm`` does, with the random effects' block structure used (``crossed_effects``).
+Written here on purpose: no Python package fits this model by maximum likelihood. The oracle is R.
 
 References
 ----------

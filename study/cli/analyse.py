@@ -375,6 +375,20 @@ def reliability(
     show(blocks, "reliability", table.file, as_json)
 
 
+@dataclass(frozen=True)
+class MixedOptions:
+    """The options of ``analyse mixed``."""
+
+    value: str
+    effect: str
+    reference: str | None
+    rater: str
+    prompt: str
+    points: str | None
+    profile: bool
+    level: float
+
+
 @analyse.command()
 @with_table
 @click.option("--value", required=True, help="Column with the ratings.")
@@ -392,18 +406,8 @@ def reliability(
 )
 @level_option
 @json_option
-def mixed(
-    table: HandedTable,
-    value: str,
-    effect: str,
-    reference: str | None,
-    rater: str,
-    prompt: str,
-    points: str | None,
-    profile: bool,
-    level: float,
-    as_json: bool,
-) -> None:
+@packed(MixedOptions)
+def mixed(table: HandedTable, options: MixedOptions, as_json: bool) -> None:
     """Mixed, ordinal and marginal models of repeated ratings; one row per rating.
 
     One row for each rater, prompt and compared system; a repeated row is refused. lmer_response, with
@@ -421,12 +425,12 @@ def mixed(
     from analysis.tables.reading import parse_points
 
     blocks = mixed_of(
-        table.frame(effect, rater, prompt),
-        RatingColumns(value, effect, rater, prompt),
-        reference=reference,
-        points=parse_points(points) if points else None,
-        level=level,
-        profile=profile,
+        table.frame(options.effect, options.rater, options.prompt),
+        RatingColumns(options.value, options.effect, options.rater, options.prompt),
+        reference=options.reference,
+        points=parse_points(options.points) if options.points else None,
+        level=options.level,
+        profile=options.profile,
     )
     show(blocks, "mixed", table.file, as_json)
 
