@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.shaping import FloatArray
-from analysis.contrasts.effect_sizes import Summary
+from analysis.chapters.totals import total_samples
 from analysis.description.frequencies import RaterTotal
 from analysis.report.blocks import (
     Column,
@@ -46,41 +44,26 @@ def totals_section(context: ReportContext) -> Section:
     )
 
 
-def _summary(name: str, totals: FloatArray) -> Summary:
-    known = totals[~np.isnan(totals)]
-    return Summary(
-        name,
-        int(known.size),
-        float(known.mean()) if known.size else None,
-        float(known.std(ddof=1)) if known.size > 1 else None,
-        float(np.median(known)) if known.size else None,
-        int(totals.size - known.size),
-    )
-
-
 def _summary_table(context: ReportContext) -> Table:
     low, high = context.shaped.total_range
     notes, groups, flat = Footnotes(), [], []
-    for key, label, raters in context.samples:
+    for sample in total_samples(context):
         rows = []
-        for s, system in enumerate(context.data.systems):
-            totals = context.totals[raters, s]
-            summary = _summary(system.label, totals)
-            known = totals[~np.isnan(totals)]
-            ends = (float(known.min()), float(known.max())) if known.size else None
+        for of in sample.systems:
+            summary, ends = of.summary, of.ends
             span = "–" if ends is None else f"{number(ends[0], 0)} to {number(ends[1], 0)}"
             middle = mean_cells(summary, notes, "no rater has a total")
             cells = (str(summary.n), str(summary.n_missing), *middle, span)
-            rows.append(Row((system.label, *cells)))
+            rows.append(Row((of.system.label, *cells)))
             flat.append(
                 {
-                    "group": key, "system": system.id, "n": summary.n,
+                    "group": sample.key, "system": of.system.id, "n": summary.n,
                     "n_without_total": summary.n_missing, "mean": summary.mean, "sd": summary.sd,
                     "median": summary.median, "lowest": ends[0] if ends else None,
                     "highest": ends[1] if ends else None, "possible_low": low, "possible_high": high,
                 }
             )  # fmt: skip
-        groups.append(RowGroup(label, tuple(rows)))
+        groups.append(RowGroup(sample.label, tuple(rows)))
     return Table(
         "totals",
         f"Totals per rater by system, possible range {number(low, 0)} to {number(high, 0)}",
