@@ -1,4 +1,9 @@
-"""The signed-rank test of Wilcoxon with Pratt's zeros: exact up to hundreds of pairs, ties or not."""
+"""The signed-rank test of Wilcoxon with Pratt's zeros: exact up to hundreds of pairs, ties or not.
+
+Written here on purpose: scipy's ``wilcoxon`` is exact with ties only where it tries all signs, up to 13
+pairs. With 36 pairs of five points it gives the normal approximation (p = .00061 for .00036), and asked
+for an exact p it gives that of data without ties (.077 for .057 with 12 pairs).
+"""
 
 from __future__ import annotations
 
