@@ -154,7 +154,7 @@ def test_a_break_lasts_as_long_as_it_should_and_loses_nothing(
             connection.execute(
                 update(tables.passage)
                 .where(tables.passage.c.step == f"break-{place.rated}-begun")
-                .values(at=at.isoformat(timespec="microseconds"))
+                .values(at=at)
             )
 
     assert participation.rest(session, place.rater, place.rated) == 1800

@@ -14,6 +14,7 @@ from study.clock import now
 from study.entities import Rater
 from study.errors import RatingError
 from study.store import drafts, events, tables
+from study.store.passages import hold_rater
 from study.store.study import Study
 
 
@@ -143,19 +144,8 @@ def save_check_answers(
 
 
 def _hold_rater(connection: Connection, rater: Rater, at: dt.datetime) -> None:
-    row = tables.rater.c
-    changed = connection.execute(
-        update(tables.rater)
-        .where(
-            row.id == rater.id,
-            row.consented_at.is_not(None),
-            row.withdrawn_at.is_(None),
-            row.screened_out_at.is_(None),
-            row.finished_at.is_(None),
-        )
-        .values(last_seen_at=at)
-    ).rowcount
-    if not changed:
+    ended = ("withdrawn_at", "screened_out_at", "finished_at")
+    if not hold_rater(connection, rater.id, at, after=("consented_at",), before=ended):
         raise RatingError(
             "This link takes no answers now: its rater is not taking part. Please reload the page."
         )

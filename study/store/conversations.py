@@ -20,6 +20,7 @@ from study.design import Condition
 from study.entities import Conversation, ConversationEnd, Rater, Turn, TurnOutcome
 from study.errors import RatingError
 from study.store import drafts, events, tables
+from study.store.passages import hold_rater
 from study.store.ratings import own_assignment, still_rating
 from study.store.study import Study
 
@@ -209,14 +210,7 @@ def finish_reply(
     """
     at = now()
     with study.writing() as connection:
-        # The rater's row first, as everywhere: a withdrawal comes wholly before or wholly after.
-        person = tables.rater.c
-        taking_part = connection.execute(
-            update(tables.rater)
-            .where(person.id == rater.id, person.withdrawn_at.is_(None))
-            .values(last_seen_at=at)
-        ).rowcount
-        if not taking_part:
+        if not hold_rater(connection, rater.id, at):
             return False
         changed = connection.execute(
             update(tables.conversation_turn)

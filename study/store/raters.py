@@ -19,6 +19,7 @@ from study.errors import LinkError, LockError, StoreError
 from study.store import conversations, drafts, events, tables
 from study.store.database import empty_write_ahead_log
 from study.store.locking import read_lock
+from study.store.passages import hold_rater
 from study.store.study import Study
 
 
@@ -251,21 +252,12 @@ def choose_language(study: Study, rater: Rater, language: str) -> bool:
     if language not in study.protocol.languages:
         known = ", ".join(study.protocol.languages) or study.protocol.language
         raise StoreError(f"The study is not there in {language!r}. Its languages: {known}.")
-    row = tables.rater.c
+    ended = ("consented_at", "declined_at", "withdrawn_at")
     with study.writing() as connection:
-        changed = connection.execute(
-            update(tables.rater)
-            .where(
-                row.id == rater.id,
-                row.consented_at.is_(None),
-                row.declined_at.is_(None),
-                row.withdrawn_at.is_(None),
-            )
-            .values(language=language, last_seen_at=now())
-        ).rowcount
+        changed = hold_rater(connection, rater.id, now(), before=ended, language=language)
         if changed:
             events.append(connection, study, "language_chosen", rater.id, {"language": language})
-    return bool(changed)
+    return changed
 
 
 def find_by_code(study: Study, code: str) -> Rater:
@@ -331,26 +323,20 @@ def record_step(
     something was noted.
     """
     at = now()
-    row = tables.rater.c
-    condition = [
-        row.id == rater.id,
-        row[column].is_(None),
-        row.withdrawn_at.is_(None),
-        row.declined_at.is_(None),
-        row.screened_out_at.is_(None),
-    ]
-    if after is not None:
-        condition.append(row[after].is_not(None))
-    if before is not None:
-        condition.append(row[before].is_(None))
+    ended = [column, "withdrawn_at", "declined_at", "screened_out_at"]
     with study.writing() as connection:
-        changed = connection.execute(
-            update(tables.rater).where(*condition).values(**{column: at}, last_seen_at=at, **values)
-        ).rowcount
+        changed = hold_rater(
+            connection,
+            rater.id,
+            at,
+            after=() if after is None else (after,),
+            before=ended if before is None else [*ended, before],
+            **{column: at, **values},
+        )
         if changed:
             drafts.erase(connection, rater.id)
             events.append(connection, study, kind, rater.id, payload)
-    return bool(changed)
+    return changed
 
 
 def hold_by_token(connection: Connection, token: str, at: dt.datetime) -> Rater:

@@ -21,6 +21,7 @@ from study.entities import (
 from study.errors import RatingError
 from study.protocol import Item
 from study.store import drafts, events, tables
+from study.store.passages import hold_rater
 from study.store.study import Study
 
 
@@ -261,20 +262,8 @@ def _shown_texts(study: Study, assignment_id: str) -> tuple[str, ...]:
 
 
 def still_rating(connection: Connection, rater: Rater, at: dt.datetime) -> None:
-    # The update holds the rater's row, so a withdrawal comes wholly before or wholly after.
-    row = tables.rater.c
-    changed = connection.execute(
-        update(tables.rater)
-        .where(
-            row.id == rater.id,
-            row.practised_at.is_not(None),
-            row.withdrawn_at.is_(None),
-            row.declined_at.is_(None),
-            row.screened_out_at.is_(None),
-        )
-        .values(last_seen_at=at)
-    ).rowcount
-    if not changed:
+    ended = ("withdrawn_at", "declined_at", "screened_out_at")
+    if not hold_rater(connection, rater.id, at, after=("practised_at",), before=ended):
         raise RatingError(
             "This link takes no answers now: its rater has withdrawn, declined, not started or ended. "
             "Please reload the page."

@@ -201,20 +201,9 @@ def _put_in_place(
     connection.execute(
         update(tables.response)
         .where(tables.response.c.id == before.id)
-        .values(
-            text=after.text,
-            provenance=json.dumps(dict(after.provenance), sort_keys=True),
-            created_at=now(),
-            imported=imported,
-        )
+        .values(**_columns(after, imported))
     )
-    payload = {
-        "prompt": after.prompt_id,
-        "system": after.system_id,
-        "imported": imported,
-        "text_sha256": hashlib.sha256(after.text.encode()).hexdigest(),
-        "text_sha256_before": hashlib.sha256(before.text.encode()).hexdigest(),
-    }
+    payload = _payload(after, imported) | {"text_sha256_before": _sha256(before.text)}
     events.append(connection, study, "response_replaced", "coordinator", payload)
 
 
@@ -224,19 +213,32 @@ def _insert(connection: Connection, study: Study, response: NewResponse, importe
             id=blinding.response_id(study.key, response.prompt_id, response.system_id),
             prompt_id=response.prompt_id,
             system_id=response.system_id,
-            text=response.text,
-            provenance=json.dumps(dict(response.provenance), sort_keys=True),
-            created_at=now(),
-            imported=imported,
+            **_columns(response, imported),
         )
     )
-    payload = {
+    events.append(connection, study, "response_saved", "coordinator", _payload(response, imported))
+
+
+def _columns(response: NewResponse, imported: bool) -> dict[str, Any]:
+    return {
+        "text": response.text,
+        "provenance": json.dumps(dict(response.provenance), sort_keys=True),
+        "created_at": now(),
+        "imported": imported,
+    }
+
+
+def _payload(response: NewResponse, imported: bool) -> dict[str, Any]:
+    return {
         "prompt": response.prompt_id,
         "system": response.system_id,
         "imported": imported,
-        "text_sha256": hashlib.sha256(response.text.encode()).hexdigest(),
+        "text_sha256": _sha256(response.text),
     }
-    events.append(connection, study, "response_saved", "coordinator", payload)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_locked(connection: Connection, consequence: str) -> None:
