@@ -30,7 +30,6 @@ COMES_WITH = {"llama_cpp": "llama-cpp-python", "pydantic_core": "pydantic"}
 USED_BY_OTHERS = {
     "accelerate": "transformers trains and loads 4-bit weights with it",
     "bitsandbytes": "transformers' 4-bit weights",
-    "pingouin": "a peer of docs/validation.md",
     "psycopg": "SQLAlchemy's driver of PostgreSQL, by address",
     "pyarrow": "pandas' columns of text",
     "python-multipart": "starlette's forms, in the scripted batches",

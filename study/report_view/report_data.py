@@ -41,7 +41,6 @@ _PACKAGES = (
     "pandas",
     "scipy",
     "statsmodels",
-    "pingouin",
     "jinja2",
     "matplotlib",
     "typst",
