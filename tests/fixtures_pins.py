@@ -11,7 +11,7 @@ from study.protocol.analysis_plan import AnalysisPlan
 from study.report_view.data import ReportAttention, ReportData, ReportItem, ReportScore
 from tests.simulated_comparisons import with_comparisons
 from tests.simulated_judge import simulated_judge
-from tests.simulated_report_data import simulated_report_data
+from tests.simulated_report_data import protocol_with, simulated_report_data
 
 _OPTIONS = ((0, "joy"), (1, "fear"), (2, "anger"))
 
@@ -45,7 +45,7 @@ def full_study() -> ReportData:
             ratings=ratings,
             items=items,
             scores=(ReportScore("warmth", "Warmth", "eai", ("item1", "item3"), "mean"),),
-            plan=AnalysisPlan.model_validate(plan),
+            protocol=protocol_with(plain, analysis=AnalysisPlan.model_validate(plan)),
             attention=_attention(plain),
         )
     )

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from study.protocol.analysis_plan import AnalysisPlan
-from study.report_view.data import Named, ReportData, ReportDemographic, ReportItem
+from study.protocol.raters import DemographicField, DemographicOption, Group
+from study.protocol.schema import Design, Protocol, Topic
+from study.report_view.data import Named, ReportData, ReportItem
 
 POINTS = ((1, "very poor"), (2, "poor"), (3, "acceptable"), (4, "good"), (5, "very good"))
 ITEMS = (
@@ -27,8 +29,20 @@ def _plan() -> AnalysisPlan:
     )
 
 
-def _options(*pairs: str) -> tuple[Named, ...]:
-    return tuple(Named(*pair.split()) for pair in pairs)
+def _question(identity: str, text: str, *options: str) -> DemographicField:
+    """A question with options, each ``value Label``; without any, one for a number."""
+    pairs = [option.split() for option in options]
+    return DemographicField(
+        id=identity,
+        question=text,
+        kind="choice" if options else "integer",
+        options=tuple(DemographicOption(value=value, label=label) for value, label in pairs),
+    )
+
+
+def protocol_with(data: ReportData, **changes: object) -> Protocol:
+    """The protocol of these data with other fields, such as its ``analysis``."""
+    return data.protocol.model_copy(update=changes)
 
 
 def simulated_report_data(
@@ -100,38 +114,35 @@ def simulated_report_data(
         columns=["prompt", "topic", "system", "text", "completion_tokens", "latency_s"],
     )  # fmt: skip
     settings: dict[str, object] = {
-        "title": "Responses of a support chatbot, rated by students",
-        "protocol_id": "eai-2025",
-        "protocol_version": "1.0",
+        "protocol": Protocol.model_construct(
+            id="eai-2025",
+            version="1.0",
+            title="Responses of a support chatbot, rated by students",
+            groups=tuple(Group(id=g, title=f"{g.capitalize()}s", planned=raters) for g in groups),
+            topics=tuple(Topic(id=q, title=f"Topic {q[1:]}") for q in prompt_ids),
+            demographics=(
+                _question("gender", "What is your gender?", "man Man", "woman Woman"),
+                _question("major", "What do you study?", "stem STEM", "other Other"),
+                _question("age", "How old are you?"),
+            ),
+            design=Design(seed=seed),
+            analysis=_plan(),
+        ),
         "summary": "Students rate the responses of two systems.",
-        "citation": "",
         "ratings": ratings,
         "raters": people,
         "responses": responses,
         "systems": tuple(Named(c, f"System {c.upper()}") for c in codes),
-        "groups": tuple(Named(g, f"{g.capitalize()}s") for g in groups),
-        "topics": tuple(Named(q, f"Topic {q[1:]}") for q in prompt_ids),
         "items": tuple(
             ReportItem(
                 f"item{k + 1}", ITEMS[k % 8], f"How good was {ITEMS[k % 8].lower()}?", "eai", POINTS
             )
             for k in range(items)
         ),
-        "demographics": (
-            ReportDemographic("gender", "What is your gender?", _options("man Man", "woman Woman")),
-            ReportDemographic(
-                "major",
-                "What do you study?",
-                _options("stem STEM", "other Other"),
-            ),
-            ReportDemographic("age", "How old are you?", ()),
-        ),
-        "plan": _plan(),
         "unblinded": False,
         "simulated": True,
         "lock": {"plan": "ab" * 32, "protocol": "cd" * 32},
         "locked_at": "2025-01-02",
         "versions": {"evenhand": "0.1.0"},
-        "seed": seed,
     }
     return ReportData(**{**settings, **changes})  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from analysis.results import Estimate
 from study.cli.group import run
 from study.errors import AnalysisError
 from study.report_view.data import ReportData
-from tests.simulated_report_data import simulated_report_data
+from tests.simulated_report_data import protocol_with, simulated_report_data
 
 TEXT = "The small dog ran home quickly. My brother could not find it anywhere."
 
@@ -244,7 +244,9 @@ def _data(*, unblinded: bool = True, declared: tuple[str, ...] = ()) -> ReportDa
         peak_memory_bytes=3e8,
     )
     plan = data.plan.model_copy(update={"automatic_measures": declared})
-    return dataclasses.replace(data, responses=responses, plan=plan)
+    return dataclasses.replace(
+        data, responses=responses, protocol=protocol_with(data, analysis=plan)
+    )
 
 
 def _section(data: ReportData) -> Document:
@@ -260,7 +262,7 @@ def test_tables_of_the_report_are_the_result_objects() -> None:
         data.responses,
         systems=["a", "b"],
         contrasts=[("a", "b")],
-        drawing=PromptDraws(seed=data.seed),
+        drawing=PromptDraws(seed=data.protocol.design.seed),
     )
     table = pd.concat([t.data for t in document.tables])
     assert len(table) == len(found) == 3 * len(MEASURES)

@@ -34,7 +34,7 @@ from analysis.report.r_script import r_text
 from study.errors import AnalysisError
 from study.protocol.analysis_plan import AnalysisPlan
 from study.report_view.data import Named, ReportData
-from tests.simulated_report_data import simulated_report_data
+from tests.simulated_report_data import protocol_with, simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
 LATER = dt.date(2025, 4, 2)
@@ -447,7 +447,9 @@ def test_r_repeats_equivalence_families_and_exclusions(eai: ReportData, tmp_path
 
 def _with_plan(data: ReportData, **blocks: Any) -> ReportData:
     plan = {**data.plan.model_dump(exclude_none=True), **blocks}
-    return dataclasses.replace(data, plan=AnalysisPlan.model_validate(plan))
+    return dataclasses.replace(
+        data, protocol=protocol_with(data, analysis=AnalysisPlan.model_validate(plan))
+    )
 
 
 def test_declared_equivalence_stands_in_the_primary_contrast(eai: ReportData) -> None:
@@ -595,7 +597,9 @@ def test_a_plan_without_a_primary_contrast_says_so_and_goes_on(eai: ReportData) 
     """Oracle: the sentence; exclusions still show subgroup tests and agreement."""
     plan = {**eai.plan.model_dump(exclude_none=True), "exclusions": {"longest_run": 60}}
     plan.pop("primary")
-    data = dataclasses.replace(eai, plan=AnalysisPlan.model_validate(plan))
+    data = dataclasses.replace(
+        eai, protocol=protocol_with(eai, analysis=AnalysisPlan.model_validate(plan))
+    )
     keys = ("contrast", "quality", "methods")
     document = build_report(data, created=DAY, sections=keys)
     text = _Page(document_html(document)).text

@@ -29,7 +29,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol
 from study.store.study import create_study
 from tests.fixtures_study import answer_everything
-from tests.simulated_report_data import simulated_report_data
+from tests.simulated_report_data import protocol_with, simulated_report_data
 
 DAY = dt.date(2025, 3, 1)
 ENDS = ((0, "not at all"), (100, "fully"))
@@ -188,7 +188,9 @@ def test_raters_are_counted_by_language_only_in_a_study_of_several() -> None:
     data = simulated_report_data(raters=5, prompts=2, items=1)
     assert not any(t.key == "raters-by-language" for t in build_report(data, created=DAY).tables)
     raters = data.raters.assign(language=["es", "en", "es", "en", "es"], status="finished")
-    several = dataclasses.replace(data, raters=raters, languages=("en", "es", "ar"))
+    several = dataclasses.replace(
+        data, raters=raters, protocol=protocol_with(data, languages=("en", "es", "ar"))
+    )
     table = _table(build_report(several, created=DAY), "raters-by-language")
     last = {row.cells[0]: row.cells[-1] for row in table.rows}
     assert last == {"en": "2", "es": "3", "ar": "0"}

@@ -66,7 +66,7 @@ def test_agreement_in_the_table_is_the_statistic(data: ReportData, document: Doc
         judge.to_numpy(),
         POINTS,
         UnitFacts(prompts=[p for _, p in order], systems=[f"System {s.upper()}" for s, _ in order]),
-        bootstrap=Bootstrap(seed=data.seed),
+        bootstrap=Bootstrap(seed=data.protocol.design.seed),
     )
     table = _table(document, "judge-agreement-eai-student")
     cells = table.groups[0].rows[0].cells

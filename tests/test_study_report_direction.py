@@ -19,7 +19,7 @@ from study.report_view.report_data import report_data
 from study.report_view.snapshot import Snapshot
 from study.store.locking import unblind_study
 from study.store.study import Study
-from tests.simulated_report_data import simulated_report_data
+from tests.simulated_report_data import protocol_with, simulated_report_data
 
 DAY = dt.date(2026, 1, 2)
 SECTIONS = ("contrast", "quality", "scores", "subgroups", "methods")
@@ -95,7 +95,11 @@ def test_a_full_plan_gives_nothing_away_and_turns_round_when_unblinded() -> None
         plain["primary"] = {"system": "b", "against": "a", "test": test}
         plan = AnalysisPlan.model_validate(plain)
         blind = [
-            build_report(dataclasses.replace(small, plan=p), created=DAY, sections=SECTIONS)
+            build_report(
+                dataclasses.replace(small, protocol=protocol_with(small, analysis=p)),
+                created=DAY,
+                sections=SECTIONS,
+            )
             for p in (plan, _exchanged(plan))
         ]
         assert _text(blind[0]) == _text(blind[1])
@@ -109,7 +113,9 @@ def test_a_full_plan_gives_nothing_away_and_turns_round_when_unblinded() -> None
     names = (Named("a", "Plain"), Named("b", "Tuned"))
     differences = []
     for direction in (plan, _exchanged(plan)):
-        shown = dataclasses.replace(small, plan=direction, unblinded=True, systems=names)
+        shown = dataclasses.replace(
+            small, protocol=protocol_with(small, analysis=direction), unblinded=True, systems=names
+        )
         table = next(
             t
             for t in build_report(shown, created=DAY, sections=("contrast",)).tables
@@ -130,7 +136,9 @@ def test_bounds_that_are_not_symmetric_wait_for_unblinding() -> None:
         block = {"low": low, "high": 5, "reason": "Nobody would notice."}
         plan = AnalysisPlan.model_validate({**small.plan.model_dump(), "equivalence": block})
         for unblinded in (False, True):
-            shown = dataclasses.replace(small, plan=plan, unblinded=unblinded)
+            shown = dataclasses.replace(
+                small, protocol=protocol_with(small, analysis=plan), unblinded=unblinded
+            )
             document = build_report(shown, created=DAY, sections=("contrast",))
             table = next(t for t in document.tables if t.key == "primary-contrast")
             found = "tost_difference" in set(table.data["statistic"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from study.report_view import export
 from study.report_view.report_data import report_data
 from study.report_view.snapshot import Snapshot
 from study.store.study import Study
+from tests.fixtures_study import SYSTEM_NAMES
 
 SECTIONS = ("flow", "totals", "quality", "contrast", "subgroups")
 
@@ -47,3 +49,22 @@ def test_no_file_of_the_report_holds_a_code_of_withdrawal(
     shown = {(t.rater, t.system): t.total for t in totals.itertuples() if t.total == t.total}
     assert len(shown) >= 4
     assert shown == {key: sums[key] for key in shown}
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_the_protocol_that_the_report_is_given_names_no_system_and_no_judge(
+    make_study: Callable[..., Study],
+) -> None:
+    """Oracle: ids, titles and backends of the systems, searched for in all that the object holds."""
+    study = make_study()
+    data = report_data(study)
+    assert [name for name in SYSTEM_NAMES if name in repr(data.protocol).lower()] == []
+    assert (data.protocol.systems, data.protocol.judge) == ((), None)
+    assert data.protocol.in_language("de") is data.protocol
+    codes = {system.id for system in data.systems}
+    assert data.plan.primary is not None
+    assert [data.plan.primary.system, data.plan.primary.against] == sorted(codes)
+    # Whoever puts the whole protocol in gets one without them all the same.
+    whole = dataclasses.replace(data, protocol=study.protocol)
+    assert [name for name in SYSTEM_NAMES if name in repr(whole.protocol.systems).lower()] == []
+    assert whole.protocol.judge is None

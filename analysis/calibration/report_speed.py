@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from study.protocol.analysis_plan import AnalysisPlan
+from study.protocol.raters import Group
+from study.protocol.schema import Design, Protocol, Topic
 from study.report_view.data import Named, ReportData, ReportItem
 
 _RATERS, _PROMPTS, _SYSTEMS, _ITEMS = 1250, 50, 2, 8
@@ -48,14 +50,27 @@ def million_ratings(seed: int = 0) -> ReportData:
          "latency_s": 0.1}
         for q in prompts for c in systems
     ]  # fmt: skip
-    plan = AnalysisPlan.model_validate({"primary": {"system": "a", "against": "b"}})
+    # Nobody answers this questionnaire, so the blocks of a protocol about its pages are left out.
+    protocol = Protocol.model_construct(
+        id="benchmark",
+        version="1.0",
+        title="A million simulated ratings",
+        groups=tuple(Group(id=g, title=g, planned=_RATERS // 2) for g in groups),
+        topics=tuple(Topic(id=q, title=q) for q in prompts),
+        design=Design(seed=0),
+        analysis=AnalysisPlan.model_validate({"primary": {"system": "a", "against": "b"}}),
+    )
     return ReportData(
-        "A million simulated ratings", "benchmark", "1.0", "", "", ratings,
-        pd.DataFrame({**people, "simulated": True}), pd.DataFrame(responses),
-        tuple(Named(c, c.upper()) for c in systems), tuple(Named(g, g) for g in groups),
-        tuple(Named(q, q) for q in prompts),
-        tuple(ReportItem(c, c, c, "benchmark", _POINTS) for c in items), (), plan, False, True,
-    )  # fmt: skip
+        protocol=protocol,
+        summary="",
+        ratings=ratings,
+        raters=pd.DataFrame({**people, "simulated": True}),
+        responses=pd.DataFrame(responses),
+        systems=tuple(Named(c, c.upper()) for c in systems),
+        items=tuple(ReportItem(c, c, c, "benchmark", _POINTS) for c in items),
+        unblinded=False,
+        simulated=True,
+    )
 
 
 def bench_report() -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _item(context: ReportContext, item: ReportItem) -> ComparedItem:
 def _groups(context: ReportContext) -> list[tuple[str, str]]:
     """All raters, then each group when there are several."""
     present = set(context.data.comparisons["group"])
-    groups = [(g.id, g.label) for g in context.data.groups if g.id in present]
+    groups = [(g.id, g.title) for g in context.data.protocol.groups if g.id in present]
     return [("", "All raters"), *(groups if len(groups) > 1 else [])]
 
 

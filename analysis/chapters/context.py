@@ -73,13 +73,13 @@ class ReportContext:
         groups = self.shaped.groups_with_raters
         if len(groups) < 2:
             return (everybody,)
-        return (everybody, *((g.id, g.label, self.shaped.in_group(g.id)) for g in groups))
+        return (everybody, *((g.id, g.title, self.shaped.in_group(g.id)) for g in groups))
 
     @cached_property
     def group_samples(self) -> tuple[tuple[str, str, BoolArray], ...]:
         """Each group with raters; the only one when there is one."""
         groups = self.shaped.groups_with_raters
-        return tuple((g.id, g.label, self.shaped.in_group(g.id)) for g in groups)
+        return tuple((g.id, g.title, self.shaped.in_group(g.id)) for g in groups)
 
     def points(self, item: ReportItem) -> list[int]:
         """All points of an item's scale."""

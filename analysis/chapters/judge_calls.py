@@ -131,6 +131,6 @@ def _repeats(
                 c.points,
                 prompts=[str(prompt) for prompt, _ in wide.index],
                 level=context.level,
-                seed=context.data.seed,
+                seed=context.data.protocol.design.seed,
             ),
         )

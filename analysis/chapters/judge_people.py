@@ -104,7 +104,7 @@ class _JudgedScale:
             bootstrap=Bootstrap(
                 int(np.clip(_CELLS // cells, _LEAST_REPLICATES, REPLICATES)),
                 self.context.level,
-                self.context.data.seed,
+                self.context.data.protocol.design.seed,
             ),
         )
 

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from study.errors import AnalysisError
-from study.report_view.data import Named, ReportData
+from study.protocol.raters import Group
+from study.report_view.data import ReportData
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -98,9 +99,9 @@ class ShapedRatings:
         return np.asarray(self.rater_groups == group)
 
     @cached_property
-    def groups_with_raters(self) -> tuple[Named, ...]:
+    def groups_with_raters(self) -> tuple[Group, ...]:
         """Declared groups that have at least one rater among the ratings."""
-        return tuple(g for g in self.data.groups if self.in_group(g.id).any())
+        return tuple(g for g in self.data.protocol.groups if self.in_group(g.id).any())
 
     @cached_property
     def rater_item_means(self) -> FloatArray:

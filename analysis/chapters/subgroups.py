@@ -144,11 +144,12 @@ def subgroup_chapter(context: ReportContext, raters: BoolArray | None = None) ->
 def subgroup_splits(context: ReportContext) -> list[Split]:
     """The splits that the plan declares; the groups of raters besides, when there are several."""
     data, splits = context.data, []
+    groups = tuple((g.id, g.title) for g in data.protocol.groups)
     for test in data.plan.subgroups:
-        asked = next((d for d in data.demographics if d.id == test.by), None)
+        asked = next((d for d in data.protocol.demographics if d.id == test.by), None)
         if asked is None and test.by != "group":
             continue
-        options = data.groups if asked is None else asked.options
+        options = groups if asked is None else tuple((o.value, o.label) for o in asked.options)
         answers = (
             list(context.shaped.rater_groups) if asked is None else context.rater_values(test.by)
         )
@@ -159,12 +160,11 @@ def subgroup_splits(context: ReportContext) -> list[Split]:
                 test.declared,
                 True,
                 tuple(answers),
-                tuple((o.id, o.label) for o in options),
+                options,
             )
         )
     several = len(context.shaped.groups_with_raters) > 1
     if several and all(s.key != "group" for s in splits):
-        groups = tuple((g.id, g.label) for g in data.groups)
         by_group = tuple(str(g) for g in context.shaped.rater_groups)
         # Nobody declared a test for this split; Welch's needs no equal variances.
         splits.append(Split("group", "group of raters", "welch", False, by_group, groups))

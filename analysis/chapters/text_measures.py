@@ -47,8 +47,8 @@ def text_measure_chapter(context: ReportContext) -> TextMeasureChapter | None:
         systems=systems,
         contrasts=[] if pair is None else [(systems[pair[0]], systems[pair[1]])],
         families=families,
-        language=data.language,
-        drawing=PromptDraws(level=context.level, seed=data.seed),
+        language=data.protocol.language,
+        drawing=PromptDraws(level=context.level, seed=data.protocol.design.seed),
     )
     # Imported responses have no tokens: who has some would tell who was imported.
     shown = tuple(m for m in found if data.unblinded or m.measure.name != "tokens")

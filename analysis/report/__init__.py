@@ -69,7 +69,7 @@ def build_report(
     made = tuple(make(context) for key, make in SECTIONS if key in wanted and key not in without)
     made = tuple(section for section in made if section.blocks)
     return Document(
-        title=data.title,
+        title=data.protocol.title,
         subtitle=subtitle(data),
         created=created,
         simulated=data.simulated,

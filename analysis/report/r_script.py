@@ -84,8 +84,8 @@ def _pairwise(data: ReportData) -> list[ReportItem]:
 
 def _subgroups_asked(data: ReportData) -> list[tuple[SubgroupTest, list[str]]]:
     """The declared subgroup tests that can be made, each with its options in their order."""
-    options = {d.id: [o.id for o in d.options] for d in data.demographics}
-    options["group"] = [g.id for g in data.groups]
+    options = {d.id: [o.value for o in d.options] for d in data.protocol.demographics}
+    options["group"] = [g.id for g in data.protocol.groups]
     return [
         (s, options[s.by])
         for s in data.plan.subgroups

@@ -133,6 +133,16 @@ class Protocol(Block):
         """
         return self._in_other_languages.get(language or "", self)
 
+    def without_systems(self, analysis: AnalysisPlan) -> Protocol:
+        """This protocol as a report may hold it, in its first language.
+
+        Without the systems and without the judge, whose model or endpoint can be one of theirs. The
+        plan is given, since the declared one names two systems and which of them shall be better.
+        """
+        cut = self.model_copy(update={"systems": (), "judge": None, "analysis": analysis})
+        cut._in_other_languages = {}  # each of them is a whole protocol, with its systems
+        return cut
+
     @property
     def items(self) -> tuple[Item, ...]:
         """All items of all instruments with the boxes for reasons, in the order of the protocol."""

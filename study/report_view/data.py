@@ -10,6 +10,7 @@ import pandas as pd
 
 from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.judge import StandInConditions
+from study.protocol.schema import Protocol
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,6 @@ class ReportScore:
     items: tuple[str, ...]
     combine: Literal["sum", "mean"]
     range: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class ReportDemographic:
-    """One question about the rater with its options (empty for a number)."""
-
-    id: str
-    question: str
-    options: tuple[Named, ...]
 
 
 @dataclass(frozen=True)
@@ -155,7 +147,13 @@ class ReportData:
 
     Parameters
     ----------
-    title, protocol_id, protocol_version, summary, citation : str
+    protocol : Protocol
+        Without systems and judge (``Protocol.without_systems``), whatever is given. Its plan gives
+        systems by the same codes as ``systems``; while ``unblinded`` is False its primary contrast goes
+        in the order of the codes, whatever is given: the declared direction would tell which code
+        stands for which system.
+    summary : str
+        The protocol's summary and what the report leaves out or turns round.
     ratings : DataFrame
         One row per planned answer (rater x response x item), columns ``rater``, ``group``,
         ``position`` (1-based place in the rater's order), ``prompt``, ``topic``, ``system`` (blind
@@ -170,15 +168,10 @@ class ReportData:
         One row per response: ``prompt``, ``topic``, ``system``, ``text``, ``completion_tokens``,
         ``latency_s``; where known ``first_token_s``, ``peak_memory_bytes`` and ``reference`` (a reply
         to the prompt that a person wrote).
-    systems, groups, topics : tuple of Named
-        In protocol order; ``systems`` by blind code while ``unblinded`` is False.
+    systems : tuple of Named
+        In protocol order; by blind code while ``unblinded`` is False.
     items : tuple of ReportItem
         Items on points and numeric ones; ``ratings`` holds their answers.
-    demographics : tuple of ReportDemographic
-    plan : AnalysisPlan
-        The locked plan; its systems are given by the same codes as in ``systems``. While
-        ``unblinded`` is False its primary contrast goes in the order of the codes, whatever is
-        given: the declared direction would tell which code stands for which system.
     unblinded : bool
     unblinded_at : str
         When it was unblinded, ISO 8601 in UTC; empty where that is not known.
@@ -191,16 +184,10 @@ class ReportData:
     locked_at : str
     versions : mapping
         Package -> version.
-    seed : int
-        Seed of the allocation.
     judge : ReportJudge or None
         None without a judge.
     attention : ReportAttention or None
         None without attention checks in the protocol.
-    language : str
-        ISO 639-1, of prompts and responses.
-    languages : tuple of str
-        ISO 639-1, in which raters may answer; empty for a study in one language.
     scores : tuple of ReportScore
         Scores that the instruments declare.
     choices : tuple of ReportItem
@@ -229,29 +216,20 @@ class ReportData:
         replies by what became of them (``replies_...``).
     """
 
-    title: str
-    protocol_id: str
-    protocol_version: str
+    protocol: Protocol
     summary: str
-    citation: str
     ratings: pd.DataFrame
     raters: pd.DataFrame
     responses: pd.DataFrame
     systems: tuple[Named, ...]
-    groups: tuple[Named, ...]
-    topics: tuple[Named, ...]
     items: tuple[ReportItem, ...]
-    demographics: tuple[ReportDemographic, ...]
-    plan: AnalysisPlan
     unblinded: bool
     simulated: bool
     lock: Mapping[str, str] = field(default_factory=dict)
     locked_at: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    seed: int = 0
     judge: ReportJudge | None = None
     attention: ReportAttention | None = None
-    language: str = "en"
     scores: tuple[ReportScore, ...] = ()
     choices: tuple[ReportItem, ...] = ()
     choice_ratings: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -261,16 +239,21 @@ class ReportData:
     spans: pd.DataFrame = field(default_factory=pd.DataFrame)
     compared_answers: pd.DataFrame = field(default_factory=pd.DataFrame)
     conversations: pd.DataFrame = field(default_factory=pd.DataFrame)
-    languages: tuple[str, ...] = ()
     unblinded_at: str = ""
     answers_after_unblinding: int = 0
     n_imported: int = 0
     imported: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        plan = self.plan if self.unblinded else self.plan.without_direction()
+        object.__setattr__(self, "protocol", self.protocol.without_systems(plan))
         if not self.unblinded:
-            object.__setattr__(self, "plan", self.plan.without_direction())
             object.__setattr__(self, "imported", frozenset())
+
+    @property
+    def plan(self) -> AnalysisPlan:
+        """The locked plan, its systems by the codes of ``systems``."""
+        return self.protocol.analysis
 
     @property
     def equivalence_bounds(self) -> tuple[float, float] | None:

@@ -17,7 +17,6 @@ from study.report_view.data import (
     Named,
     ReportAttention,
     ReportData,
-    ReportDemographic,
     ReportItem,
     ReportJudge,
 )
@@ -77,23 +76,13 @@ def _view_of(seen: Snapshot) -> ReportData:
     numbers = _rater_numbers([rater.code for rater in seen.raters.values()])
     answers = _answers(seen, numbers)
     return ReportData(
-        title=protocol.title,
-        protocol_id=protocol.id,
-        protocol_version=protocol.version,
+        protocol=protocol.without_systems(seen.plan),
         summary=_summary(protocol),
-        citation=protocol.citation,
         ratings=_about(items, answers),
         raters=_raters(seen, numbers),
         responses=_responses(seen),
         systems=tuple(Named(name.id, name.title) for name in seen.names.values()),
-        groups=tuple(Named(group.id, group.title) for group in protocol.groups),
-        topics=tuple(Named(topic.id, topic.title) for topic in protocol.topics),
         items=items,
-        demographics=tuple(
-            ReportDemographic(q.id, q.question, tuple(Named(o.value, o.label) for o in q.options))
-            for q in protocol.demographics
-        ),
-        plan=seen.plan,
         unblinded=seen.unblinded,
         unblinded_at=time_text(seen.unblinded_at) if seen.unblinded_at else "",
         answers_after_unblinding=_answers_after_unblinding(seen),
@@ -103,11 +92,8 @@ def _view_of(seen: Snapshot) -> ReportData:
         lock=seen.lock.hashes if seen.lock else {},
         locked_at=time_text(seen.lock.at) if seen.lock else "",
         versions={package: metadata.version(package) for package in _PACKAGES},
-        seed=protocol.design.seed,
         judge=_judge(seen),
         attention=_attention(seen, numbers),
-        language=protocol.language,
-        languages=protocol.languages,
         scores=report_scores(protocol),
         choices=choices,
         choice_ratings=_about(choices, answers),

@@ -69,7 +69,7 @@ def _opening(context: ReportContext) -> str:
 def _how(context: ReportContext) -> str:
     stemmed = (
         "words of a to z and digits, in lower case, with the Porter stemmer"
-        if context.data.language == "en"
+        if context.data.protocol.language == "en"
         else "words of any script in lower case, not stemmed"
     )
     return (

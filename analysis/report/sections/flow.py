@@ -67,8 +67,8 @@ def flow_section(context: ReportContext) -> Section:
     """Counts by group, the flow diagram and the demographic answers."""
     raters = context.data.raters
     counts = [
-        (g.label, count_stages(raters.loc[raters["group"] == g.id, "status"]))
-        for g in context.data.groups
+        (g.title, count_stages(raters.loc[raters["group"] == g.id, "status"]))
+        for g in context.data.protocol.groups
     ]
     total = count_stages(raters["status"])
     with_total = [*counts, ("All raters", total)] if len(counts) > 1 else counts
@@ -109,14 +109,14 @@ def flow_section(context: ReportContext) -> Section:
 def _language_table(context: ReportContext) -> tuple[Table, ...]:
     """In which language the raters who started were asked; nothing for a study in one."""
     data, raters = context.data, context.data.raters
-    if len(data.languages) < 2 or "language" not in raters.columns:
+    if len(data.protocol.languages) < 2 or "language" not in raters.columns:
         return ()
     started = raters[raters["status"].astype(str).isin(("rating", "finished"))]
-    samples = [(g.label, started[started["group"] == g.id]) for g in data.groups]
+    samples = [(g.title, started[started["group"] == g.id]) for g in data.protocol.groups]
     if len(samples) > 1:
         samples.append(("All raters", started))
     rows, flat = [], []
-    for code in data.languages:
+    for code in data.protocol.languages:
         counts = [int((people["language"] == code).sum()) for _, people in samples]
         rows.append(Row((code, *(str(k) for k in counts))))
         flat += [
@@ -134,7 +134,7 @@ def _language_table(context: ReportContext) -> tuple[Table, ...]:
             pd.DataFrame(flat),
             (
                 "The other tables put all languages together. Prompts and responses are in "
-                f"{data.language}.",
+                f"{data.protocol.language}.",
             ),
         ),
     )
@@ -180,20 +180,20 @@ def _draw_flow(counts: list[tuple[str, dict[str, int]]]) -> Drawing:
 
 def _demographics_table(context: ReportContext) -> tuple[Table, ...]:
     raters, data = context.data.raters, context.data
-    if not data.demographics or not len(raters):
+    if not data.protocol.demographics or not len(raters):
         return ()
     asked = raters[raters["status"].astype(str).isin(_CONSENTED)]
     notes, groups = Footnotes(), []
     flat: list[tuple[str, str, str, int, int, float | None]] = []
-    samples = [(g.label, asked[asked["group"] == g.id]) for g in data.groups]
+    samples = [(g.title, asked[asked["group"] == g.id]) for g in data.protocol.groups]
     if len(samples) > 1:
         samples.append(("All raters", asked))
-    for question in data.demographics:
+    for question in data.protocol.demographics:
         rows = []
         if question.id not in raters.columns:
             continue
         if question.options:
-            named = [(o.id, o.label) for o in question.options]
+            named = [(o.value, o.label) for o in question.options]
             for value, label in [*named, ("", "No answer")]:
                 cells = []
                 for sample, people in samples:

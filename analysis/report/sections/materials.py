@@ -35,7 +35,8 @@ def materials_section(context: ReportContext) -> Section:
     )
     text = (
         f"{counted(len(data.systems), 'system')} answered "
-        f"{counted(len(context.shaped.prompt_ids), 'prompt')} on {counted(len(data.topics), 'topic')}; "
+        f"{counted(len(context.shaped.prompt_ids), 'prompt')} on "
+        f"{counted(len(data.protocol.topics), 'topic')}; "
         f"the raters answered {counted(len(data.all_items), 'item')} on each page. {blind}"
     )
     if not len(data.responses):
@@ -169,7 +170,7 @@ def responses_section(context: ReportContext) -> Section:
     responses, data = context.data.responses, context.data
     if not len(responses):
         return Section("responses", "Prompts and responses", ())
-    topics = {t.id: t.label for t in data.topics}
+    topics = {t.id: t.title for t in data.protocol.topics}
     labels = {s.id: s.label for s in data.systems}
     groups, shown = [], 0
     for prompt in context.shaped.prompt_ids:

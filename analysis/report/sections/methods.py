@@ -40,7 +40,7 @@ def opening_paragraphs(context: ReportContext) -> tuple[Paragraph, ...]:
             f"{'was' if later == 1 else 'were'} saved after that, when the people who lead the study "
             "could know which system is which."
         )
-    summary = [data.summary, data.citation]
+    summary = [data.summary, data.protocol.citation]
     plain = tuple(Paragraph(text) for text in summary if text)
     return tuple(Paragraph(text, "notice") for text in notices) + plain
 
@@ -63,7 +63,7 @@ def subtitle(data: ReportData) -> str:
         if data.lock and data.locked_at
         else ("locked" if data.lock else "not locked")
     )
-    return f"Protocol {data.protocol_id}, version {data.protocol_version}; {locked}"
+    return f"Protocol {data.protocol.id}, version {data.protocol.version}; {locked}"
 
 
 def methods_section(context: ReportContext) -> Section:
@@ -84,7 +84,7 @@ def _design_text(context: ReportContext) -> str:
     data, shaped = context.data, context.shaped
     groups = (
         ", ".join(
-            f"{g.label} ({int((m & shaped.with_answers).sum())})"
+            f"{g.title} ({int((m & shaped.with_answers).sum())})"
             for g, (_, _, m) in zip(shaped.groups_with_raters, context.group_samples, strict=True)
         )
         or "nobody yet"
@@ -99,7 +99,7 @@ def _design_text(context: ReportContext) -> str:
     return (
         f"Raters with answers by group: {groups}. Each rater was to {task} on "
         f"{counted(len(data.all_items), 'item')}, blind to the system, in an order balanced over raters "
-        f"(allocation seed {data.seed}).{_totals_text(context)}"
+        f"(allocation seed {data.protocol.design.seed}).{_totals_text(context)}"
     )
 
 
@@ -195,7 +195,7 @@ def provenance_section(context: ReportContext) -> Section:
     data = context.data
     lock = [("lock", name, value) for name, value in sorted(data.lock.items())]
     versions = [("version", name, value) for name, value in sorted(data.versions.items())]
-    seeds = [("seed", "allocation", str(data.seed))]
+    seeds = [("seed", "allocation", str(data.protocol.design.seed))]
     words = {"lock": "SHA-256 in the lock", "version": "Version", "seed": "Seed"}
     rows = [Row((name, words[kind], value)) for kind, name, value in (*lock, *seeds, *versions)]
     table = Table(

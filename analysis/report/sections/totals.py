@@ -87,7 +87,7 @@ def _summary_table(context: ReportContext) -> Table:
 def _rater_table(context: ReportContext) -> Table:
     notes, rows = Footnotes(), []
     found = {(t.rater, t.system): t for t in context.rater_totals}
-    groups = {g.id: g.label for g in context.data.groups}
+    groups = {g.id: g.title for g in context.data.protocol.groups}
     by_rater = dict(zip(context.shaped.rater_ids, context.shaped.rater_groups, strict=True))
     for rater in context.shaped.rater_ids[:MOST_RATERS_SHOWN]:
         cells = [_cell(found.get((rater, s.id)), notes) for s in context.data.systems]
