@@ -16,6 +16,8 @@ or correction, and why. It says what the numbers are, never how they look:
 - ``analysis/tables`` reads a person's table, asks for the same result and returns it as blocks
   (`analysis.tables.blocks.ResultBlock`), which the command prints or gives as JSON.
 
+Where several are about one thing they stand in a folder of their own (``answers``, ``judge``).
+
 Chapters import one another where one rests on another (subgroups on the contrast), and nothing of the
 report or of the tables.
 """

@@ -90,6 +90,13 @@ def under(name: str, block: ResultBlock) -> ResultBlock:
     return replace(block, title=f"{name}: {block.title}", by=name) if name else block
 
 
+def noted(blocks: Sequence[ResultBlock], notes: Sequence[str]) -> list[ResultBlock]:
+    """The blocks, each with these notes before its own."""
+    if not notes:
+        return list(blocks)
+    return [replace(block, notes=(*notes, *(block.notes or ()))) for block in blocks]
+
+
 def estimates_in(result: Any) -> tuple[Estimate, ...]:
     """All estimates that are fields of a frozen result, in the order of its fields."""
     values = [getattr(result, field.name) for field in fields(result)]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.chapters.frequencies import counted_answers
+from analysis.chapters.answers.frequencies import counted_answers
 from analysis.description.frequencies import FrequencyTable
-from analysis.tables.answer_rows import Repeats, noted, refuse_two_roles
-from analysis.tables.blocks import Listing, ResultBlock
+from analysis.tables.blocks import Listing, ResultBlock, noted
 from analysis.tables.rating_table import RatingTable, names_in
 from analysis.tables.reading import described, numeric_columns
+from analysis.tables.repeated_raters import Repeats, refuse_two_roles
 from analysis.tables.values_on_scale import check_values
 from analysis.validation import columns_present
 

@@ -14,10 +14,10 @@ from analysis.chapters.subgroups import compare_repeated
 from analysis.contrasts.effect_sizes import Summary
 from analysis.contrasts.two_groups import GroupComparison, compare_groups, compare_summaries
 from analysis.results import Assumption
-from analysis.tables.answer_rows import Repeats, noted, refuse_two_roles
-from analysis.tables.blocks import ResultBlock, estimates_in, short
+from analysis.tables.blocks import ResultBlock, estimates_in, noted, short
 from analysis.tables.rating_table import names_in
 from analysis.tables.reading import cell_at, described, numeric_columns
+from analysis.tables.repeated_raters import Repeats, refuse_two_roles
 from analysis.tables.summary_rows import refuse_summary_rows
 from analysis.validation import columns_present, place_of
 from study.errors import AnalysisError

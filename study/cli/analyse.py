@@ -211,8 +211,8 @@ def compare(table: HandedTable, options: CompareOptions, as_json: bool) -> None:
       evenhand analyse compare long.csv --value y --by gender --rater rater
       evenhand analyse compare counts.csv --value y --by gender --weight n
     """
-    from analysis.tables.answer_rows import Repeats
     from analysis.tables.groups import compare_by
+    from analysis.tables.repeated_raters import Repeats
 
     blocks = compare_by(
         table.frame(options.by, options.rater),
@@ -247,8 +247,8 @@ def paired(table: HandedTable, options: PairedOptions, as_json: bool) -> None:
       evenhand analyse paired totals.csv --columns eai,phi4 --bounds -40,40
       evenhand analyse paired by_topic.csv --columns eai,phi4 --rater rater
     """
-    from analysis.tables.answer_rows import Repeats
     from analysis.tables.groups import paired_by
+    from analysis.tables.repeated_raters import Repeats
 
     names = listed_names(options.columns)
     if len(names) != 2:
@@ -318,9 +318,9 @@ def frequencies(table: HandedTable, options: FrequencyOptions, as_json: bool) ->
       evenhand analyse frequencies long.csv --value y --by model --points 1-5 --rater rater
       evenhand analyse frequencies counts.csv --value y --by model --points 1-5 --weight n
     """
-    from analysis.tables.answer_rows import Repeats
     from analysis.tables.frequencies import frequencies_by
     from analysis.tables.reading import parse_points
+    from analysis.tables.repeated_raters import Repeats
 
     blocks = frequencies_by(
         table.frame(options.by, options.rater),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from analysis.chapters.comparisons import ComparedItem, comparison_chapter
+from analysis.chapters.answers.comparisons import ComparedItem, comparison_chapter
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import (
     Block,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.chapters.answers.frequencies import FrequencyChapter, frequency_chapters
+from analysis.chapters.answers.numeric_items import numeric_chapters
 from analysis.chapters.context import ReportContext
-from analysis.chapters.frequencies import FrequencyChapter, frequency_chapters
-from analysis.chapters.numeric_items import numeric_chapters
 from analysis.description.frequencies import FrequencyTable
 from analysis.report.blocks import (
     Block,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.judge import JudgeChapter, judge_chapter
-from analysis.chapters.judge_people import PeopleResults
+from analysis.chapters.judge.people import PeopleResults
+from analysis.chapters.judge.stand_in import JudgeChapter, judge_chapter
 from analysis.judge_worth.stand_in import StandInAnswer
 from analysis.report.blocks import (
     Block,

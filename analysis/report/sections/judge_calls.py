@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.judge_calls import JudgeCallsChapter, JudgePreferences
+from analysis.chapters.judge.calls import JudgeCallsChapter, JudgePreferences
 from analysis.judge_worth.consistency import SelfAgreement
 from analysis.judge_worth.outcomes import OUTCOMES, OutcomeSummary
 from analysis.judge_worth.probes import ProbeEffect

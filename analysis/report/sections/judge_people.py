@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.judge_people import PeopleResults
+from analysis.chapters.judge.people import PeopleResults
 from analysis.judge_worth.agreement import Beside, JudgeAgreement
 from analysis.report.blocks import (
     Block,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from analysis.chapters.answers.numeric_items import NumericChapter
 from analysis.chapters.context import ReportContext
-from analysis.chapters.numeric_items import NumericChapter
 from analysis.report.blocks import (
     Block,
     Column,

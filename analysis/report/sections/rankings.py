@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.chapters.answers.rankings import RankedItem, ranking_chapter
 from analysis.chapters.context import ReportContext
-from analysis.chapters.rankings import RankedItem, ranking_chapter
 from analysis.report.blocks import (
     Block,
     Column,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.chapters.answers.totals import total_samples
 from analysis.chapters.context import ReportContext
-from analysis.chapters.totals import total_samples
 from analysis.description.frequencies import RaterTotal
 from analysis.report.blocks import (
     Column,

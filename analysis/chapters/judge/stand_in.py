@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.judge_calls import JudgeCallsChapter, judge_calls_chapter
-from analysis.chapters.judge_people import PeopleResults, judge_people_chapter
+from analysis.chapters.judge.calls import JudgeCallsChapter, judge_calls_chapter
+from analysis.chapters.judge.people import PeopleResults, judge_people_chapter
 from analysis.judge_worth.stand_in import StandInAnswer, stand_in_answer
 from study.report_view.data import ReportJudge
 
