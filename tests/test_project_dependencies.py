@@ -15,10 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Room -> the parts of pyproject.toml that its imports may come from; "" is what every command needs.
-# The command line imports for the other rooms, in functions that only their commands call.
+# The command line imports for the other rooms, in functions that only their commands call; the report's
+# view of a study is made for `analysis`.
 MAY_IMPORT = {
     "study": {""},
     "study/cli": {"", "survey", "analysis", "models"},
+    "study/report_view": {"", "analysis"},
     "survey_app": {"", "survey"},
     "analysis": {"", "analysis"},
     "models": {"", "models", "gpu", "llama"},
@@ -74,7 +76,7 @@ def imported() -> dict[str, dict[str, set[str]]]:
     for room in own & set(MAY_IMPORT):
         for file in (ROOT / room).rglob("*.py"):
             name = file.relative_to(ROOT).as_posix()
-            place = "study/cli" if name.startswith("study/cli/") else room
+            place = max((p for p in MAY_IMPORT if name.startswith(f"{p}/")), key=len)
             for module in modules(file) - own:
                 known = COMES_WITH.get(module) or of_module.get(module, [module])[0]
                 found[place][normal(known)].add(name)
