@@ -38,8 +38,8 @@ def _figures(name: str, slopes: bool) -> dict[tuple[str, str], float]:
     fit = fit_clmm(_ratings(name), random_slopes=slopes)
     found: dict[tuple[str, str], float] = {("log_likelihood", ""): fit.log_likelihood or 0.0}
     for row in (*fit.thresholds, *fit.coefficients):
-        found["estimate", row.details["term"]] = row.estimate or 0.0
-        found["std_error", row.details["term"]] = row.details["std_error"]
+        found["estimate", row.details.term] = row.estimate or 0.0
+        found["std_error", row.details.term] = row.details.std_error
     for name_of in ("rater_variance", "prompt_variance"):
         found[name_of, ""] = fit.find(name_of).estimate or 0.0
     return found
@@ -167,7 +167,7 @@ def test_true_effect_is_found_in_large_data() -> None:
         frame, RatingColumns("value", "system", "rater", "prompt"), reference="A"
     )
     effect = fit_clmm(ratings).find("cumulative_log_odds_ratio", "B")
-    assert effect.estimate == pytest.approx(0.5, abs=3 * effect.details["std_error"])
+    assert effect.estimate == pytest.approx(0.5, abs=3 * effect.details.std_error)
 
 
 def test_doubled_data_halve_the_variance_of_the_fixed_fit() -> None:
@@ -209,6 +209,6 @@ def test_clm_of_other_shapes_equals_r(data: str, quantity: str, term: str, value
         ours = fit.find(quantity).estimate
     else:
         rows = (*fit.thresholds, *fit.coefficients)
-        row = next(row for row in rows if row.details["term"] == term)
-        ours = row.estimate if quantity == "estimate" else row.details["std_error"]
+        row = next(row for row in rows if row.details.term == term)
+        ours = row.estimate if quantity == "estimate" else row.details.std_error
     assert ours == pytest.approx(float(value), rel=1e-6, abs=1e-6)

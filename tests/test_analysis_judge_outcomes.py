@@ -53,7 +53,7 @@ def test_bounds_by_hand() -> None:
         "truncated": 1,
     }
     assert sum(e.estimate or 0 for _, e in found.shares) == pytest.approx(1.0)
-    assert found.worst.details["without_score"] == 2
+    assert found.worst.details.without_score == 2
 
 
 def test_nothing_scored_leaves_the_whole_scale() -> None:
@@ -98,7 +98,7 @@ def test_a_probe_s_change_by_hand() -> None:
     """Changes 1, 0, 2, lost: mean 1, s = 1, standard error 1 / sqrt(3); two of three moved."""
     (found,) = probe_effects(_pairs("longer", [3, 3, 2, None], [4, 3, 4, 5]))
     assert found.mean_change.estimate == 1.0
-    assert found.mean_change.details["standard_error"] == pytest.approx(1 / np.sqrt(3))
+    assert found.mean_change.details.standard_error == pytest.approx(1 / np.sqrt(3))
     assert found.share_changed.estimate == pytest.approx(2 / 3)
     assert (found.n_pairs, found.n_lost, found.finding) == (4, 1, "as it should be")
 

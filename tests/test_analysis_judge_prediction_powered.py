@@ -46,7 +46,7 @@ def test_estimate_and_standard_error_are_those_of_ppi_python(
     n, m = len(case["people"]), len(case["judge_only"])
     theirs = (case[variant]["high"] - case[variant]["low"]) / 2 / 1.959963984540054
     d = ours.details
-    assert np.sqrt(d["people_part"] * (n - 1) / n + d["judge_part"] * (m - 1) / m) == pytest.approx(
+    assert np.sqrt(d.people_part * (n - 1) / n + d.judge_part * (m - 1) / m) == pytest.approx(
         theirs, rel=1e-9
     )
 
@@ -59,8 +59,8 @@ def test_by_hand() -> None:
     """
     result = prediction_powered_mean([2, 4, None, None], [3, 4, 3, 5])
     assert result.untuned.estimate == pytest.approx(3.5)
-    assert result.untuned.details["standard_error"] == pytest.approx(np.sqrt(1.25))
-    assert result.corrected.details["lambda_1"] == pytest.approx(0.5 / (2 * 11 / 12))
+    assert result.untuned.details.standard_error == pytest.approx(np.sqrt(1.25))
+    assert result.corrected.details.lambda_1 == pytest.approx(0.5 / (2 * 11 / 12))
     assert result.people_only.estimate == 3.0
     assert result.judge_only.estimate == 3.75
 
@@ -69,7 +69,7 @@ def test_clusters_of_one_change_nothing_but_lambda_s_formula() -> None:
     people, judge = _columns(REFERENCE["cases"][0])
     plain = prediction_powered_mean(people, judge).untuned
     named = prediction_powered_mean(people, judge, clusters=np.arange(people.size)).untuned
-    assert named.details["standard_error"] == pytest.approx(plain.details["standard_error"])
+    assert named.details.standard_error == pytest.approx(plain.details.standard_error)
 
 
 def test_the_standard_error_with_clusters_is_that_of_a_regression() -> None:
@@ -89,7 +89,7 @@ def test_the_standard_error_with_clusters_is_that_of_a_regression() -> None:
             cov_type="cluster", cov_kwds={"groups": prompts[rows], "use_correction": False}
         )
         variance += float(fit.bse[0]) ** 2 * groups / (groups - 1)
-    assert result.details["standard_error"] == pytest.approx(np.sqrt(variance))
+    assert result.details.standard_error == pytest.approx(np.sqrt(variance))
 
 
 def test_lambda_with_clusters_has_the_least_variance() -> None:
@@ -99,13 +99,13 @@ def test_lambda_with_clusters_has_the_least_variance() -> None:
     judge = people + rng.normal(0, 1.0, 150)
     people[rng.random(150) < 0.6] = np.nan
     result = prediction_powered_mean(people, judge, clusters=prompts)
-    best = result.corrected.details["standard_error"]
-    assert 0 < result.corrected.details["lambda_1"] < 1
+    best = result.corrected.details.standard_error
+    assert 0 < result.corrected.details.lambda_1 < 1
     for other in (0.9, 1.1):
         scaled = prediction_powered_mean(
-            people, judge * other * result.corrected.details["lambda_1"], clusters=prompts
+            people, judge * other * result.corrected.details.lambda_1, clusters=prompts
         )
-        assert scaled.untuned.details["standard_error"] >= best - 1e-12
+        assert scaled.untuned.details.standard_error >= best - 1e-12
 
 
 def test_a_difference_within_prompts_gains_from_the_pairing() -> None:
@@ -113,20 +113,20 @@ def test_a_difference_within_prompts_gains_from_the_pairing() -> None:
     people, judge, prompt, system = simulate_study(scenario, np.random.default_rng(3))
     paired = prediction_powered_difference(people, judge, system == 0, clusters=prompt).corrected
     apart = prediction_powered_difference(people, judge, system == 0).corrected
-    assert paired.details["standard_error"] < apart.details["standard_error"]
+    assert paired.details.standard_error < apart.details.standard_error
     assert paired.p_value is not None
     means = [prediction_powered_mean(people[system == s], judge[system == s]) for s in (0, 1)]
     assert apart.estimate == pytest.approx(
         (means[0].corrected.estimate or 0) - (means[1].corrected.estimate or 0)
     )
-    assert apart.details["standard_error"] == pytest.approx(
-        np.hypot(*(m.corrected.details["standard_error"] for m in means))
+    assert apart.details.standard_error == pytest.approx(
+        np.hypot(*(m.corrected.details.standard_error for m in means))
     )
 
 
 def test_a_judge_that_says_one_thing_leaves_people_alone() -> None:
     result = prediction_powered_mean([1, 2, 4, None, None], [3, 3, 3, 3, 3])
-    assert result.corrected.details["lambda_1"] == 0.0
+    assert result.corrected.details.lambda_1 == 0.0
     assert result.corrected.estimate == result.people_only.estimate
 
 
@@ -148,11 +148,11 @@ def test_the_interval_covers_the_truth_and_a_good_judge_narrows_it() -> None:
 @pytest.mark.slow
 def test_in_2000_simulated_studies_coverage_is_between_93_and_97_percent() -> None:
     found = simulate_coverage(2000)
-    for row in found["scenarios"]:
+    for row in found.scenarios:
         assert 0.93 <= row["coverage"] <= 0.97, row
         if row["scenario"].startswith("good judge"):
             assert row["width"] < 0.9 * row["width_people"], row
-    worthless = found["scenarios"][2]
+    worthless = found.scenarios[2]
     assert worthless["width"] == pytest.approx(worthless["width_people"], rel=0.02)
 
 

@@ -185,7 +185,7 @@ def test_flips_and_first_places_are_counted() -> None:
         ]
     )  # fmt: skip
     assert found.flip_rate.estimate == pytest.approx(2 / 3)
-    assert found.flip_rate.details["reversed"] == pytest.approx(1 / 3)
+    assert found.flip_rate.details.reversed == pytest.approx(1 / 3)
     assert (found.flip_rate.n, found.flip_rate.n_missing) == (3, 1)
     # One pair a prompt: clusters change nothing, and the interval is Wilson's.
     plain = wilson_share(2, 3)
@@ -194,7 +194,7 @@ def test_flips_and_first_places_are_counted() -> None:
     )
     # First place: won, won, lost, won (b first), lost (a second), won: 4 of 6.
     assert found.first_place_rate.estimate == pytest.approx(4 / 6)
-    assert found.first_place_rate.details["expected"] == 0.5
+    assert found.first_place_rate.details.expected == 0.5
 
 
 def test_repeated_scores_agree_as_krippendorff_says() -> None:
@@ -210,7 +210,7 @@ def test_repeated_scores_agree_as_krippendorff_says() -> None:
     assert found.spread.estimate == pytest.approx(
         math.sqrt(np.nanvar(repeats, axis=1, ddof=1).mean())
     )
-    assert found.alpha.ci_low is not None and "raters" not in found.alpha.details
+    assert found.alpha.ci_low is not None and "raters" not in found.alpha.to_dict()["details"]
 
 
 def test_repeats_by_hand() -> None:

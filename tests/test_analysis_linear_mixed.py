@@ -45,15 +45,19 @@ def _figure(fit: ModelFit, quantity: str, term: str) -> float:
         return fit.log_likelihood or 0.0
     if quantity.startswith("f_"):
         test = fit.find(quantity)
-        return float(test.estimate or 0.0) if term == "F" else float(test.details["df2"])
+        return float(test.estimate or 0.0) if term == "F" else float(test.details.df2)
     if not term:
         return fit.find(quantity).estimate or 0.0
-    rows = [row for row in fit.coefficients if row.details["term"] == term]
+    rows = [row for row in fit.coefficients if row.details.term == term]
     # geepack has the uncorrected errors, which are not the main ones with few raters.
     row = next((row for row in rows if row.statistic.endswith("_uncorrected")), rows[0])
     if quantity == "estimate":
         return row.estimate or 0.0
-    return float(row.p_value or 0.0) if quantity == "p_value" else float(row.details[quantity])
+    return (
+        float(row.p_value or 0.0)
+        if quantity == "p_value"
+        else float(getattr(row.details, quantity))
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,8 +159,8 @@ def test_random_responses_equal_the_paired_t_of_prompts_on_balanced_data() -> No
     means = (np.bincount(cell, ratings.value) / np.bincount(cell)).reshape(-1, 2)
     gaps = means[:, 1] - means[:, 0]
     assert ours.estimate == pytest.approx(gaps.mean(), abs=1e-9)
-    assert ours.details["std_error"] == pytest.approx(gaps.std(ddof=1) / np.sqrt(10), rel=1e-5)
-    assert ours.details["df"] == pytest.approx(9, rel=1e-3)
+    assert ours.details.std_error == pytest.approx(gaps.std(ddof=1) / np.sqrt(10), rel=1e-5)
+    assert ours.details.df == pytest.approx(9, rel=1e-3)
     assert "other prompts and other responses" in fit.unit_of_inference
     assert ours.unit == "rater and response"
 
@@ -168,13 +172,13 @@ def test_a_random_prompt_intercept_alone_claims_no_other_prompts() -> None:
     moved = replace(ratings, value=ratings.value + 5.0 * ratings.prompt)
     fit, other = fit_lmm(ratings), fit_lmm(moved)
     effects = [f.find("mean_difference", "B") for f in (fit, other)]
-    errors = [e.details["std_error"] for e in effects]
+    errors = [e.details.std_error for e in effects]
     assert errors[0] == pytest.approx(errors[1], rel=1e-4)
     assert "these very responses" in fit.unit_of_inference
     assert "other prompts" not in fit.unit_of_inference
     assert effects[0].unit == "rater"
     wider = fit_lmm(ratings, random_responses=True).find("mean_difference", "B")
-    assert wider.details["std_error"] > 1.5 * errors[0]
+    assert wider.details.std_error > 1.5 * errors[0]
 
 
 def test_four_prompts_are_too_few_for_random_responses() -> None:
@@ -220,8 +224,8 @@ def test_tiny_random_data_never_break_kenward_roger(raters: int, systems: int) -
                 assert test.undefined_because or 0 <= (test.p_value or 0.0) <= 1
                 undefined += test.statistic == "f_kenward_roger_effect" and test.estimate is None
             for row in fit.coefficients:
-                told = row.details.get("kenward_roger_undefined_because")
-                assert told or 0 <= row.details["kenward_roger_p_value"] <= 1
+                told = row.details.kenward_roger_undefined_because
+                assert told or 0 <= row.details.kenward_roger_p_value <= 1
     # One contrast has a number always; two need not have one.
     assert (undefined > 0) == (systems == 3)
 
@@ -256,9 +260,9 @@ def test_balanced_data_give_the_classical_analysis_of_variance() -> None:
     means = frame.groupby(["r", "s"])["v"].mean().unstack()
     gaps = (means["B"] - means["A"]).to_numpy()
     assert ours.estimate == pytest.approx(gaps.mean(), abs=1e-9)
-    assert ours.details["std_error"] == pytest.approx(gaps.std(ddof=1) / np.sqrt(14), rel=1e-6)
-    assert ours.details["df"] == pytest.approx(13, rel=1e-4)
-    assert ours.details["kenward_roger_df"] == pytest.approx(13, rel=1e-4)
+    assert ours.details.std_error == pytest.approx(gaps.std(ddof=1) / np.sqrt(14), rel=1e-6)
+    assert ours.details.df == pytest.approx(13, rel=1e-4)
+    assert ours.details.kenward_roger_df == pytest.approx(13, rel=1e-4)
 
 
 @pytest.mark.parametrize("reml", [True, False])
@@ -319,9 +323,9 @@ def test_tight_lmer_figures_of_the_slope_model_on_long_missing() -> None:
     intercept, effect = fit.coefficients
     assert fit.log_likelihood is not None
     assert -2 * fit.log_likelihood == pytest.approx(1864.2206748025, abs=1e-7)
-    assert intercept.details["df"] == pytest.approx(24.92063845, rel=1e-5)
-    assert intercept.details["std_error"] == pytest.approx(0.10731858595, rel=1e-6)
-    assert effect.details["df"] == pytest.approx(35.59938604, rel=1e-5)
+    assert intercept.details.df == pytest.approx(24.92063845, rel=1e-5)
+    assert intercept.details.std_error == pytest.approx(0.10731858595, rel=1e-6)
+    assert effect.details.df == pytest.approx(35.59938604, rel=1e-5)
     assert fit.find("rater_variance").estimate == pytest.approx(0.14549818355, rel=1e-5)
 
 
@@ -361,12 +365,12 @@ def test_few_raters_show_the_corrected_error_first_and_the_other_beside_it() -> 
     paired = gaps.std(ddof=1) / np.sqrt(6)
     main, plain = fit.find("mean_difference", "B"), fit.find("mean_difference_uncorrected", "B")
     assert main.estimate == plain.estimate == pytest.approx(gaps.mean())
-    assert plain.details["std_error"] == pytest.approx(paired * np.sqrt(5 / 6))
-    assert main.details["std_error"] == pytest.approx(paired * np.sqrt(5 / 6) * 6 / 5)
-    assert main.details["df"] == 4
-    expected = 2 * stats.t.sf(abs(gaps.mean()) / main.details["std_error"], 4)
+    assert plain.details.std_error == pytest.approx(paired * np.sqrt(5 / 6))
+    assert main.details.std_error == pytest.approx(paired * np.sqrt(5 / 6) * 6 / 5)
+    assert main.details.df == 4
+    expected = 2 * stats.t.sf(abs(gaps.mean()) / main.details.std_error, 4)
     assert main.p_value == pytest.approx(expected)
-    assert main.p_value == main.details["mancl_derouen_p_value"]
+    assert main.p_value == main.details.mancl_derouen_p_value
     assert "6 raters only" in fit.notes[0] and "uncorrected" in fit.notes[0]
 
 
@@ -382,6 +386,6 @@ def test_from_fifty_raters_on_the_sandwich_error_is_the_main_one(
     ).assign(v=draw.normal(size=raters)[rater] + draw.normal(size=rater.size))
     ratings = prepare_ratings(frame, RatingColumns("v", "s", "r", "p"), reference="A")
     fit = fit_gee(ratings)
-    assert ("df" in fit.find("mean_difference", "B").details) == corrected
+    assert (fit.find("mean_difference", "B").details.df is not None) == corrected
     assert len(fit.coefficients) == (4 if corrected else 2)
     assert bool(fit.notes) == corrected

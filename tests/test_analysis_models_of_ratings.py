@@ -49,7 +49,7 @@ def _line(start: str, occurrence: int = 0) -> list[float]:
 
 
 def _by_term(model: ModelFit, term: str) -> Estimate:
-    rows = [row for row in (*model.coefficients, *model.thresholds) if row.details["term"] == term]
+    rows = [row for row in (*model.coefficients, *model.thresholds) if row.details.term == term]
     # R's estimating equations have the uncorrected errors, which are not the main ones here.
     return next((row for row in rows if row.statistic.endswith("_uncorrected")), rows[0])
 
@@ -79,9 +79,9 @@ def test_lmer_lines_of_mixed_out(
     estimate, error, df, t, p = _line(term, occurrence)
     ours = _by_term(missing.models[model], term)
     _close(ours.estimate, estimate)
-    _close(ours.details["std_error"], error)
-    _close(ours.details["df"], df, 1e-4 if model == "lmer_intercept" else 2e-4)
-    _close(ours.details["t_value"], t)
+    _close(ours.details.std_error, error)
+    _close(ours.details.df, df, 1e-4 if model == "lmer_intercept" else 2e-4)
+    _close(ours.details.t_value, t)
     assert ours.p_value == pytest.approx(p, rel=1e-2, abs=1e-15)
 
 
@@ -118,8 +118,8 @@ def test_emmeans_line_of_mixed_out(missing: RatingModels) -> None:
     ours = missing.models["lmer_intercept"].find("mean_difference", "EAI")
     assert ours.estimate is not None and ours.ci_low is not None and ours.ci_high is not None
     assert -ours.estimate == pytest.approx(estimate, abs=6e-4)
-    assert ours.details["kenward_roger_std_error"] == pytest.approx(error, abs=6e-4)
-    assert ours.details["kenward_roger_df"] == pytest.approx(df, abs=0.6)
+    assert ours.details.kenward_roger_std_error == pytest.approx(error, abs=6e-4)
+    assert ours.details.kenward_roger_df == pytest.approx(df, abs=0.6)
     assert (-ours.ci_high, -ours.ci_low) == pytest.approx((low, high), abs=6e-4)
 
 
@@ -132,8 +132,8 @@ def test_clm_lines_of_mixed_out(missing: RatingModels, term: str) -> None:
     estimate, error, z, p = _line(term, 2 if term == "modelEAI" else 0)
     ours = _by_term(missing.models["clm"], term)
     _close(ours.estimate, estimate, 1e-6)
-    _close(ours.details["std_error"], error, 1e-6)
-    _close(ours.details["z_value"], z, 1e-6)
+    _close(ours.details.std_error, error, 1e-6)
+    _close(ours.details.z_value, z, 1e-6)
     assert ours.p_value == pytest.approx(p, rel=1e-5)
 
 
@@ -145,8 +145,8 @@ def test_clmm_lines_of_mixed_out(missing: RatingModels, term: str) -> None:
     low, high = _line(term, 4 if modelled else 2)
     ours = _by_term(missing.models["clmm"], term)
     _close(ours.estimate, estimate)
-    _close(ours.details["std_error"], error)
-    _close(ours.details["z_value"], z)
+    _close(ours.details.std_error, error)
+    _close(ours.details.z_value, z)
     assert (ours.ci_low, ours.ci_high) == pytest.approx((low, high), abs=1e-4)
     assert ours.p_value == pytest.approx(p, rel=2e-3)
 
@@ -171,8 +171,8 @@ def test_nominal_test_line_of_mixed_out(missing: RatingModels) -> None:
     """Oracle: mixed.out, nominal_test of clm."""
     df, larger, _aic, ratio, p = _line("model ")
     ours = missing.proportional_odds
-    assert ours.details["df"] == df
-    _close(ours.details["log_likelihood_larger"], larger, 1e-6)
+    assert ours.details.df == df
+    _close(ours.details.log_likelihood_larger, larger, 1e-6)
     assert ours.estimate == pytest.approx(ratio, abs=1e-5)
     assert ours.p_value == pytest.approx(p, abs=1e-5)
 
@@ -183,8 +183,8 @@ def test_gee_lines_of_mixed_out(complete: RatingModels, term: str) -> None:
     estimate, error, wald, p = _line(term, 8 if term == "(Intercept)" else 5)
     ours = _by_term(complete.models["gee"], term)
     _close(ours.estimate, estimate, 1e-7)
-    _close(ours.details["std_error"], error, 1e-7)
-    _close(ours.details["z_value"] ** 2, wald, 1e-6)
+    _close(ours.details.std_error, error, 1e-7)
+    _close(ours.details.z_value**2, wald, 1e-6)
     assert ours.p_value == pytest.approx(p, rel=1e-5, abs=1e-300)
 
 
@@ -193,7 +193,7 @@ def test_gee_correlation_line_of_mixed_out(complete: RatingModels) -> None:
     alpha, error = _line("alpha")
     ours = complete.models["gee"].find("exchangeable_correlation")
     _close(ours.estimate, alpha, 1e-6)
-    _close(ours.details["std_error"], error, 1e-6)
+    _close(ours.details.std_error, error, 1e-6)
 
 
 def test_paired_t_lines_of_mixed_out(complete: RatingModels) -> None:
@@ -203,8 +203,8 @@ def test_paired_t_lines_of_mixed_out(complete: RatingModels) -> None:
     low, high = (float(number) for number in MIXED[after].split())
     ours = complete.models["paired_t"].find("mean_difference", "EAI")
     _close(ours.estimate, 0.42777778, 1e-7)
-    _close(ours.details["t_value"], t, 1e-5)
-    assert ours.details["df"] == df
+    _close(ours.details.t_value, t, 1e-5)
+    assert ours.details.df == df
     assert ours.p_value == pytest.approx(p, rel=1e-4)
     assert (ours.ci_low, ours.ci_high) == pytest.approx((low, high), abs=1e-8)
 
@@ -233,7 +233,7 @@ def _compared() -> list[tuple[str, str, str, float, float]]:
             # A bar within a cell of a Markdown table would end it.
             name = f"{model} {term}".replace("|", "\\|")
             rows.append((f"{name} estimate", data, function, estimate, ours.estimate))
-            own_error = ours.details["std_error"]
+            own_error = ours.details.std_error
             rows.append((f"{name} standard_error", data, function, error, own_error))
     for model, occurrence in (("clm", 0), ("clmm", 1)):
         ll = fits["long_missing"].models[model].log_likelihood
@@ -276,10 +276,10 @@ def test_likelihood_ratios_against_r(missing: RatingModels) -> None:
     assert effect.p_value == pytest.approx(2.4593e-06, rel=1e-3)
     linear = missing.models["lmer_intercept"].find("likelihood_ratio_effect")
     assert linear.estimate == pytest.approx(22.22243, abs=1e-4)
-    assert linear.details["log_likelihood_smaller"] == pytest.approx(-941.3418, abs=1e-4)
+    assert linear.details.log_likelihood_smaller == pytest.approx(-941.3418, abs=1e-4)
     slope = missing.comparisons[0]
     assert slope.estimate == pytest.approx(2.055, abs=1e-3)
-    assert slope.details["df"] == 2
+    assert slope.details.df == 2
     assert slope.p_value == pytest.approx(0.3579, abs=1e-4)
 
 
@@ -289,7 +289,7 @@ def test_chi_square_mixture_for_one_random_slope(missing: RatingModels) -> None:
     assert test.estimate is not None
     half = test.estimate / 2
     expected = 0.5 * (math.exp(-half) + math.erfc(math.sqrt(half)))
-    assert test.details["p_value_mixture"] == pytest.approx(expected, rel=1e-10)
+    assert test.details.p_value_mixture == pytest.approx(expected, rel=1e-10)
 
 
 def test_missing_rows_are_counted_by_column() -> None:
@@ -313,7 +313,7 @@ def test_reversed_reference_reverses_signs_only(missing: RatingModels) -> None:
         ours, theirs = model.coefficients[-1], other.models[name].coefficients[-1]
         assert ours.estimate is not None and theirs.estimate is not None
         assert theirs.estimate == pytest.approx(-ours.estimate, rel=1e-5)
-        assert theirs.details["std_error"] == pytest.approx(ours.details["std_error"], rel=1e-5)
+        assert theirs.details.std_error == pytest.approx(ours.details.std_error, rel=1e-5)
 
 
 def test_order_of_rows_does_not_matter(missing: RatingModels) -> None:

@@ -47,15 +47,15 @@ def _compared() -> list[tuple[str, str, float, float]]:
     low, high = R.loc[("clm", "modelEAI")]
     effect = fit_clm(data).find("cumulative_log_odds_ratio", "EAI")
     rows = [
-        ("clm profile_ci_low", "ordinal confint", low, effect.details["profile_ci_low"]),
-        ("clm profile_ci_high", "ordinal confint", high, effect.details["profile_ci_high"]),
+        ("clm profile_ci_low", "ordinal confint", low, effect.details.profile.low),
+        ("clm profile_ci_high", "ordinal confint", high, effect.details.profile.high),
     ]
     fit = fit_lmm(data, profile=True)
     for ours, theirs in INTERCEPT_MODEL.items():
         low, high = R.loc[("lmer_intercept", theirs)]
         found = fit.find(ours)
-        rows.append((f"lmm {ours} sd low", "lme4 confint", low, found.details["std_dev_low"]))
-        rows.append((f"lmm {ours} sd high", "lme4 confint", high, found.details["std_dev_high"]))
+        rows.append((f"lmm {ours} sd low", "lme4 confint", low, found.details.profile.low))
+        rows.append((f"lmm {ours} sd high", "lme4 confint", high, found.details.profile.high))
     return rows
 
 
@@ -78,10 +78,10 @@ def test_effect_of_the_cumulative_link_model(ratings: CrossedRatings) -> None:
     """Oracle: ordinal's confint(clm(...)), which profiles; Wald's stays beside it."""
     low, high = R.loc[("clm", "modelEAI")]
     effect = fit_clm(ratings).find("cumulative_log_odds_ratio", "EAI")
-    assert effect.details["profile_ci_low"] == pytest.approx(low, abs=1e-4)
-    assert effect.details["profile_ci_high"] == pytest.approx(high, abs=1e-4)
+    assert effect.details.profile.low == pytest.approx(low, abs=1e-4)
+    assert effect.details.profile.high == pytest.approx(high, abs=1e-4)
     assert effect.ci_low == pytest.approx(
-        effect.estimate - 1.959964 * effect.details["std_error"], abs=1e-6
+        effect.estimate - 1.959964 * effect.details.std_error, abs=1e-6
     )
 
 
@@ -93,8 +93,8 @@ def test_variances_of_the_linear_mixed_model(ratings: CrossedRatings) -> None:
         low, high = R.loc[("lmer_intercept", theirs)]
         found = fit.find(ours)
         assert f"| lmm {ours} sd low | long_missing | lme4 confint | {low:.8g} |" in page
-        assert found.details["std_dev_low"] == pytest.approx(low, abs=1e-4), ours
-        assert found.details["std_dev_high"] == pytest.approx(high, abs=1e-4), ours
+        assert found.details.profile.low == pytest.approx(low, abs=1e-4), ours
+        assert found.details.profile.high == pytest.approx(high, abs=1e-4), ours
         assert (found.ci_low, found.ci_high) == pytest.approx((low**2, high**2), abs=2e-4)
         assert found.ci_method == "profile likelihood (full maximum likelihood)"
 
@@ -111,7 +111,7 @@ def test_effect_of_the_cumulative_link_mixed_model(ratings: CrossedRatings) -> N
         level = float(stats.chi2.cdf(2 * (-888.508145 - likelihood), 1))
         fit = fit_clmm(ratings, ci_level=level, profile=True)
         effect = fit.find("cumulative_log_odds_ratio", "EAI")
-        assert effect.details[f"profile_ci_{end}"] == pytest.approx(held, abs=1e-4)
+        assert getattr(effect.details.profile, end) == pytest.approx(held, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -127,8 +127,8 @@ def test_variances_with_random_slopes(ratings: CrossedRatings) -> None:
     for ours, theirs in names.items():
         low, high = R.loc[("lmer_slope", theirs)]
         found = fit.find(ours)
-        assert found.details["std_dev_low"] == pytest.approx(low, abs=2e-3), ours
-        assert found.details["std_dev_high"] == pytest.approx(high, abs=2e-3), ours
+        assert found.details.profile.low == pytest.approx(low, abs=2e-3), ours
+        assert found.details.profile.high == pytest.approx(high, abs=2e-3), ours
 
 
 def test_a_variance_at_zero_has_an_interval_that_starts_there() -> None:

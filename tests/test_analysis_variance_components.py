@@ -53,7 +53,7 @@ def test_a_correlation_at_one_is_said_to_be_that_and_no_variance_of_zero(
     fit = _fit(name, model)
     note = _note(fit)
     theirs = ORACLE[name, model, "rater_std_dev"]
-    deviation = fit.find("rater_variance").details["std_dev"]
+    deviation = fit.find("rater_variance").details.std_dev
     assert theirs > 0.3 and deviation == pytest.approx(theirs, rel=5e-3)
     assert f"correlation is estimated at {sign}," in note
     assert "does not mean that a variance is zero" in note and f"{deviation:.2g}" in note
@@ -74,15 +74,15 @@ def test_the_likelihood_ratio_at_the_edge_is_r_s_and_its_p_the_mixture_s(
     assert test.estimate == pytest.approx(ORACLE[name, model, "likelihood_ratio"], abs=2e-3)
     assert test.estimate is not None and test.p_value is not None
     if name == "three_levels":
-        assert test.details["df"] == 5 and "upper bound" in test.details["reference_distribution"]
+        assert test.details.df == 5 and "upper bound" in test.details.reference_distribution
     else:
         half = test.estimate / 2
-        assert test.details["df"] == 2
+        assert test.details.df == 2
         assert test.p_value == pytest.approx(
             0.5 * (math.exp(-half) + math.erfc(math.sqrt(half))), rel=1e-10
         )
     assert f"p = {test.p_value:.3f}" in _note(_fit(name, model))
-    assert test.p_value <= test.details["p_value_chi_square"]
+    assert test.p_value <= test.details.p_value_chi_square
 
 
 def test_a_covariance_matrix_without_full_rank_names_no_single_correlation() -> None:
@@ -91,7 +91,7 @@ def test_a_covariance_matrix_without_full_rank_names_no_single_correlation() -> 
     fit = _fit("three_levels", "lmer")
     assert "correlations of theirs are at the edge" in _note(fit) and "of C" in _note(fit)
     spread = [e for e in fit.variances if e.statistic in ("rater_variance", "rater_slope_variance")]
-    assert len(spread) == 3 and all(e.details["std_dev"] > 0.3 for e in spread)
+    assert len(spread) == 3 and all(e.details.std_dev > 0.3 for e in spread)
 
 
 def test_a_variance_at_zero_beside_one_that_is_not() -> None:
@@ -143,7 +143,7 @@ def test_two_raters_give_no_interval_test_or_degrees_of_freedom(model: str, slop
     assert "other raters" not in fit.unit_of_inference
     for e in (*fit.coefficients, *fit.thresholds):
         assert e.estimate is not None and e.ci_low is None and e.p_value is None
-        assert not {"df", "t_value", "z_value"} & set(e.details)
+        assert not {"df", "t_value", "z_value"} & set(e.details.to_dict())
         assert "2 raters are no sample" in e.ci_method
     effects = [t for t in fit.tests if t.statistic.endswith("_effect")]
     assert effects and all("2 raters" in t.undefined_because for t in effects)
@@ -161,7 +161,7 @@ def test_two_raters_in_the_model_of_responses_and_three_raters() -> None:
         profile=True,
     )
     assert fits.models["lmer_response"].coefficients[1].p_value is None
-    assert fits.models["clmm"].coefficients[0].details.get("profile_ci_low") is None
+    assert fits.models["clmm"].coefficients[0].details.profile is None
     frame = pd.read_csv(FOLDER / "no_slope.csv")
     third = frame[frame["rater"].isin(["R000", "R001", "R002"])]
     ratings = prepare_ratings(third, RatingColumns("y", "model", "rater", "topic"), reference="A")
