@@ -62,6 +62,17 @@ seed_option = click.option(
 
 
 @dataclass(frozen=True)
+class AgreementOptions:
+    """The options of ``analyse agreement``, beside the columns."""
+
+    points: tuple[str, ...]
+    averaged: bool
+    pairs: bool
+    level: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class CompareOptions:
     """The options of ``analyse compare``."""
 
@@ -139,16 +150,8 @@ def analyse() -> None:
 @level_option
 @seed_option
 @json_option
-def agreement(
-    table: HandedTable,
-    roles: Roles,
-    points: tuple[str, ...],
-    averaged: bool,
-    pairs: bool,
-    level: float,
-    seed: int,
-    as_json: bool,
-) -> None:
+@packed(AgreementOptions)
+def agreement(table: HandedTable, roles: Roles, options: AgreementOptions, as_json: bool) -> None:
     """Agreement of raters, and quadratic kappas of every two of them.
 
     A wide table has a row per unit and a column per rater; a long one a row per rating. A column of a wide
@@ -168,11 +171,17 @@ def agreement(
     from analysis.tables.rating_columns import Nouns
     from analysis.tables.rating_table import rating_tables
 
-    scales = _scales(points, averaged)
+    averaged = options.averaged
+    scales = _scales(options.points, averaged)
     nouns = Nouns(points=scales.otherwise or (), averaged=averaged)
     tables = rating_tables(table.frame(roles.unit, roles.rater, roles.by), roles, nouns)
     blocks = agreement_by(
-        tables, scales, averaged=averaged, pairs_only=pairs, level=level, seed=seed
+        tables,
+        scales,
+        averaged=averaged,
+        pairs_only=options.pairs,
+        level=options.level,
+        seed=options.seed,
     )
     show(blocks, "agreement", table.file, as_json)
 
