@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from study.report_view.export import rater_rows
 from study.report_view.snapshot import Snapshot
 from study.store import events
 from study.store.audit import study_faults
-from study.store.exclusive import Serving, only_writer
+from study.store.exclusive import Serving, only_judge, only_writer
 from study.store.raters import (
     enrol,
     find_by_token,
@@ -214,7 +215,7 @@ class TestUndo:
 
 HOLDER = (
     "import sys, time; from pathlib import Path; from study.store.study import open_study; "
-    "from study.store.exclusive import Serving, only_writer; study = open_study(Path(sys.argv[1]));\n"
+    "from study.store.exclusive import Serving, only_judge, only_writer; study = open_study(Path(sys.argv[1]));\n"
 )
 
 
@@ -253,15 +254,17 @@ class TestTwoAtOnce:
 
     @pytest.mark.postgres
     @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+    @pytest.mark.parametrize("only_one", [only_writer, only_judge])
     def test_on_one_postgresql_database_two_folders_are_kept_apart(
-        self, locked: Study, tmp_path: Path
+        self, locked: Study, tmp_path: Path, only_one: Callable[[Study], Any]
     ) -> None:
         copy = shutil.copytree(
             locked.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("*.lock")
         )
-        other = hold(copy, "with only_writer(study): print('held', flush=True); time.sleep(600)")
+        held = f"with {only_one.__name__}(study): print('held', flush=True); time.sleep(600)"
+        other = hold(copy, held)
         try:
-            with pytest.raises(StoreError, match="is at work"), only_writer(locked):
+            with pytest.raises(StoreError, match="is at work"), only_one(locked):
                 pass
         finally:
             other.kill()
