@@ -215,7 +215,8 @@ class TestUndo:
 
 HOLDER = (
     "import sys, time; from pathlib import Path; from study.store.study import open_study; "
-    "from study.store.exclusive import Serving, only_judge, only_writer; study = open_study(Path(sys.argv[1]));\n"
+    "from study.store.exclusive import Serving, only_judge, only_writer; "
+    "study = open_study(Path(sys.argv[1]));\n"
 )
 
 
