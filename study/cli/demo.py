@@ -108,7 +108,7 @@ def _add_simulated(study: Study, number: int) -> None:
 
 def _show_links(study: Study, codes: list[str], address: str, no_serve: bool) -> None:
     from study import blinding
-    from study.link_sheet import rater_links, write_link_sheet
+    from survey_app.server.link_sheet import rater_links, write_link_sheet
 
     links = rater_links(study, codes, address)
     sheet = write_link_sheet(study, links)

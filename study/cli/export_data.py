@@ -92,8 +92,7 @@ def export(study: Study, what: str, kind: str, for_excel: bool, output: Path | N
 
 
 def _export_statistics_file(study: Study, what: str, kind: str, output: Path | None) -> None:
-    from analysis.tables.spss_stata import write_statistics_file
-    from analysis.tables.study_tables import STUDY_TABLES, told_of_columns
+    from analysis.tables.spss_stata import STUDY_TABLES, told_of_columns, write_statistics_file
     from study.report_view.snapshot import snapshot
 
     if what not in STUDY_TABLES:

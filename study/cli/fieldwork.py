@@ -166,8 +166,8 @@ def _ask_before_enrolling_more(study: Study, group: str, number: int, as_json: b
 
 
 def _undo_enrolment(study: Study, group: str | None, number: int | None, as_json: bool) -> None:
-    from study.link_sheet import SHEET_FILE
     from study.store.raters import read_raters, undo_enrolment
+    from survey_app.server.link_sheet import SHEET_FILE
 
     if number is not None and number < 1:
         raise StoreError(
@@ -216,9 +216,9 @@ def _show_links(
     study: Study, given: str | None, as_json: bool, only: set[str] | None = None
 ) -> None:
     """Print the links of these raters, or of all, and write the sheet of all."""
-    from study.link_sheet import rater_links, write_link_sheet
     from study.store.raters import read_raters
     from survey_app.server.addresses import links_remarks, settle_address
+    from survey_app.server.link_sheet import rater_links, write_link_sheet
 
     address, before = settle_address(study, given)
     people = [rater.code for rater in read_raters(study) if not rater.simulated]
