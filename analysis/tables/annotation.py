@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
-from analysis.agreement.krippendorff import krippendorff_alpha
 from analysis.agreement.labels import MACRO_RULE, AnnotationScores, annotation_scores
 from analysis.agreement.two_raters import cohen_kappa, confusion
+from analysis.chapters.answers.choices import annotators_together
 from analysis.results import Estimate
 from analysis.samples import different_samples
 from analysis.tables.blocks import Listing, ResultBlock, UndefinedBlock, under
@@ -288,7 +287,6 @@ def _agreement_block(
 ) -> ResultBlock:
     """The coefficients of all annotators, after Cohen's kappa of every two of them where wanted."""
     points = list(range(len(labels)))
-    matrix = codes.to_numpy(dtype=float)
     pairs: list[Estimate] = []
     tables = []
     for one, two in combinations(codes.columns, 2) if paired else ():
@@ -299,16 +297,12 @@ def _agreement_block(
         tables.append(
             {"first": str(one), "second": str(two), "counts": [list(row) for row in found.counts]}
         )
-    together = (
-        percent_agreement(matrix, points, level=level),
-        fleiss_kappa(matrix, points, level=level),
-        gwet_ac(matrix, points, level=level),
-        krippendorff_alpha(matrix, points, metric="nominal", level=level),
-    )
+    together = annotators_together(codes.to_numpy(dtype=float), points, level=level)
+    estimates = (*pairs, *together.estimates())
     return AnnotatorsBlock(
         "Agreement between annotators",
-        (*pairs, *together),
-        different_samples((*pairs, *together)),
+        estimates,
+        different_samples(estimates),
         annotators=[str(c) for c in codes.columns],
         labels=list(labels),
         pairs=tables,

@@ -1,0 +1,92 @@
+"""Parts of a response that raters marked with labels: how often, and do they mark the same characters?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.agreement.spans import MarkedResponse, character_agreement
+from analysis.chapters.context import ReportContext
+from analysis.chapters.decisions import SEED
+from analysis.contrasts.cluster_means import clustered_share
+from analysis.results import Estimate
+from study.report_view.data import Named, ReportItem
+
+
+@dataclass(frozen=True)
+class SystemSpans:
+    """One label in the responses of one system.
+
+    ``share`` is that of the ``n_read`` responses read in which anything was marked, raters as clusters;
+    ``n_marked`` counts marked parts.
+    """
+
+    system: Named
+    n_read: int
+    share: Estimate
+    n_marked: int
+
+
+@dataclass(frozen=True)
+class MarkedLabel:
+    """One label; agreement is on characters, responses drawn again."""
+
+    label: Named
+    systems: tuple[SystemSpans, ...]
+    agreement: Estimate
+
+
+@dataclass(frozen=True)
+class MarkedItem:
+    """One item with its labels."""
+
+    item: ReportItem
+    labels: tuple[MarkedLabel, ...]
+
+
+def spans_chapter(context: ReportContext) -> tuple[MarkedItem, ...] | None:
+    """Shares and agreement for each label.
+
+    Empty where the study asks no such question, None where nobody answered one.
+    """
+    items = [i for i in context.data.compared if i.kind == "spans"]
+    if not items:
+        return ()
+    if not len(context.data.spans):
+        return None
+    return tuple(
+        MarkedItem(item, tuple(_label(context, item, label) for label in item.labels))
+        for item in items
+    )
+
+
+def _label(context: ReportContext, item: ReportItem, label: Named) -> MarkedLabel:
+    frame = context.data.spans[context.data.spans["item"] == item.id]
+    systems = []
+    for system in context.data.systems:
+        read = frame[frame["system"] == system.id]
+        read = read.assign(hit=read["label"] == label.id)
+        hits = read.groupby(["rater", "prompt"])["hit"].any()
+        share = clustered_share(
+            hits.to_numpy(dtype=float), hits.index.get_level_values("rater").tolist(),
+            statistic="labelled_share", level=context.level, unit="response read",
+        )  # fmt: skip
+        systems.append(SystemSpans(system, len(hits), share, int(read["hit"].sum())))
+    agreement = character_agreement(_marked(frame, label.id), level=context.level, seed=SEED)
+    return MarkedLabel(label, tuple(systems), agreement)
+
+
+def _marked(frame: pd.DataFrame, label: str) -> list[MarkedResponse]:
+    """Each response with what every one of its raters marked; nothing is an answer."""
+    found = []
+    for _, rows in frame.groupby(["system", "prompt"], sort=True):
+        by_rater: dict[str, list[tuple[int, int]]] = {}
+        for rater, start, end, given in zip(
+            rows["rater"], rows["start"], rows["end"], rows["label"], strict=True
+        ):
+            parts = by_rater.setdefault(str(rater), [])
+            if given == label:
+                parts.append((int(start), int(end)))
+        found.append(MarkedResponse(int(rows["length"].iloc[0]), by_rater))
+    return found
