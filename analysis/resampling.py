@@ -19,13 +19,11 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.results import Estimate
+from analysis.results import NO_DETAILS, Details, Estimate
 from analysis.validation import FloatArray
 from study.errors import AnalysisError
 
@@ -127,6 +125,31 @@ def expanded_z(clusters: int, level: float) -> float:
     return t * float(np.sqrt(clusters / (clusters - 1)))
 
 
+@dataclass(frozen=True)
+class BootstrapDetails(Details):
+    """Of an interval by resampling.
+
+    Parameters
+    ----------
+    of : Details
+        Those of the estimate.
+    replicates, replicates_undefined : int
+    clusters_drawn : int
+        How many there are to draw.
+    seed : int or None
+        None where it is told elsewhere.
+    standard_error : float or None
+        Standard deviation of the draws; None without an interval.
+    """
+
+    of: Details
+    replicates: int
+    replicates_undefined: int
+    clusters_drawn: int
+    seed: int | None = None
+    standard_error: float | None = None
+
+
 def bootstrap_interval(
     point: Estimate,
     draws: FloatArray,
@@ -171,13 +194,8 @@ def bootstrap_interval(
         return point
     known = draws[~np.isnan(draws)]
     gone = int(draws.size - known.size)
-    details: dict[str, Any] = {
-        **point.details,
-        "replicates": int(draws.size),
-        "replicates_undefined": gone,
-        "clusters_drawn": clusters,
-        **({} if seed is None else {"seed": seed}),
-    }
+    of = point.details if isinstance(point.details, Details) else NO_DETAILS
+    details = BootstrapDetails(of, int(draws.size), gone, clusters, seed)
 
     def without(why: str) -> Estimate:
         return replace(
@@ -187,7 +205,7 @@ def bootstrap_interval(
             ci_level=level,
             ci_method=why,
             p_value=None,
-            details=MappingProxyType(details),
+            details=details,
         )
 
     if clusters < FEWEST_CLUSTERS:
@@ -200,7 +218,7 @@ def bootstrap_interval(
     low, high = np.quantile(known, stats.norm.cdf(z))
     if np.isclose(low, high, rtol=1e-12, atol=1e-12):
         return without(WITHOUT_WIDTH)
-    details["standard_error"] = float(known.std(ddof=1))
+    details = replace(details, standard_error=float(known.std(ddof=1)))
     return replace(
         point,
         ci_low=float(low),
@@ -209,7 +227,7 @@ def bootstrap_interval(
         ci_method=f"{kind} of {drawn}, expanded, {known.size} replicates"
         + few_clusters(clusters, drawn),
         p_value=None,
-        details=MappingProxyType(details),
+        details=details,
     )
 
 
@@ -218,9 +236,9 @@ def cautions(estimates: Iterable[Estimate]) -> tuple[str, ...]:
     reasons: dict[str, None] = {}
     few: set[tuple[int, str]] = set()
     for e in estimates:
-        clusters = int(e.details.get("clusters_drawn", FEW_CLUSTERS))
-        if e.estimate is None or "clusters_drawn" not in e.details:
+        if e.estimate is None or not isinstance(e.details, BootstrapDetails):
             continue
+        clusters = e.details.clusters_drawn
         if e.ci_low is None:
             reasons[e.ci_method.removesuffix(".")] = None
         elif clusters < FEW_CLUSTERS:

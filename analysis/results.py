@@ -174,5 +174,5 @@ def undefined(
         n_missing=n_missing,
         unit=unit,
         undefined_because=because,
-        details=MappingProxyType(told) if details is None else details,
+        details=details or (MappingProxyType(told) if told else NO_DETAILS),
     )

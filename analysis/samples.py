@@ -21,7 +21,7 @@ def different_samples(estimates: Sequence[Estimate]) -> tuple[str, ...]:
     Parameters
     ----------
     estimates : sequence of Estimate
-        Undefined ones are left out. ``details["sample"]`` says how the rows were chosen, where a
+        Undefined ones are left out. ``sample`` in their details says how the rows were chosen, where a
         method chooses.
 
     Examples
@@ -34,7 +34,16 @@ def different_samples(estimates: Sequence[Estimate]) -> tuple[str, ...]:
         found: dict[tuple[int, str], list[str]] = {}
         for e in estimates:
             if e.unit == unit and e.estimate is not None:
-                found.setdefault((e.n, str(e.details.get("sample", ""))), []).append(e.statistic)
+                found.setdefault(
+                    (
+                        e.n,
+                        str(
+                            getattr(e.details, "sample", "")
+                            or getattr(getattr(e.details, "of", None), "sample", "")
+                        ),
+                    ),
+                    [],
+                ).append(e.statistic)
         if len({n for n, _ in found}) < 2:
             continue
         parts = [

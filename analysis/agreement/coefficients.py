@@ -7,13 +7,12 @@ used still counts; all take a table of units (rows) by raters (columns) and leav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import (
     FloatArray,
     IntArray,
@@ -35,6 +34,37 @@ NO_VARIATION = (
     "all ratings fall on one point, so chance alone predicts perfect agreement and nothing is "
     "left above chance"
 )
+
+
+@dataclass(frozen=True)
+class CoefficientDetails(Details):
+    """Of a coefficient made of observed agreement and agreement by chance.
+
+    Parameters
+    ----------
+    observed_agreement, chance_agreement : float or None
+        None for the share of agreeing pairs, which is itself the observed agreement.
+    standard_error : float
+        Linearised over units.
+    df : int
+    z_null, standard_error_null, p_value_null : float or None
+        Fleiss' z test under no agreement, of unweighted complete ratings only.
+    """
+
+    observed_agreement: float | None
+    chance_agreement: float | None
+    standard_error: float
+    df: int
+    z_null: float | None = None
+    standard_error_null: float | None = None
+    p_value_null: float | None = None
+
+
+@dataclass(frozen=True)
+class ObservedDetails(Details):
+    """Of a coefficient that does not exist: the agreement that was observed all the same."""
+
+    observed: float
 
 
 def agreement_weights(points: Sequence[float], weights: str) -> FloatArray:
@@ -164,39 +194,46 @@ def t_limits(
     return (max(lowest, estimate - half), min(1.0, estimate + half)), method
 
 
-def _from_units(
-    name: str,
-    estimate: float,
-    unit_values: FloatArray,
-    rated: _Rated,
-    level: float,
-    details: dict[str, float],
-    *,
-    lowest: float = -1.0,
-    room: float = 1.0,
-    tested: bool = True,
-) -> Estimate:
-    """Interval and test from the linearised value of each unit (infinitely many units).
+@dataclass(frozen=True)
+class _Linearised:
+    """A coefficient with the value that each unit contributes to it (infinitely many units).
 
-    ``lowest`` is the least value that the coefficient can take; the highest is 1. ``room`` is what the
-    values were divided by.
+    ``lowest`` is the least value that the coefficient can take; the highest is 1. ``chance`` is None
+    where nothing is corrected for.
     """
+
+    name: str
+    estimate: float
+    units: FloatArray
+    observed: float | None = None
+    chance: float | None = None
+    lowest: float = -1.0
+
+    @property
+    def room(self) -> float:
+        """What the values were divided by."""
+        return 1.0 if self.chance is None else 1.0 - self.chance
+
+
+def _from_units(found: _Linearised, rated: _Rated, level: float) -> Estimate[CoefficientDetails]:
+    """Interval, and a test of agreement beyond chance, from the values of the units."""
     from scipy import stats
 
-    n = unit_values.size
-    error = float(np.sqrt(((unit_values - estimate) ** 2).sum() / (n * (n - 1.0))))
+    n, estimate = found.units.size, found.estimate
+    error = float(np.sqrt(((found.units - estimate) ** 2).sum() / (n * (n - 1.0))))
     # Rounding leaves about 1e-17 where every unit has the same value, and more of it after a division by
     # little room above chance: a quadratic kappa of 0 had an interval of 1e-13 and a p value.
-    steady = error < _ROUNDING / room
+    steady = error < _ROUNDING / found.room
     half = 0.0 if steady else error * float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
-    p_value = None if steady or not tested else float(2 * stats.t.sf(abs(estimate) / error, n - 1))
+    untested = steady or found.chance is None
+    p_value = None if untested else float(2 * stats.t.sf(abs(estimate) / error, n - 1))
     limits, method = t_limits(
-        estimate, half, lowest, f"{n} units", "linearised standard error over units, t"
+        estimate, half, found.lowest, f"{n} units", "linearised standard error over units, t"
     )
     if steady:
         limits, method = (None, None), "none: every unit gives the same value"
     return Estimate(
-        name,
+        found.name,
         estimate,
         limits[0],
         limits[1],
@@ -206,15 +243,21 @@ def _from_units(
         rated.n_paired,
         rated.n_missing,
         "item",
-        details=MappingProxyType({**details, "standard_error": error, "df": n - 1}),
+        details=CoefficientDetails(found.observed, found.chance, error, n - 1),
     )
 
 
-def _too_few(name: str, rated: _Rated) -> Estimate | None:
-    if rated.n_paired >= 2:
-        return None
-    because = ONE_UNIT if rated.n_paired else NO_PAIRS
-    return undefined(name, because, n=rated.n_paired, n_missing=rated.n_missing, unit="item")
+def _begun(
+    name: str, ratings: ArrayLike, points: Sequence[float], weights: str, level: float
+) -> tuple[_Rated, FloatArray, Estimate | None]:
+    """The ratings, the weights of every two points, and the refusal of too few units."""
+    confidence_level(level)
+    rated, matrix = _rated(ratings, points), agreement_weights(points, weights)
+    refused = None
+    if rated.n_paired < 2:
+        because = ONE_UNIT if rated.n_paired else NO_PAIRS
+        refused = undefined(name, because, n=rated.n_paired, n_missing=rated.n_missing, unit="item")
+    return rated, matrix, refused
 
 
 def _named(coefficient: str, weights: str) -> str:
@@ -244,19 +287,16 @@ def _corrected(
             n=n_paired,
             n_missing=rated.n_missing,
             unit="item",
-            observed=observed,
+            details=ObservedDetails(observed),
         )
     above = observed - chance
     # Agreement that is just that of chance, but for rounding, is a coefficient of 0.
     estimate = above / (1.0 - chance) if abs(above) > _ROUNDING else 0.0
     units = (n / n_paired) * (agreement - chance * rated.paired) / (1.0 - chance)
     units = units - 2.0 * (1.0 - estimate) * (unit_chance - chance) / (1.0 - chance)
-    details = {"observed_agreement": observed, "chance_agreement": chance}
     # With weights and points that are not used, chance can be so high that agreement lies below -1.
     lowest = -1.0 if estimate >= -1.0 else -chance / (1.0 - chance)
-    return _from_units(
-        name, estimate, units, rated, level, details, lowest=lowest, room=1.0 - chance
-    )
+    return _from_units(_Linearised(name, estimate, units, observed, chance, lowest), rated, level)
 
 
 def percent_agreement(
@@ -300,18 +340,15 @@ def percent_agreement(
     >>> round(percent_agreement([[1, 1], [2, 2], [1, 2]], [1, 2]).estimate, 3)
     0.667
     """
-    confidence_level(level)
-    name, rated = _named("percent_agreement", weights), _rated(ratings, points)
-    matrix = agreement_weights(points, weights)
-    refused = _too_few(name, rated)
+    name = _named("percent_agreement", weights)
+    rated, matrix, refused = _begun(name, ratings, points, weights, level)
     if refused:
         return refused
     agreement = _unit_agreement(rated, matrix)
     n, n_paired = agreement.size, rated.n_paired
     observed = float(agreement.sum() / n_paired)
-    return _from_units(
-        name, observed, agreement * n / n_paired, rated, level, {}, lowest=0.0, tested=False
-    )
+    found = _Linearised(name, observed, agreement * n / n_paired, lowest=0.0)
+    return _from_units(found, rated, level)
 
 
 def fleiss_kappa(
@@ -334,10 +371,8 @@ def fleiss_kappa(
     .. [1] Fleiss, J. L. (1971). Measuring nominal scale agreement among many raters.
     .. [2] Gwet, K. L. (2014). Handbook of inter-rater reliability (4th ed.).
     """
-    confidence_level(level)
-    name, rated = _named("fleiss_kappa", weights), _rated(ratings, points)
-    matrix = agreement_weights(points, weights)
-    refused = _too_few(name, rated)
+    name = _named("fleiss_kappa", weights)
+    rated, matrix, refused = _begun(name, ratings, points, weights, level)
     if refused:
         return refused
     shares = rated.shares
@@ -350,9 +385,9 @@ def fleiss_kappa(
     return _with_fleiss_z(result, shares, rated)
 
 
-def _with_fleiss_z(result: Estimate, shares: FloatArray, rated: _Rated) -> Estimate:
-    from dataclasses import replace
-
+def _with_fleiss_z(
+    result: Estimate[CoefficientDetails], shares: FloatArray, rated: _Rated
+) -> Estimate[CoefficientDetails]:
     from scipy import stats
 
     n, m = rated.counts.shape[0], float(rated.per_unit[0])
@@ -360,8 +395,9 @@ def _with_fleiss_z(result: Estimate, shares: FloatArray, rated: _Rated) -> Estim
     inner = spread.sum() ** 2 - (spread * (1.0 - 2.0 * shares)).sum()
     error = float(np.sqrt(2.0 * inner / (n * m * (m - 1.0))) / spread.sum())
     z = float(result.estimate or 0.0) / error
-    null = {"z_null": z, "standard_error_null": error, "p_value_null": 2 * stats.norm.sf(abs(z))}
-    return replace(result, details=MappingProxyType({**result.details, **null}))
+    p_value = float(2 * stats.norm.sf(abs(z)))
+    details = replace(result.details, z_null=z, standard_error_null=error, p_value_null=p_value)
+    return result.with_details(details)
 
 
 def gwet_ac(
@@ -384,10 +420,8 @@ def gwet_ac(
     .. [1] Gwet, K. L. (2008). Computing inter-rater reliability and its variance in the presence
        of high agreement.
     """
-    confidence_level(level)
     name = "gwet_ac1" if weights == "unweighted" else f"gwet_ac2_{weights}"
-    rated, matrix = _rated(ratings, points), agreement_weights(points, weights)
-    refused = _too_few(name, rated)
+    rated, matrix, refused = _begun(name, ratings, points, weights, level)
     if refused:
         return refused
     shares, q = rated.shares, matrix.shape[0]
@@ -414,10 +448,8 @@ def brennan_prediger(
     .. [1] Brennan, R. L., & Prediger, D. J. (1981). Coefficient kappa: some uses, misuses, and
        alternatives.
     """
-    confidence_level(level)
-    name, rated = _named("brennan_prediger", weights), _rated(ratings, points)
-    matrix = agreement_weights(points, weights)
-    refused = _too_few(name, rated)
+    name = _named("brennan_prediger", weights)
+    rated, matrix, refused = _begun(name, ratings, points, weights, level)
     if refused:
         return refused
     chance = float(matrix.mean())
@@ -444,10 +476,8 @@ def conger_kappa(
     .. [1] Conger, A. J. (1980). Integration and generalization of kappas for multiple raters.
     .. [2] Gwet, K. L. (2014). Handbook of inter-rater reliability (4th ed.).
     """
-    confidence_level(level)
-    name, rated = _named("conger_kappa", weights), _rated(ratings, points)
-    matrix = agreement_weights(points, weights)
-    refused = _too_few(name, rated)
+    name = _named("conger_kappa", weights)
+    rated, matrix, refused = _begun(name, ratings, points, weights, level)
     if refused:
         return refused
     index = rated.index[:, (rated.index >= 0).any(axis=0)]

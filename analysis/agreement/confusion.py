@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +11,16 @@ from numpy.typing import ArrayLike
 from analysis.agreement.coefficients import value_counts
 from analysis.agreement.two_raters import Confusion
 from analysis.resampling import bootstrap_interval, enough_replicates, resampled
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import confidence_level, ratings_matrix, scale_points
+
+
+@dataclass(frozen=True)
+class PointDetails(Details):
+    """Of the agreement on one point, and how often it was given."""
+
+    point: float
+    given: int
 
 
 def pooled_confusion(ratings: ArrayLike, points: Sequence[float]) -> Confusion:
@@ -84,8 +92,8 @@ def specific_agreement(
     -------
     tuple of Estimate
         One for each point, ascending; undefined for a point that nobody gave beside another
-        rating, and without an interval where all draws agree. ``details["given"]``: how often it
-        was given.
+        rating, and without an interval where all draws agree. Its details say how often it was
+        given.
 
     References
     ----------
@@ -127,7 +135,7 @@ def specific_agreement(
             n=units,
             n_missing=n_missing,
             unit="item",
-            details=MappingProxyType({"point": float(point), "given": given}),
+            details=PointDetails(float(point), given),
         )
         results.append(
             bootstrap_interval(found, shares, level=level, drawn="items", clusters=units, seed=seed)

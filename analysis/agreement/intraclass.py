@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.agreement.crossed_variances import crossed_variances, profile_interval
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, one_of, ratings_matrix
 
 MISSING = ("complete", "mixed_model", "mixed_model_profile")
@@ -22,6 +21,49 @@ _AS_IF_FULL = (
     "the interval is too narrow and the p-value too small"
 )
 _NEGATIVE = "the units do not differ in their means, so there is nothing to be reliable about"
+
+
+@dataclass(frozen=True)
+class IntraclassDetails(Details):
+    """Of an intraclass correlation.
+
+    Parameters
+    ----------
+    f, df1, df2 : float
+        Test that the units do not differ.
+    p_value_satterthwaite : float or None
+        Of the same F with Satterthwaite's degrees of freedom, of icc2 and icc2k.
+    raters : int
+    method : {"anova", "reml"}
+    note : str or None
+        What the interval leaves out.
+    """
+
+    f: float
+    df1: int
+    df2: int
+    p_value_satterthwaite: float | None
+    raters: int
+    method: str
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class ConcordanceDetails(Details):
+    """Of Kendall's W; ``mean_spearman``: mean rank correlation of pairs of raters."""
+
+    chi_square: float
+    df: int
+    raters: int
+    mean_spearman: float
+
+
+@dataclass(frozen=True)
+class _Test:
+    f: float
+    df1: int
+    df2: int
+    satterthwaite: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +213,7 @@ def _warned(pair: tuple[Estimate, Estimate]) -> tuple[Estimate, Estimate]:
         replace(
             estimate,
             ci_method=f"{estimate.ci_method}, as if no rating were missing: too narrow",
-            details=MappingProxyType({**estimate.details, "note": _AS_IF_FULL}),
+            details=replace(estimate.details, note=_AS_IF_FULL),
         )
         if estimate.estimate is not None
         else estimate
@@ -255,10 +297,10 @@ def _estimate(
     name: str,
     value: float,
     limits: tuple[float, float],
-    test: dict[str, float],
+    test: _Test,
     squares: _MeanSquares,
     level: float,
-) -> Estimate:
+) -> Estimate[IntraclassDetails]:
     from scipy import stats
 
     method = "F distribution"
@@ -275,11 +317,13 @@ def _estimate(
         None if steady else high,
         level,
         method,
-        float(stats.f.sf(test["f"], test["df1"], test["df2"])),
+        float(stats.f.sf(test.f, test.df1, test.df2)),
         squares.units,
         squares.rows_left_out,
         "item",
-        details=MappingProxyType({**test, "raters": squares.raters, "method": squares.method}),
+        details=IntraclassDetails(
+            test.f, test.df1, test.df2, test.satterthwaite, squares.raters, squares.method
+        ),
     )
 
 
@@ -298,7 +342,7 @@ def _f_forms(
         f, df1 = squares.between / noise, n - 1
         low = f / stats.f.ppf((1 + level) / 2, df1, df2)
         high = f * stats.f.ppf((1 + level) / 2, df2, df1)
-        test = {"f": f, "df1": df1, "df2": df2}
+        test = _Test(f, df1, df2)
         single = _estimate(
             f"icc{number}",
             (f - 1) / (f + k - 1),
@@ -328,7 +372,6 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Est
     n, k = squares.units, squares.raters
     between, rater, error = squares.between, squares.rater, squares.error
     tail = (1 + level) / 2
-    test: dict[str, float] = {"f": between / error, "df1": n - 1, "df2": (n - 1) * (k - 1)}
     below = between + (k - 1) * error + k * (rater - error) / n
     if between < _TINY or below < _TINY:
         gone = undefined("icc2", _NEGATIVE, n=n, unit="item")
@@ -341,7 +384,8 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Est
     rest = k * rater + (k * n - k - n) * error
     low = n * (between - upper * error) / (upper * rest + n * between)
     high = n * (lower * between - error) / (rest + n * lower * between)
-    test["p_value_satterthwaite"] = float(stats.f.sf(test["f"], n - 1, df))
+    f = between / error
+    test = _Test(f, n - 1, (n - 1) * (k - 1), float(stats.f.sf(f, n - 1, df)))
     first = _estimate("icc2", single, (low, high), test, squares, level)
     whole = between + (rater - error) / n
     if whole < _TINY or 1 + low * (k - 1) < _TINY:
@@ -392,7 +436,7 @@ def kendall_w(ratings: ArrayLike) -> Estimate:
     spread = float(((totals - totals.mean()) ** 2).sum())
     w = 12.0 * spread / (m**2 * (n**3 - n) - m * ties)
     chi = m * (n - 1) * w
-    details = {"chi_square": chi, "df": n - 1, "raters": m, "mean_spearman": (m * w - 1) / (m - 1)}
+    details = ConcordanceDetails(chi, n - 1, m, (m * w - 1) / (m - 1))
     return Estimate(
         "kendall_w",
         w,
@@ -401,5 +445,5 @@ def kendall_w(ratings: ArrayLike) -> Estimate:
         n=n,
         n_missing=n_missing,
         unit="item",
-        details=MappingProxyType(details),
+        details=details,
     )

@@ -6,8 +6,7 @@ Eight items that the same raters answer about one response are not eight indepen
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +14,7 @@ from numpy.typing import ArrayLike
 from analysis.agreement.bootstrap import FEWEST_RATERS_DRAWN, cluster_indices
 from analysis.agreement.coefficients import t_limits
 from analysis.agreement.intraclass import icc2_alone
-from analysis.results import Estimate
+from analysis.results import Details, Estimate
 from analysis.validation import FloatArray, IntArray, confidence_level, ratings_matrix
 
 # More clusters are left out some at a time, in groups made at random: their number sets the degrees
@@ -28,6 +27,24 @@ _SEED = 20250301
 _TINY = 1e-28
 # Details of a coefficient that rest on no assumption about the units.
 _KEPT = ("observed_agreement", "chance_agreement", "raters", "method", "pairable_ratings")
+
+
+@dataclass(frozen=True)
+class JackknifeDetails(Details):
+    """What the coefficient keeps of its own, where it has it, and the jackknife.
+
+    ``standard_error`` and ``df`` are None without an interval; the error also for ICC(2,k), whose limits
+    are those of a single rating carried over.
+    """
+
+    observed_agreement: float | None
+    chance_agreement: float | None
+    raters: int | None
+    method: str | None
+    pairable_ratings: int | None
+    clusters: int
+    standard_error: float | None = None
+    df: float | None = None
 
 
 def jackknife_agreement(
@@ -81,7 +98,7 @@ def jackknife_agreement(
     of = np.unique(cluster_indices(clusters, table.shape[0])[rated], return_inverse=True)[1]
     table = table[rated][:, (~np.isnan(table)).any(axis=0)]
     n, raters = int(of.max()) + 1, table.shape[1]
-    details = {k: v for k, v in point.details.items() if k in _KEPT} | {"clusters": n}
+    details = JackknifeDetails(**{k: getattr(point.details, k, None) for k in _KEPT}, clusters=n)
     most = MOST_LEFT_OUT if table.size < LARGE_TABLE else MOST_LEFT_OUT_OF_LARGE
     what, parts, why = _counted(n, cluster, most), [_left_out(statistic, table, of, 0, most)], ""
     if n < 2:
@@ -104,7 +121,7 @@ def jackknife_agreement(
     if not why:
         df = variance**2 / sum(v**2 / df for v, df in known)
         error = float(np.sqrt(variance))
-        details |= {"standard_error": error, "df": float(df)}
+        details = replace(details, standard_error=error, df=float(df))
         limits, why = _limits(point.estimate, error, df, level, lowest, what)
     return replace(
         point,
@@ -113,7 +130,7 @@ def jackknife_agreement(
         ci_level=level,
         ci_method=why,
         p_value=None,
-        details=MappingProxyType(details),
+        details=details,
     )
 
 
@@ -152,19 +169,19 @@ def jackknife_icc2(
     )
     if single.estimate is None:
         return single, replace(single, statistic="icc2k")
-    k = int(single.details["raters"])
+    k = int(single.details.raters)
 
     def carried(value: float | None) -> float | None:
         return None if value is None else value * k / (1.0 + value * (k - 1.0))
 
-    details = {name: v for name, v in single.details.items() if name != "standard_error"}
+    details = replace(single.details, standard_error=None)
     return single, replace(
         single,
         statistic="icc2k",
         estimate=carried(single.estimate),
         ci_low=carried(single.ci_low),
         ci_high=carried(single.ci_high),
-        details=MappingProxyType(details),
+        details=details,
     )
 
 

@@ -8,13 +8,13 @@ fast enough to be bootstrapped (`analysis.agreement.bootstrap`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.agreement.coefficients import NO_PAIRS, ONE_UNIT, t_limits, value_counts
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import (
     FloatArray,
     confidence_level,
@@ -25,6 +25,21 @@ from analysis.validation import (
 
 METRICS = ("nominal", "ordinal", "interval", "ratio")
 NO_VARIATION = "all pairable ratings fall on one point, so no disagreement could be expected"
+
+
+# An error below this is what rounding leaves where no unit differs from the others.
+_STEADY = 1e-14
+
+
+@dataclass(frozen=True)
+class AlphaDetails(Details):
+    """Of Krippendorff's alpha; an error is None where leaving out or moving a unit changes nothing."""
+
+    pairable_ratings: int
+    observed_disagreement: float
+    expected_disagreement: float
+    standard_error_jackknife: float | None
+    standard_error: float | None
 
 
 def squared_differences(points: FloatArray, totals: FloatArray, metric: str) -> FloatArray:
@@ -120,6 +135,8 @@ def krippendorff_alpha(
     >>> round(krippendorff_alpha([[1, 1], [2, 2], [1, 2]], [1, 2], metric="nominal").estimate, 3)
     0.444
     """
+    from scipy import stats
+
     confidence_level(level)
     one_of(metric, METRICS, "metric")
     scale = scale_points(points)
@@ -139,38 +156,24 @@ def krippendorff_alpha(
     estimate = float(alphas(coincidences, scale, metric))
     delta = squared_differences(scale, totals, metric)
     pairable = float(totals.sum())
-    details = {
-        "pairable_ratings": int(pairable),
-        "observed_disagreement": float((coincidences * delta).sum() / pairable),
-        "expected_disagreement": float(totals @ delta @ totals / (pairable * (pairable - 1.0))),
-    }
     without = alphas(coincidences[None, :, :] - by_unit, scale, metric)
+    jackknife = None
     if not np.isnan(without).any():
-        details["standard_error_jackknife"] = float(
-            np.sqrt((n - 1.0) / n * ((without - without.mean()) ** 2).sum())
-        )
+        spread = ((without - without.mean()) ** 2).sum()
+        jackknife = float(np.sqrt((n - 1.0) / n * spread))
     if metric == "ordinal":
-        error = details.get("standard_error_jackknife", 0.0)
-        method = "jackknife over units, t"
+        error, method = jackknife or 0.0, "jackknife over units, t"
     else:
         error = _linearised_error(counts, delta)
         method = "linearised standard error over units, t"
-    return _estimate(name, estimate, error, method, details, level, n, n_missing)
-
-
-def _estimate(
-    name: str,
-    estimate: float,
-    error: float,
-    method: str,
-    details: dict[str, float],
-    level: float,
-    n: int,
-    n_missing: int,
-) -> Estimate:
-    from scipy import stats
-
-    known = error > 1e-14
+    known = error > _STEADY
+    details = AlphaDetails(
+        int(pairable),
+        float((coincidences * delta).sum() / pairable),
+        float(totals @ delta @ totals / (pairable * (pairable - 1.0))),
+        jackknife,
+        error if known else None,
+    )
     half = error * float(stats.t.ppf((1.0 + level) / 2.0, n - 1))
     limits, method = t_limits(estimate, half, -1.0, f"{n} units", method)
     if not known:
@@ -187,7 +190,7 @@ def _estimate(
         n,
         n_missing,
         "item",
-        details=MappingProxyType({**details, "standard_error": error} if known else details),
+        details=details,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from analysis.agreement.two_raters import cohen_kappa
 from analysis.description.proportions import wilson_share
 from analysis.resampling import bootstrap_interval, enough_replicates
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
 
@@ -19,6 +18,24 @@ MACRO_RULE = (
     "Macro means are over the classes that occur in the reference or the annotation; where a class has "
     "no precision or no recall (0/0), it counts with 0, as in scikit-learn (zero_division=0)."
 )
+
+
+@dataclass(frozen=True)
+class ClassDetails(Details):
+    """Of one class: units that have it and were given it, were given it, and have it."""
+
+    class_: str
+    hits: int
+    given: int
+    had: int
+
+
+@dataclass(frozen=True)
+class MeanDetails(Details):
+    """Classes that a mean is over, and how many of them counted with 0."""
+
+    classes: int
+    counted_as_zero: int
 
 
 @dataclass(frozen=True)
@@ -219,7 +236,7 @@ def _class(
     draws: FloatArray,
 ) -> ClassScores:
     hits, given, had = int(table[k, k]), int(table[:, k].sum()), int(table[k].sum())
-    details = MappingProxyType({"class": name, "hits": hits, "given": given, "had": had})
+    details = ClassDetails(name, hits, given, had)
     shares = [
         wilson_share(hits, whole, statistic=what, level=level, n_missing=n_missing, unit="item")
         for what, whole in (("precision", given), ("recall", had))
@@ -270,9 +287,7 @@ def _means(
         bootstrap_interval(
             Estimate(
                 name, float(found[name][0, 0]), ci_method="none", n=n, n_missing=n_missing,
-                unit="item", details=MappingProxyType(
-                    {"classes": len(occur), "counted_as_zero": zeros.get(name, 0)}
-                ),
+                unit="item", details=MeanDetails(len(occur), zeros.get(name, 0)),
             ),
             draws[name][:, 0],
             level=level,

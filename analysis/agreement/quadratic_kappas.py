@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.agreement.two_raters import cohen_kappa
+from analysis.agreement.two_raters import PairDetails, cohen_kappa
 from analysis.results import Estimate
 from analysis.rounding import without_rounding
 from analysis.validation import FloatArray, complete_pairs, ratings_matrix
@@ -137,8 +136,7 @@ def all_quadratic_kappas(
     table = ratings_matrix(ratings)
     kappas = []
     for one, two in combinations(range(table.shape[1]), 2):
-        who = {"first": str(names[one]), "second": str(names[two])}
+        first, second = str(names[one]), str(names[two])
         for kappa in quadratic_kappas(table[:, one], table[:, two], points, level=level):
-            details = MappingProxyType({**kappa.details, **who})
-            kappas.append(replace(kappa, details=details))
+            kappas.append(kappa.with_details(PairDetails(kappa.details, first, second)))
     return kappas

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from analysis.resampling import bootstrap_interval, enough_replicates, resampled
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import confidence_level
+
+
+@dataclass(frozen=True)
+class SpanDetails(Details):
+    """Characters marked, each rater counted, and responses in which any was."""
+
+    marked: int
+    responses_marked: int
 
 
 @dataclass(frozen=True)
@@ -91,13 +98,13 @@ def character_agreement(
     sums = np.column_stack([same, beside])
     above, below = resampled(n, replicates, seed, lambda drawn: drawn @ sums).T
     shares = np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)
-    details = {"marked": marked, "responses_marked": int((beside > 0).sum())}
+    details = SpanDetails(marked, int((beside > 0).sum()))
     found = Estimate(
         name,
         float(same.sum() / beside.sum()),
         n=n,
         n_missing=n_missing,
         unit=unit,
-        details=MappingProxyType(details),
+        details=details,
     )
     return bootstrap_interval(found, shares, level=level, drawn="responses", clusters=n, seed=seed)

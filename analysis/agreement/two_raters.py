@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +17,7 @@ from analysis.agreement.coefficients import (
     point_indices,
     t_limits,
 )
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.validation import (
     FloatArray,
     IntArray,
@@ -33,6 +32,58 @@ _TINY = 1e-12
 # Agreement no further from chance than this is a kappa of 0: the rest is rounding.
 _ROUNDING = 1e-14
 _EMPTY = "no unit was rated by both raters"
+
+
+@dataclass(frozen=True)
+class KappaDetails(Details):
+    """Of Cohen's kappa.
+
+    Parameters
+    ----------
+    observed_agreement, chance_agreement : float
+        Weighted.
+    percent_agreement : float
+        Without weights.
+    standard_error, standard_error_null : float
+        At the estimate, and under no agreement beyond chance.
+    z : float or None
+        None where the error under no agreement is zero.
+    """
+
+    observed_agreement: float
+    chance_agreement: float
+    percent_agreement: float
+    standard_error: float
+    standard_error_null: float
+    z: float | None = None
+
+
+@dataclass(frozen=True)
+class PairDetails(Details):
+    """Those of a kappa, and which two raters it is of."""
+
+    kappa: Details
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class LightDetails(Details):
+    """Of Light's kappa: pairs with and without a kappa, and the least and greatest."""
+
+    pairs: int
+    pairs_undefined: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class MarginsDetails(Details):
+    """Of Stuart and Maxwell's test, with Bhapkar's version, None where it is infinite."""
+
+    df: int
+    bhapkar_chi_square: float | None = None
+    bhapkar_p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -217,13 +268,7 @@ def cohen_kappa(
     at = (p * (matrix - credit * (1.0 - kappa)) ** 2).sum()
     error = _root(at - (kappa - chance * (1.0 - kappa)) ** 2)
     scaling = (1.0 - chance) * float(np.sqrt(n))
-    details = {
-        "observed_agreement": observed,
-        "chance_agreement": chance,
-        "percent_agreement": float(np.trace(p)),
-        "standard_error": error / scaling,
-        "standard_error_null": null / scaling,
-    }
+    details = KappaDetails(observed, chance, float(np.trace(p)), error / scaling, null / scaling)
     return _kappa_estimate(name, kappa, details, level, n, n_missing)
 
 
@@ -232,11 +277,11 @@ def _root(variance: float) -> float:
 
 
 def _kappa_estimate(
-    name: str, kappa: float, details: dict[str, float], level: float, n: int, n_missing: int
-) -> Estimate:
+    name: str, kappa: float, details: KappaDetails, level: float, n: int, n_missing: int
+) -> Estimate[KappaDetails]:
     from scipy import stats
 
-    null, error = details["standard_error_null"], details["standard_error"]
+    null, error = details.standard_error_null, details.standard_error
     z = kappa / null if null > _TINY else None
     half = float(stats.norm.ppf((1.0 + level) / 2.0)) * error
     limits, method = t_limits(
@@ -255,7 +300,7 @@ def _kappa_estimate(
         n,
         n_missing,
         "item",
-        details=MappingProxyType(details if z is None else {**details, "z": z}),
+        details=replace(details, z=z),
     )
 
 
@@ -345,8 +390,8 @@ def light_kappa(
 ) -> Estimate:
     """Light's kappa: the mean of Cohen's kappa over all pairs of raters, pairwise complete.
 
-    Pairs whose kappa is undefined are left out and counted in ``details["pairs_undefined"]``.
-    Take the interval from `analysis.agreement.bootstrap.bootstrap_agreement`.
+    Pairs whose kappa is undefined are left out and counted in the details.
+    Take the interval from `analysis.agreement.bootstrap.bootstrap_light_kappa`.
 
     References
     ----------
@@ -363,12 +408,10 @@ def light_kappa(
     if values.size == 0:
         because = NO_PAIRS if n == 0 else ONE_UNIT if n == 1 else NO_VARIATION
         return undefined(name, because, n=n, n_missing=n_missing, unit="item")
-    details = {
-        "pairs": int(values.size),
-        "pairs_undefined": int(above[0].size - values.size),
-        "lowest": float(values.min()),
-        "highest": float(values.max()),
-    }
+    undefined_pairs = int(above[0].size - values.size)
+    details = LightDetails(
+        int(values.size), undefined_pairs, float(values.min()), float(values.max())
+    )
     return Estimate(
         name,
         float(values.mean()),
@@ -376,7 +419,7 @@ def light_kappa(
         n=n,
         n_missing=n_missing,
         unit="item",
-        details=MappingProxyType(details),
+        details=details,
     )
 
 
@@ -412,11 +455,10 @@ def stuart_maxwell(first: ArrayLike, second: ArrayLike, points: Sequence[float])
         return undefined(name, because, n=n, n_missing=n_missing, unit="item")
     chi = float(difference @ np.linalg.solve(spread, difference))
     df = int(difference.size)
-    details: dict[str, float] = {"df": df}
+    details = MarginsDetails(df)
     if chi < n:
         bhapkar = chi / (1.0 - chi / n)
-        details["bhapkar_chi_square"] = bhapkar
-        details["bhapkar_p_value"] = float(stats.chi2.sf(bhapkar, df))
+        details = MarginsDetails(df, bhapkar, float(stats.chi2.sf(bhapkar, df)))
     return Estimate(
         name,
         chi,
@@ -425,5 +467,5 @@ def stuart_maxwell(first: ArrayLike, second: ArrayLike, points: Sequence[float])
         n=n,
         n_missing=n_missing,
         unit="item",
-        details=MappingProxyType(details),
+        details=details,
     )

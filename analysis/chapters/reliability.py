@@ -11,9 +11,10 @@ import pandas as pd
 from analysis.chapters.context import ReportContext
 from analysis.chapters.decisions import REPLICATES, SEED
 from analysis.reliability.consistency import ScaleReliability, scale_reliability
-from analysis.reliability.omega import omega_ml, omega_ordinal
+from analysis.reliability.omega import OmegaDetails, omega_ml, omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.reliability.polychoric import PolychoricCorrelations, polychoric
+from analysis.resampling import BootstrapDetails
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray
 from study.report_view.data import Named
@@ -54,6 +55,22 @@ class SystemReliability:
     omega: Estimate
     ordinal: Estimate
     correlations: PolychoricCorrelations | None
+
+    @property
+    def omega_improper(self) -> bool:
+        """Whether the solution behind omega is improper."""
+        return _is_improper(self.omega)
+
+    @property
+    def ordinal_improper(self) -> bool:
+        """Whether the solution behind ordinal omega is improper."""
+        return _is_improper(self.ordinal)
+
+
+def _is_improper(omega: Estimate) -> bool:
+    details = omega.details
+    found = details.of if isinstance(details, BootstrapDetails) else details
+    return isinstance(found, OmegaDetails) and found.improper == "yes"
 
 
 @dataclass(frozen=True)

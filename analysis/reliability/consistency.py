@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.samples import PAIRWISE
 from analysis.validation import FloatArray, confidence_level, ratings_matrix
 
 _TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class ConsistencyDetails(Details):
+    """Of alpha; the standardised one has no standard error. ``sample``: whose answers entered."""
+
+    items_: int | None
+    standard_error: float | None
+    sample: str
 
 
 @dataclass(frozen=True)
@@ -254,7 +262,7 @@ def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate:
         n=n,
         n_missing=n_missing,
         unit="person",
-        details=MappingProxyType({"sample": PAIRWISE}),
+        details=ConsistencyDetails(None, None, PAIRWISE),
     )
 
 
@@ -279,9 +287,7 @@ def _feldt(scale: Consistency, n: int, n_missing: int, k: int, level: float) -> 
         n=n,
         n_missing=n_missing,
         unit="person",
-        details=MappingProxyType(
-            {"items": k, "standard_error": scale.standard_error, "sample": PAIRWISE}
-        ),
+        details=ConsistencyDetails(k, scale.standard_error, PAIRWISE),
     )
 
 

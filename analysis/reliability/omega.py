@@ -8,8 +8,7 @@ weighted least squares on polychoric correlations for ordered answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ from analysis.reliability.consistency import (
     pairwise_covariance,
 )
 from analysis.reliability.polychoric import PolychoricCorrelations, polychoric
-from analysis.results import Estimate, undefined
+from analysis.results import Details, Estimate, undefined
 from analysis.samples import LISTWISE, PAIRWISE
 from analysis.validation import BoolArray, FloatArray, ratings_matrix
 
@@ -31,6 +30,28 @@ _IMPROPER = 1e-6
 NO_INTERVAL = "none: only the omega of one minimum-residual factor has one, by bootstrap"
 # A unique variance of zero or below that still leaves omega between 0 and 1 is said with the number.
 IMPROPER = "; improper solution (Heywood case): an item has no unique variance"
+
+
+@dataclass(frozen=True)
+class OmegaDetails(Details):
+    """Of a one-factor model.
+
+    Parameters
+    ----------
+    items_ : int
+    lowest_loading, highest_loading, lowest_unique_variance : float
+    improper : {"yes", "no"}
+        Yes for a Heywood case, or a polychoric correlation at its bound.
+    sample : str
+        Whose answers entered.
+    """
+
+    items_: int
+    lowest_loading: float
+    highest_loading: float
+    lowest_unique_variance: float
+    improper: str
+    sample: str
 
 
 def _matrix(items: ArrayLike, *, pairwise: bool) -> tuple[FloatArray, int, int, str]:
@@ -105,36 +126,40 @@ def _impossible(value: float, loading: FloatArray, unique: FloatArray, names: Se
     return f"the items correlate negatively on the whole; {beyond}"
 
 
+@dataclass(frozen=True)
+class _Factor:
+    """One factor behind the items of some people."""
+
+    loading: FloatArray
+    unique: FloatArray
+    n: int
+    n_missing: int
+
+
 def _result(
-    name: str,
-    value: float,
-    loading: FloatArray,
-    unique: FloatArray,
-    n: int,
-    n_missing: int,
-    items: ArrayLike,
-    capped: str = "",
+    name: str, value: float, factor: _Factor, items: ArrayLike, capped: str = ""
 ) -> Estimate:
+    """Omega, or why there is none; ``capped``: what else makes the solution improper."""
+    loading, unique = factor.loading, factor.unique
     because = _impossible(float(value), loading, unique, item_names(items, loading.size))
     if because:
-        return undefined(name, because, n=n, n_missing=n_missing, unit="person")
+        return undefined(name, because, n=factor.n, n_missing=factor.n_missing, unit="person")
     heywood = bool(unique.min() < _IMPROPER)
-    details: dict[str, Any] = {
-        "items": int(loading.size),
-        "lowest_loading": float(loading.min()),
-        "highest_loading": float(loading.max()),
-        "lowest_unique_variance": float(unique.min()),
-        "improper": "yes" if heywood or capped else "no",
-        "sample": PAIRWISE if name == "omega_minres" else LISTWISE,
-    }
     return Estimate(
         name,
         min(max(float(value), 0.0), 1.0),
         ci_method=NO_INTERVAL + (IMPROPER if heywood else "") + capped,
-        n=n,
-        n_missing=n_missing,
+        n=factor.n,
+        n_missing=factor.n_missing,
         unit="person",
-        details=MappingProxyType(details),
+        details=OmegaDetails(
+            int(loading.size),
+            float(loading.min()),
+            float(loading.max()),
+            float(unique.min()),
+            "yes" if heywood or capped else "no",
+            PAIRWISE if name == "omega_minres" else LISTWISE,
+        ),
     )
 
 
@@ -152,7 +177,7 @@ def omega_minres(items: ArrayLike) -> Estimate:
     -------
     Estimate
         Undefined, with the item named, when the solution is so improper that omega leaves 0 to 1;
-        ``details["improper"]`` is ``"yes"`` when a unique variance is not positive.
+        ``details.improper`` is ``"yes"`` when a unique variance is not positive.
 
     References
     ----------
@@ -167,7 +192,8 @@ def omega_minres(items: ArrayLike) -> Estimate:
         return undefined("omega_minres", because, n=n, n_missing=n_missing, unit="person")
     loading = _loadings_by_residuals(r, np.ones_like(r))
     unique = 1.0 - loading**2
-    return _result("omega_minres", 1 - unique.sum() / r.sum(), loading, unique, n, n_missing, items)
+    factor = _Factor(loading, unique, n, n_missing)
+    return _result("omega_minres", 1 - unique.sum() / r.sum(), factor, items)
 
 
 def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate:
@@ -205,7 +231,7 @@ def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate:
     loading, unique = loading * spread, unique * spread**2
     common = loading.sum() ** 2
     value = common / (common + unique.sum())
-    return _result(name, value, loading, unique, n, n_missing, items)
+    return _result(name, value, _Factor(loading, unique, n, n_missing), items)
 
 
 def _loadings_by_likelihood(r: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -255,7 +281,7 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
     Returns
     -------
     Estimate
-        ``details["improper"]`` is ``"yes"`` also when a polychoric correlation lies at the bound of 1
+        ``details.improper`` is ``"yes"`` also when a polychoric correlation lies at the bound of 1
         or -1: omega then rests on where the search was told to end.
 
     References
@@ -275,7 +301,7 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
     common = loading.sum() ** 2
     value = common / (common + unique.sum())
     capped = _capped(found, item_names(items, loading.size))
-    return _result("omega_ordinal", value, loading, unique, n, n_missing, items, capped)
+    return _result("omega_ordinal", value, _Factor(loading, unique, n, n_missing), items, capped)
 
 
 def _capped(found: PolychoricCorrelations, names: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ def bootstrap_omega(
     point = omega_minres(items)
     if point.estimate is None:
         return point
-    caution = IMPROPER if point.details["improper"] == "yes" else ""
+    caution = IMPROPER if point.details.improper == "yes" else ""
     if point.n < FEWEST_PERSONS:
         method = f"none: {point.n} people are too few to draw again, {FEWEST_PERSONS} are needed"
         return replace(point, ci_method=method + caution)

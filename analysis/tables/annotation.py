@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.agreement.labels import MACRO_RULE, AnnotationScores, annotation_scores
-from analysis.agreement.two_raters import cohen_kappa, confusion
+from analysis.agreement.two_raters import PairDetails, cohen_kappa, confusion
 from analysis.chapters.answers.choices import annotators_together
 from analysis.results import Estimate
 from analysis.samples import different_samples
@@ -291,8 +290,7 @@ def _agreement_block(
     tables = []
     for one, two in combinations(codes.columns, 2) if paired else ():
         kappa = cohen_kappa(codes[one], codes[two], points, level=level)
-        who = {**kappa.details, "first": str(one), "second": str(two)}
-        pairs.append(replace(kappa, details=MappingProxyType(who)))
+        pairs.append(kappa.with_details(PairDetails(kappa.details, str(one), str(two))))
         found = confusion(codes[one], codes[two], points)
         tables.append(
             {"first": str(one), "second": str(two), "counts": [list(row) for row in found.counts]}

@@ -30,11 +30,15 @@ class SystemSpans:
 
 @dataclass(frozen=True)
 class MarkedLabel:
-    """One label; agreement is on characters, responses drawn again."""
+    """One label; agreement is on characters, responses drawn again.
+
+    ``characters`` counts those marked in responses of two raters or more, each rater by himself.
+    """
 
     label: Named
     systems: tuple[SystemSpans, ...]
     agreement: Estimate
+    characters: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def _label(context: ReportContext, item: ReportItem, label: Named) -> MarkedLabe
         )  # fmt: skip
         systems.append(SystemSpans(system, len(hits), share, int(read["hit"].sum())))
     agreement = character_agreement(_marked(frame, label.id), level=context.level, seed=SEED)
-    return MarkedLabel(label, tuple(systems), agreement)
+    characters = 0 if agreement.estimate is None else agreement.details.of.marked
+    return MarkedLabel(label, tuple(systems), agreement, characters)
 
 
 def _marked(frame: pd.DataFrame, label: str) -> list[MarkedResponse]:

@@ -155,10 +155,9 @@ def _told(alpha: Estimate) -> Estimate:
 
 
 def _icc_note(lines: Sequence[_Line]) -> str:
-    reml = any(r.details.get("method") == "reml" for line in lines for r in line.results)
-    dropped = any(
-        r.details.get("method") == "anova" and r.n_missing for line in lines for r in line.results
-    )
+    forms = [r for line in lines for r in (line.of.icc2, line.of.icc2k) if r.estimate is not None]
+    reml = any(r.details.method == "reml" for r in forms)
+    dropped = any(r.details.method == "anova" and r.n_missing for r in forms)
     gaps = (
         " with all ratings, by restricted maximum likelihood where some are missing" if reml else ""
     )

@@ -84,7 +84,7 @@ def _share_cell(share: Estimate) -> str:
     if share.estimate is None:
         return "–"
     low, high = share.ci_low or 0.0, share.ci_high or 0.0
-    n = int(share.details["count"])
+    n = share.details.count
     return f"{count(n)}: {number(100 * share.estimate, 1)} [{number(100 * low, 1)}, {number(100 * high, 1)}]"
 
 

@@ -81,8 +81,8 @@ def _alpha_table(instruments: Sequence[Sequence[SystemReliability]], level: floa
                 methods[_interval_of(one.omega)] = None
             improper += [
                 f"{name} of {one.system.label} ({one.instrument})"
-                for name, e in (("ω", one.omega), ("ordinal ω", one.ordinal))
-                if e.details.get("improper") == "yes"
+                for name, is_so in (("ω", one.omega_improper), ("ordinal ω", one.ordinal_improper))
+                if is_so
             ]
         groups.append(RowGroup(systems[0].instrument, tuple(rows)))
     pages = [e.n for _, e in flat if e.statistic == "omega_ordinal" and e.estimate is not None]

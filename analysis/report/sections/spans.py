@@ -87,8 +87,7 @@ def _agreement_table(items: Sequence[MarkedItem], level: float) -> Table:
         rows = []
         for marked in one.labels:
             found = marked.agreement
-            characters = int(found.details.get("marked", 0))
-            cells = (str(found.n), count(characters), notes.with_interval(found))
+            cells = (str(found.n), count(marked.characters), notes.with_interval(found))
             rows.append(Row((marked.label.label, *cells)))
             flat.append(({"item": one.item.id, "label": marked.label.id}, found))
         groups.append(RowGroup(one.item.label, tuple(rows)))
