@@ -14,9 +14,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from playwright.sync_api import expect
 from ruamel.yaml import YAML
 
 from study import participation
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 WAIT_MS = 120_000
+T = TypeVar("T")
 
 __all__ = [
     "leaves_the_process_as_it_was",
@@ -156,14 +158,14 @@ class SurveyServer:
                     assert answer.status == 200
                 return
             assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
+            time.sleep(0.1)  # on purpose: between two looks
         raise AssertionError(f"the server did not answer within 120 s: {self.log.read_text()}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=WAIT_MS / 1000)
 
     def new_rater(self, *, rating: bool = False) -> Rater:
         """A rater whom no other test uses; ``rating``: past consent, questions and practice."""
@@ -183,7 +185,7 @@ class SurveyServer:
         return f"{self.address}/coordinator/{coordinator_token(self.study.key)}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -212,7 +214,7 @@ def start_server(
         folder = tmp_path_factory.mktemp("served")
         make_small_study(folder / "study", raters=raters, simulated=simulated).close()
         study = open_study(folder / "study")
-        server = SurveyServer(study, _free_port(), folder / "server.log")
+        server = SurveyServer(study, free_port(), folder / "server.log")
         servers.append(server)
         server.start()
         return server
@@ -233,7 +235,7 @@ def survey_server(start_server: Callable[..., SurveyServer]) -> SurveyServer:
 # loop, and asyncio.run() of later modules in the same worker would be refused.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import sync_playwright
 
     # How long a page may take before a test gives up: no bound of what is right, so a loaded machine's.
     expect.set_options(timeout=WAIT_MS)
@@ -250,10 +252,37 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def eventually(read: Callable[[], T], want: T) -> None:
+    """Until what is read of a page is what is wanted: ``expect``, for what it has no word for.
+
+    A page answers when it gets to it; what is read right after a tap is another moment on every machine.
+    """
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while (found := read()) != want and time.monotonic() < deadline:
+        time.sleep(0.05)  # on purpose: between two looks
+    assert found == want
+
+
+def wait_until_still(page: Page) -> None:
+    """Until nothing fades or moves, every lazy widget is drawn and what was drawn is painted."""
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+    page.wait_for_function(
+        "document.getAnimations().every(a => a.playState !== 'running'"
+        " || a.effect.getComputedTiming().iterations === Infinity)"
+    )
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def after_the_pages_timers(page: Page, milliseconds: int) -> None:
+    """Until every timer is over that the page has set up to now for at most so long.
+
+    By a timer of the page itself, which cannot come before them however slow the machine is.
+    """
+    page.evaluate("ms => new Promise(done => setTimeout(done, ms + 1))", milliseconds)
+
+
 def wait_until_settled(page: Page) -> None:
     """Until the run of the page is over, nothing of the page before is left, and taps are served."""
-    from playwright.sync_api import expect
-
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     expect(page.locator("[data-stale=true]")).to_have_count(0)
     wait_until_served(page)
@@ -303,7 +332,7 @@ class RaterPage:
         for item, point in zip(self.items(), points, strict=False):
             target = item.get_by_role("radio").nth(point - 1)
             target.tap()
-            assert target.get_attribute("aria-checked") == "true"
+            expect(target).to_have_attribute("aria-checked", "true")
 
     def save(self) -> None:
         self.button("Save and continue").tap()

@@ -26,7 +26,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code
 from study.store.ratings import read_assignments
 from study.store.study import Study, create_study, open_study
-from tests.conftest import SurveyServer, _free_port
+from tests.conftest import SurveyServer, free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -165,7 +165,7 @@ def chat_site(
     with contextlib.ExitStack() as stack:
         stack.callback(study.close)
         address = address or stack.enter_context(chat_address(study, backends))
-        server = SurveyServer(study, _free_port(), folder / "server.log")
+        server = SurveyServer(study, free_port(), folder / "server.log")
         server.environment = {"EVENHAND_CHAT_ADDRESS": address}
         server.start()
         stack.callback(server.stop)

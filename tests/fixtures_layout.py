@@ -10,7 +10,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, read_raters
 from study.store.responses import save_response
 from study.store.study import create_study
-from tests.conftest import SurveyServer, _free_port
+from tests.conftest import SurveyServer, free_port
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_several import several_protocol
 
@@ -54,7 +54,7 @@ def layout_server(
             save_response(study, prompt.id, system.id, reply, {"file_sha256": "5b" * 32})
     lock_study(study)
     enrol(study, "student", 24)
-    server = SurveyServer(study, _free_port(), folder / "server.log")
+    server = SurveyServer(study, free_port(), folder / "server.log")
     server.start()
     return server
 

@@ -22,7 +22,7 @@ from study.store.ratings import read_assignments, save_ratings
 from study.store.study import opened
 from survey_app.chat.answering import chat_remark
 from survey_app.server.addresses import ANY_HOST, local_network_address
-from tests.conftest import _free_port
+from tests.conftest import free_port
 from tests.fixtures_chat import chat_address, make_chat_study
 from tests.fixtures_study import SYSTEM_NAMES, answers, ready_rater, small_protocol
 from tests.test_study_cli import RESPONSES
@@ -351,7 +351,7 @@ class TestChatAddress:
         self, here: Path, said: Said, listening: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         study = make_chat_study(here / "talks", raters=1)
-        gone = f"http://127.0.0.1:{_free_port()}/v1"
+        gone = f"http://127.0.0.1:{free_port()}/v1"
         _, _, err = said("serve", "--study", "talks", "--chat-address", gone)
         assert f"the systems do not answer at {gone} now (no connection)" in err
         assert "evenhand serve-model --all" in err

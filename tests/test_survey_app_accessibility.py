@@ -6,12 +6,16 @@ Oracle: axe-core's rules (WCAG 2 A and AA); 48 px for the side of a target, by i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.conftest import eventually, wait_until_still
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
@@ -59,7 +63,7 @@ def scrolls_sideways(page: Page) -> bool:
 
 def check(page: Page) -> None:
     # Fades and the first drawing of lazy widgets would be measured half-way.
-    page.wait_for_timeout(400)
+    wait_until_still(page)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         # Streamlit's colours come by its script, later than those of our style.
@@ -68,9 +72,9 @@ def check(page: Page) -> None:
             ".every(e => getComputedStyle(e).backgroundColor === ground)",
             arg=GROUND[scheme],
         )
-        page.wait_for_timeout(250)
+        wait_until_still(page)
         assert serious_findings(page) == [], scheme
-    assert not scrolls_sideways(page)
+    eventually(lambda: scrolls_sideways(page), False)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -81,11 +85,11 @@ def test_every_page_of_a_rater(
     page = tablet.page
     tablet.button("I have read this").wait_for()
     check(page)
-    assert small_targets(page) == []
+    eventually(lambda: small_targets(page), [])
     tablet.consent()
     page.get_by_text("Never", exact=True).wait_for()
     check(page)
-    assert small_targets(page) == []
+    eventually(lambda: small_targets(page), [])
     tablet.tell_about_self()
     tablet.items()
     check(page)
@@ -94,7 +98,7 @@ def test_every_page_of_a_rater(
     tablet.save()
     page.get_by_text("Still open: 3").wait_for()
     check(page)
-    assert small_targets(page) == []
+    eventually(lambda: small_targets(page), [])
     # The five targets of an item are equally wide and fill the page's width.
     widths = [
         b["width"] for r in tablet.items()[0].get_by_role("radio").all() if (b := r.bounding_box())
@@ -117,10 +121,11 @@ def test_items_and_answers_have_names_for_screen_readers(
     tablet.wait_for_response(1)
     for item in survey_server.study.protocol.items:
         group = page.get_by_role("radiogroup", name=item.text)
-        names = [radio.inner_text().split() for radio in group.get_by_role("radio").all()]
         points = survey_server.study.protocol.scale_of(item.id).points
-        assert names == [[str(p.value), *p.label.split()] for p in points]
-    assert page.evaluate("document.documentElement.lang") == "en"
+        expect(group.get_by_role("radio")).to_have_text(
+            [re.compile(rf"^\s*{p.value}\s*{re.escape(p.label)}\s*$") for p in points]
+        )
+    expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
 def test_the_page_at_double_size_does_not_scroll_sideways(
@@ -129,10 +134,10 @@ def test_the_page_at_double_size_does_not_scroll_sideways(
     # 200 % zoom of an 820 px tablet is a page of 410 CSS px; 400 % of 1280 px is 320 px.
     tablet = open_tablet(survey_server.link(survey_server.new_rater(rating=True)), 410, 590)
     tablet.wait_for_response(1)
-    assert not scrolls_sideways(tablet.page)
+    eventually(lambda: scrolls_sideways(tablet.page), False)
     tablet.page.set_viewport_size({"width": 320, "height": 640})
-    assert not scrolls_sideways(tablet.page)
-    assert small_targets(tablet.page) == []
+    eventually(lambda: scrolls_sideways(tablet.page), False)
+    eventually(lambda: small_targets(tablet.page), [])
 
 
 def test_the_other_pages(
@@ -143,7 +148,7 @@ def test_the_other_pages(
     declining.button("I do not take part").tap()
     declining.page.get_by_role("heading", name="Do you really not want").wait_for()
     check(declining.page)
-    assert small_targets(declining.page) == []
+    eventually(lambda: small_targets(declining.page), [])
     declining.button("Yes, I do not take part").tap()
     declining.page.get_by_text("Thank you for considering it").wait_for()
     check(declining.page)
@@ -152,7 +157,7 @@ def test_the_other_pages(
     check(coordinator.page)
     if os.environ.get("EVENHAND_SCREENS") == "1":
         coordinator.page.emulate_media(color_scheme="light")
-        coordinator.page.wait_for_timeout(300)
+        wait_until_still(coordinator.page)
         coordinator.page.screenshot(path=SCREENS / "11-coordinator-1024x768.png")
     # One simulated rater marks every page of everybody.
     for tablet in (declining, coordinator, open_tablet(server.link(server.new_rater()))):

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import streamlit
+from playwright.sync_api import expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.metrics_util import Installation
 
@@ -26,7 +27,7 @@ from study.store.raters import read_raters
 from study.store.responses import read_responses
 from survey_app.server.application import mask
 from survey_app.server.first_message import without_server
-from tests.conftest import WAIT_MS
+from tests.conftest import WAIT_MS, wait_until_still
 
 if TYPE_CHECKING:
     from conftest import RaterPage, SurveyServer
@@ -156,7 +157,7 @@ def recorded(survey_server: SurveyServer, chromium: object) -> Traffic:
         traffic.read_state(page)
         page.get_by_role("button", name=button).tap()
         page.get_by_role("heading", name=heading).wait_for()
-        page.wait_for_timeout(100)
+        wait_until_still(page)
         traffic.read_state(page)
     traffic.read_bodies()
     for path in ("", "/j/unknown", "/responses"):
@@ -285,6 +286,7 @@ def test_what_a_browser_keeps_is_one_cookie_that_no_script_reads(
     assert [(c["name"], c["httpOnly"], c["sameSite"]) for c in holders] == [
         ("evenhand_rater", True, "Lax")
     ]
+    # on purpose: the page is drawn, and no script runs that could add to either later
     assert secret not in tablet.page.evaluate("document.cookie + location.href")
     assert secret not in tablet.page.content()
 
@@ -308,18 +310,18 @@ def test_the_coordinators_page_names_no_system_and_shows_no_answer(
     page.keyboard.type(raters[-1].code)
     page.get_by_role("option", name=raters[-1].code).click()
     page.get_by_role("img").wait_for()
-    assert survey_server.link(raters[-1]) in page.inner_text("body")
+    expect(page.locator("body")).to_contain_text(survey_server.link(raters[-1]))
     # It refreshes by itself: a rater who consents now is seen without a touch.
     rater = survey_server.new_rater()
     row = page.get_by_role("row", name=rater.code)
-    assert "Not started" in row.inner_text()
+    expect(row).to_contain_text("Not started")
     tablet = open_tablet(survey_server.link(rater))
     tablet.consent()
     page.get_by_role("row", name=rater.code).get_by_text("About you").wait_for()
     traffic.read_state(page)
     traffic.read_bodies()
     assert found_names(traffic.parts, forbidden_names(survey_server)) == []
-    assert "Very good" not in page.inner_text("body")
+    expect(page.locator("body")).not_to_contain_text("Very good")
     context.close()
 
 
@@ -330,7 +332,7 @@ def test_the_coordinators_page_stays_closed_without_its_secret(
     tablet = open_tablet(survey_server.link(rater))
     tablet.page.goto(f"{survey_server.address}/?view=coordinator")
     tablet.page.get_by_role("heading", name="Please open the coordinator's link").wait_for()
-    assert rater.code not in tablet.page.inner_text("body")
+    expect(tablet.page.locator("body")).not_to_contain_text(rater.code)
     answer = tablet.page.goto(f"{survey_server.address}/coordinator/{'x' * 27}")
     assert answer is not None and answer.status == 404
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.conftest import eventually, wait_until_still
 from tests.fixtures_chat import ChatSite, chat_site
 from tests.test_survey_app_accessibility import (
     SIZES,
@@ -50,12 +52,12 @@ def clean(page: Page) -> None:
     """No finding in any size and scheme, large targets, nothing to scroll sideways."""
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(150)
+        wait_until_still(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             assert serious_findings(page) == [], (width, scheme)
-        assert small_targets(page) == [], width
-        assert not scrolls_sideways(page), width
+        eventually(lambda: small_targets(page), [])
+        eventually(lambda: scrolls_sideways(page), False)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
@@ -82,8 +84,8 @@ def test_every_state_of_the_chat_page(
     # 200 % zoom of an 820 px tablet is 410 CSS px, 400 % of 1280 px is 320 px.
     for width in (410, 320):
         page.set_viewport_size({"width": width, "height": 640})
-        assert not scrolls_sideways(page)
-        assert page.get_by_role("button", name="Go on to the questions").is_visible()
+        eventually(lambda: scrolls_sideways(page), False)
+        expect(page.get_by_role("button", name="Go on to the questions")).to_be_visible()
     page.get_by_role("button", name="Go on to the questions").tap()
     page.get_by_role("radiogroup").nth(5).wait_for()
     page.set_viewport_size({"width": 820, "height": 1180})
@@ -96,7 +98,7 @@ def test_a_screen_reader_is_told_a_whole_reply_and_not_each_word(
     page = open_tablet(site.server.link(site.new_talker())).page
     page.get_by_text("12 messages left").wait_for()
     spoken = page.locator("#chat-spoken")
-    assert spoken.get_attribute("aria-live") == "polite"
+    expect(spoken).to_have_attribute("aria-live", "polite")
     page.evaluate(
         "window.said = []; new MutationObserver(() => said.push("
         "document.getElementById('chat-spoken').textContent))"
@@ -110,11 +112,14 @@ def test_a_screen_reader_is_told_a_whole_reply_and_not_each_word(
     assert len(told) == 2 and told[1].endswith("x29") and told[1].startswith("Partner ")
     # Nothing else on the page is live but short notices.
     live = page.locator("[aria-live], [role=status], [role=alert], [role=log]")
-    ids = {one.get_attribute("id") or one.get_attribute("class") for one in live.all()}
-    assert ids == {"chat-spoken", "chat-notice", "evenhand-offline"}
+    ids = "all => all.map(one => one.id || one.className).sort()"
+    eventually(
+        lambda: sorted(set(live.evaluate_all(ids))),
+        ["chat-notice", "chat-spoken", "evenhand-offline"],
+    )
     for name in ("Your message", "Conversation"):
-        assert page.get_by_label(name).first.is_visible()
-    assert page.evaluate("document.documentElement.lang") == "en"
+        expect(page.get_by_label(name).first).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
 @pytest.mark.slow
@@ -129,7 +134,7 @@ def test_the_chat_page_in_arabic(
         page.get_by_role("button", name="إرسال").tap()
         page.locator(".chat-system[data-number='2']").wait_for()
         page.get_by_role("button", name="إرسال").wait_for()
-        assert page.evaluate("document.documentElement.dir") == "rtl"
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
         # The rater's own messages stand on the left, which is the end of the line here.
         mine = page.locator(".chat-rater .chat-bubble").bounding_box()
         reply = page.locator(".chat-system .chat-bubble").bounding_box()
@@ -139,5 +144,5 @@ def test_the_chat_page_in_arabic(
         clean(page)
         if os.environ.get("EVENHAND_SCREENS") == "1":
             page.set_viewport_size({"width": 820, "height": 1180})
-            page.wait_for_timeout(300)
+            wait_until_still(page)
             page.screenshot(path=SCREENS / "46-chat-arabic-820x1180.png")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 from scipy.stats import ks_2samp
 
 from models.backends.decoding import Generated
@@ -122,6 +123,8 @@ def replies(events: list[tuple[float, str, str]]) -> list[list[tuple[float, str,
     return found
 
 
+# Alone on the machine, as the slow tests are: what is measured here is its pace, too.
+@pytest.mark.slow
 def test_the_browsers_own_times_and_numbers_of_messages_tell_no_systems_apart(
     site: ChatSite, recorded: tuple[Traffic, dict[str, Page]]
 ) -> None:
@@ -165,12 +168,13 @@ class Broken(TimedBackend):
             on_text("I hear you and ")
             raise GenerationError("the process ended")
         if self.how == "silent":
-            time.sleep(5)
+            time.sleep(5)  # on purpose: longer than the deadline of the site's replies
         return super().generate(messages, settings, on_text=on_text)
 
 
 def page_as_seen(page: Page) -> str:
     """All visible words, without the partner's label and the time that is left."""
+    # on purpose: the last sentence of the page was waited for
     return re.sub(r"Partner \w+|About .*left", "", page.inner_text("body"))
 
 
@@ -203,6 +207,7 @@ def test_all_failures_look_the_same_and_the_coordinator_is_told(
     for system, number in ((FAST, 2), (SLOW, 2)):
         alert = coordinator.page.get_by_text(re.compile(f"System {codes[system]}: {number} of "))
         alert.wait_for()
+    # on purpose: both alerts were waited for
     words = coordinator.page.inner_text("body").lower()
     assert not [name for name in (FAST, SLOW, "memory", site.address) if name in words]
     assert not [name for name in (FAST, SLOW) if name in site.server.log.read_text()]
@@ -215,4 +220,4 @@ def test_all_failures_look_the_same_and_the_coordinator_is_told(
         assert [t.outcome for t in talk.turns][1:] == [TurnOutcome.FAILED, TurnOutcome.COMPLETE], (
             how
         )
-        assert len(page.locator(".chat-bubble:visible").all()) == 2
+        expect(page.locator(".chat-bubble:visible")).to_have_count(2)

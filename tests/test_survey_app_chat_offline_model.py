@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from models.shipped import shipped_path
 from study.entities import TurnOutcome
 from study.store import conversations
 from study.store.audit import study_faults
 from study.store.study import open_study
-from tests.conftest import SurveyServer, _free_port
+from tests.conftest import SurveyServer, free_port
 from tests.fixtures_chat import ROOT, ChatSite, make_chat_study
 from tests.test_survey_app_chat import wait_for_reply, write
 
@@ -56,7 +57,7 @@ class ModelService:
                 return
             except urllib.error.URLError:
                 assert self._process.poll() is None
-                time.sleep(0.2)
+                time.sleep(0.2)  # on purpose: between two looks
         raise AssertionError("the model did not answer within 120 s")
 
     def kill(self) -> None:
@@ -71,9 +72,9 @@ def test_ten_turns_with_the_shipped_model_which_is_killed_in_the_middle(
     folder = tmp_path / "study"
     make_chat_study(folder, raters=2, own_systems=False).close()
     study = open_study(folder)
-    model = ModelService(folder, _free_port())
+    model = ModelService(folder, free_port())
     model.start()
-    server = SurveyServer(study, _free_port(), tmp_path / "server.log")
+    server = SurveyServer(study, free_port(), tmp_path / "server.log")
     server.environment = {"EVENHAND_CHAT_ADDRESS": model.address}
     server.start()
     try:
@@ -91,7 +92,7 @@ def test_ten_turns_with_the_shipped_model_which_is_killed_in_the_middle(
                 page.locator(f".chat-rater[data-number='{number + 1}']").wait_for()
                 model.kill()
                 page.get_by_text("The reply did not come through").wait_for()
-                assert len(page.locator(".chat-rater").all()) == 5
+                expect(page.locator(".chat-rater")).to_have_count(5)
                 # Nothing answers yet: trying again is calm, too.
                 page.get_by_role("button", name="Try again").tap()
                 page.locator("#chat-typing").wait_for()

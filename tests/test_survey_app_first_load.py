@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from protocols import shipped_protocols
 from study.store.locking import lock_study
@@ -21,7 +22,14 @@ from study.store.raters import choose_language, enrol, read_raters
 from study.store.study import create_study
 from survey_app.messages import load_messages
 from survey_app.server import static_files
-from tests.conftest import WAIT_MS, RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import (
+    WAIT_MS,
+    RaterPage,
+    SurveyServer,
+    eventually,
+    free_port,
+    wait_until_settled,
+)
 from tests.fixtures_study import answer_everything
 
 if TYPE_CHECKING:
@@ -101,16 +109,16 @@ def test_no_page_shows_a_letter_of_the_icon_font_that_is_left_out(
     )
     tablet = open_tablet(survey_server.link(survey_server.new_rater()))
     tablet.button("I have read this").wait_for()
-    assert tablet.page.evaluate(icons) == []
+    eventually(lambda: tablet.page.evaluate(icons), [])
     tablet.consent()
-    assert tablet.page.evaluate(icons) == []
+    eventually(lambda: tablet.page.evaluate(icons), [])
     tablet.tell_about_self()
     tablet.items()
-    assert tablet.page.evaluate(icons) == []
+    eventually(lambda: tablet.page.evaluate(icons), [])
     coordinator = open_tablet(survey_server.coordinator_link(), 1024, 768)
     coordinator.page.get_by_role("heading", name="Who is where").wait_for()
     coordinator.page.get_by_role("combobox").wait_for()
-    assert coordinator.page.evaluate(icons) == []
+    eventually(lambda: coordinator.page.evaluate(icons), [])
 
 
 def ask(server: SurveyServer, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -181,7 +189,7 @@ def four_languages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveyS
     answer_everything(study)
     lock_study(study)
     enrol(study, "volunteer", 4)
-    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served = SurveyServer(study, free_port(), folder / "server.log")
     served.start()
     yield served
     served.stop()
@@ -193,8 +201,6 @@ def test_the_shell_says_loading_in_the_raters_language_before_any_script(
     four_languages: SurveyServer, chromium: Browser
 ) -> None:
     """Every script and the connection are held back: what is on the page is the document's own."""
-    from playwright.sync_api import expect
-
     study = four_languages.study
     raters = read_raters(study)
     for rater, language in zip(raters, study.protocol.languages, strict=True):
@@ -205,12 +211,12 @@ def test_the_shell_says_loading_in_the_raters_language_before_any_script(
         page.goto(four_languages.link(rater), wait_until="commit")
         words = load_messages(language)
         sign = page.get_by_text(words("page.loading"), exact=True)
-        expect(sign).to_be_visible(timeout=60_000)
-        assert sign.get_attribute("role") == "status"
-        assert page.evaluate("document.documentElement.dir") == words.direction
+        expect(sign).to_be_visible()
+        expect(sign).to_have_attribute("role", "status")
+        expect(page.locator("html")).to_have_attribute("dir", words.direction)
         scripts.let_go()
         page.get_by_role("heading").first.wait_for()
-        expect(sign).to_be_hidden(timeout=60_000)
+        expect(sign).to_be_hidden()
         page.context.close()
     # Without scripts, there is nothing to wait for.
     page = chromium.new_context(java_script_enabled=False).new_page()
@@ -225,8 +231,6 @@ def test_saving_is_said_while_a_tap_is_on_its_way(
     survey_server: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
     """What the browser sends is held back; the sentence stays until the answer is there."""
-    from playwright.sync_api import expect
-
     held: list[tuple[Any, Any]] = []
     holding = [False]
 
@@ -243,10 +247,10 @@ def test_saving_is_said_while_a_tap_is_on_its_way(
     tablet.wait_for_response(1)
     tablet.answer([3] * 8)
     sign = tablet.page.get_by_text("Saving…", exact=True)
-    assert sign.count() == 0
+    expect(sign).to_have_count(0)
     holding[0] = True
     tablet.save()
-    expect(sign).to_be_visible(timeout=60_000)
+    expect(sign).to_be_visible()
     assert held
     holding[0] = False
     for server, message in held:
@@ -272,5 +276,6 @@ def test_saving_is_not_said_of_a_tap_that_was_answered(
         tablet.page.get_by_text(f"Still open: {left}").wait_for()
         wait_until_settled(tablet.page)
         tablet.page.clock.run_for(5_000)
+        # on purpose: the page's clock stands still, and a sentence that would come is there
         assert tablet.page.get_by_text("Saving…").count() == 0
         tablet.answer([3])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from study import participation
 from study.entities import Rater
@@ -12,7 +14,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, read_raters
 from study.store.ratings import items_in_order, next_assignment, rating_faults, read_ratings
 from study.store.study import create_study
-from tests.conftest import RaterPage, SurveyServer, _free_port
+from tests.conftest import RaterPage, SurveyServer, after_the_pages_timers, free_port
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything, as_given
 
@@ -26,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveyServer]:
     answer_everything(study)
     lock_study(study)
     enrol(study, "student", 4)
-    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served = SurveyServer(study, free_port(), folder / "server.log")
     served.start()
     yield served
     served.stop()
@@ -62,8 +64,6 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     server: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
     """Oracle: what was tapped is in the database; what was not touched was asked for by name."""
-    from playwright.sync_api import expect
-
     rater = ready(server)
     tablet = open_tablet(server.link(rater))
     page = tablet.page
@@ -72,16 +72,15 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     assignment = next_assignment(server.study, rater)
     assert assignment is not None
     order = [item.text for item in items_in_order(server.study, assignment.id)][6:]
-    shown = page.locator("[data-testid=stSlider] [data-testid=stWidgetLabel]").all_inner_texts()
-    assert shown == order
-    assert page.locator(".evenhand-untouched").count() == 3
+    expect(page.locator("[data-testid=stSlider] [data-testid=stWidgetLabel]")).to_have_text(order)
+    expect(page.locator(".evenhand-untouched")).to_have_count(3)
 
     tracks = page.locator("[data-testid=stSlider] [role=group] > div")
     for place in range(3):
         box = tracks.nth(place).bounding_box()
         assert box is not None and box["height"] >= 48 and box["width"] >= 200
     thumb = page.locator("[data-testid=stSlider] div:has(> div > input)").first
-    assert thumb.evaluate("e => getComputedStyle(e).backgroundColor") == "rgba(0, 0, 0, 0)"
+    expect(thumb).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
     page.get_by_role("button", name="Save and continue").tap()
     page.get_by_text("Still open: 8").wait_for()  # nine items, the remark is optional
@@ -100,8 +99,9 @@ def test_every_kind_by_touch_with_a_reload_and_nothing_preset(
     tap_slider(tablet, "feel safe", 0.5)
     tap_slider(tablet, "feel free", 1.0)
     expect(page.locator(".evenhand-untouched")).to_have_count(0)
-    assert page.locator(".evenhand-open:visible").count() == 0
+    expect(page.locator(".evenhand-open:visible")).to_have_count(0)
     # A reload keeps the draft, free text and sliders included.
+    expect(page.get_by_label("It advises")).to_be_checked()
     page.reload()
     page.locator("[data-testid=stSlider]").nth(2).wait_for()
     expect(page.locator(".evenhand-untouched")).to_have_count(0)
@@ -132,10 +132,10 @@ def test_a_slider_by_keyboard_never_falls_back_to_untouched(
     slider = page.locator("[data-testid=stSlider]").first
     place = slider.locator("input[type=range]")
     place.focus()
-    found = []
-    for key in ("ArrowRight", "End", "Home", "ArrowLeft", "ArrowRight"):
+    keys = ("ArrowRight", "End", "Home", "ArrowLeft", "ArrowRight")
+    for key, value in zip(keys, ("0", "100", "0", "0", "1"), strict=True):
         page.keyboard.press(key)
-        page.wait_for_timeout(200)
-        found.append(place.input_value())
-    assert found == ["0", "100", "0", "0", "1"]
-    assert "evenhand-untouched" not in (slider.get_attribute("class") or "")
+        # The script of the page looks at the place 50 ms after the key.
+        after_the_pages_timers(page, 50)
+        expect(place).to_have_value(value)
+    expect(slider).not_to_have_class(re.compile("evenhand-untouched"))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from protocols import shipped_protocols
 from study.store.audit import study_faults
@@ -18,7 +19,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, read_raters
 from study.store.ratings import read_ratings
 from study.store.study import create_study
-from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import RaterPage, SurveyServer, eventually, free_port, wait_until_settled
 from tests.fixtures_study import answer_everything
 from tests.test_survey_app_accessibility import check, small_targets
 from tests.test_survey_app_session import screen
@@ -36,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveyServer]:
     answer_everything(study)
     lock_study(study)
     enrol(study, "volunteer", 2)
-    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served = SurveyServer(study, free_port(), folder / "server.log")
     served.start()
     yield served
     served.stop()
@@ -44,6 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveyServer]:
 
 
 def spoken(page: Page) -> list[str]:
+    # on purpose: whoever asks has waited for a sentence of the new language
     found: list[str] = page.evaluate(
         "[document.documentElement.lang, document.documentElement.dir]"
     )
@@ -58,24 +60,25 @@ def test_a_session_in_arabic_after_a_wrong_tap(
     page = tablet.page
     names = page.locator(".evenhand-languages a")
     names.nth(3).wait_for()
-    assert names.all_inner_texts() == ["English", "Español", "Deutsch", "العربية"]
+    expect(names).to_have_text(["English", "Español", "Deutsch", "العربية"])
     boxes = [link.bounding_box() for link in names.all()]
     assert all(box is not None and box["height"] >= 48 for box in boxes)
-    assert [link.get_attribute("lang") for link in names.all()] == ["en", "es", "de", "ar"]
+    for link, language in zip(names.all(), ("en", "es", "de", "ar"), strict=True):
+        expect(link).to_have_attribute("lang", language)
     check(page)
     page.emulate_media(color_scheme="light")
     screen(tablet, "20-language")
     page.get_by_role("link", name="Deutsch").tap()
     page.get_by_role("heading", name="Bevor Sie beginnen").wait_for()
-    assert spoken(page) == ["de", "ltr"]
+    eventually(lambda: spoken(page), ["de", "ltr"])
     page.get_by_role("link", name="العربية").tap()
     arabic = study.protocol.in_language("ar")
     page.get_by_role("heading", name=arabic.consent.title).wait_for()
-    assert spoken(page) == ["ar", "rtl"]
+    eventually(lambda: spoken(page), ["ar", "rtl"])
     check(page)
     page.emulate_media(color_scheme="light")
     screen(tablet, "21-consent-arabic")
-    assert small_targets(page) == []
+    eventually(lambda: small_targets(page), [])
     page.get_by_role("button", name=arabic.consent.agree).tap()
     page.get_by_text("نعم", exact=True).wait_for()
     wait_until_settled(page)
@@ -96,12 +99,14 @@ def test_a_session_in_arabic_after_a_wrong_tap(
         page.locator("[data-testid=stFormSubmitButton] button").first.tap()
     page.get_by_role("heading", name=arabic.debriefing.title).wait_for()
     # The responses are shown as they are; nothing else is left in English.
+    expect(page.locator(".evenhand-receipt")).to_have_attribute("dir", "ltr")
+    wait_until_settled(page)
+    # on purpose: nothing is drawn any more
     assert "Your" not in page.inner_text("body")
-    assert page.locator(".evenhand-receipt").get_attribute("dir") == "ltr"
     # Another device speaks the rater's language at once.
     other = open_tablet(server.link(rater), 360, 740)
     other.page.get_by_role("heading", name=arabic.debriefing.title).wait_for()
-    assert spoken(other.page) == ["ar", "rtl"]
+    eventually(lambda: spoken(other.page), ["ar", "rtl"])
     finished = find_by_code(study, rater.code)
     assert (finished.language, finished.status.value) == ("ar", "finished")
     values = sorted(r.answer.number or 0 for r in read_ratings(study))

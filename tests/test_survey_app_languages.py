@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from study import participation
 from study.cli.group import run
@@ -15,7 +16,7 @@ from study.store.raters import enrol, find_by_code, read_raters
 from study.store.study import create_study
 from survey_app import messages
 from survey_app.messages import available_languages, catalogue_faults, load_messages
-from tests.conftest import ROOT, RaterPage, SurveyServer, _free_port
+from tests.conftest import ROOT, RaterPage, SurveyServer, free_port, wait_until_settled
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything, small_protocol
 
@@ -117,7 +118,7 @@ def arabic_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurveySe
     answer_everything(study)
     lock_study(study)
     enrol(study, "student", 1)
-    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served = SurveyServer(study, free_port(), folder / "server.log")
     served.start()
     yield served
     served.stop()
@@ -137,18 +138,19 @@ def test_arabic_runs_from_right_to_left(
     for width, height in ((820, 1180), (360, 740)):
         page = open_tablet(arabic_server.link(find_by_code(study, rater.code)), width, height).page
         page.locator("[data-testid=stSlider]").nth(2).wait_for()
-        assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == [
-            "ar",
-            "rtl",
-        ]
+        expect(page.locator("html")).to_have_attribute("lang", "ar")
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
         points = page.get_by_role("radiogroup").nth(1).get_by_role("radio")
         first, last = points.first.bounding_box(), points.last.bounding_box()
         assert first is not None and last is not None and first["x"] > last["x"]
         # The outer corners of both ends are round, and no corner between two points.
         round_corners = points.evaluate_all("all => all.map(e => getComputedStyle(e).borderRadius)")
         assert round_corners == ["0px 8px 8px 0px", *["0px"] * 5, "8px 0px 0px 8px"]
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        narrow = "document.documentElement.scrollWidth <= window.innerWidth"
+        page.wait_for_function(narrow)
         page.get_by_role("button", name="حفظ ومتابعة").wait_for()
+        wait_until_settled(page)
+        # on purpose: nothing is drawn any more
         assert "Save" not in page.inner_text("body")
         if os.environ.get("EVENHAND_SCREENS") == "1" and width == 820:
             target = ROOT / "docs" / "screens" / "12-arabic-820x1180.png"

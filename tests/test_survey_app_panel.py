@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from study.blinding import receipt_code
 from study.entities import RaterStatus
@@ -24,7 +25,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, read_raters
 from study.store.ratings import read_ratings
 from study.store.study import create_study
-from tests.conftest import RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import RaterPage, SurveyServer, eventually, free_port, wait_until_settled
 from tests.fixtures_session import session_protocol
 from tests.fixtures_study import answer_everything
 from tests.test_survey_app_accessibility import check, small_targets
@@ -54,7 +55,7 @@ def _serve(folder: Path) -> Iterator[SurveyServer]:
     answer_everything(study)
     lock_study(study)
     enrol(study, "student", 4)
-    served = SurveyServer(study, _free_port(), folder / "server.log")
+    served = SurveyServer(study, free_port(), folder / "server.log")
     served.start()
     yield served
     served.stop()
@@ -125,10 +126,10 @@ def test_a_panel_participants_whole_way(
     tablet = open_tablet(address)
     asked = answer_panel(tablet.page)
     tablet.button("I take part").wait_for()
-    assert "5f1a5f1a" not in tablet.page.url
+    expect(tablet.page).not_to_have_url(re.compile("5f1a5f1a"))
     start(tablet)
     check(tablet.page)
-    assert small_targets(tablet.page) == []
+    eventually(lambda: small_targets(tablet.page), [])
     keep(tablet, "13-comprehension")
     choose(tablet, "The response", "No I may not")
     tablet.page.get_by_text("Attempts left: 1").wait_for()
@@ -139,7 +140,7 @@ def test_a_panel_participants_whole_way(
     rate(tablet, "Save and continue")
     heading(tablet, "One question in between")
     check(tablet.page)
-    assert small_targets(tablet.page) == []
+    eventually(lambda: small_targets(tablet.page), [])
     keep(tablet, "15-attention")
     tablet.page.get_by_role("radio").nth(1).tap()
     tablet.button("Save and continue").tap()
@@ -167,14 +168,16 @@ def test_a_panel_participants_whole_way(
     rater = rater_of(server, "5f1a5f1a")
     receipt = receipt_code(server.study.key, rater.id)
     shown = tablet.page.locator(".evenhand-receipt")
-    assert shown.inner_text() == receipt
-    assert float(shown.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")) >= 28
+    expect(shown).to_have_text(receipt)
+    large = "e => parseFloat(getComputedStyle(e).fontSize) >= 28"
+    eventually(lambda: shown.evaluate(large), True)
     check(tablet.page)
-    assert small_targets(tablet.page) == []
+    eventually(lambda: small_targets(tablet.page), [])
     tablet.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tablet.button("Copy the code").tap()
     tablet.button("Copied").wait_for()
-    assert tablet.page.evaluate("navigator.clipboard.readText()").strip() == receipt
+    read = "navigator.clipboard.readText()"
+    eventually(lambda: tablet.page.evaluate(read).strip(), receipt)
     keep(tablet, "17-receipt")
     way_back = tablet.page.get_by_role("link", name="Go back to the panel")
     box = way_back.bounding_box()
@@ -207,11 +210,13 @@ def test_two_wrong_attempts_lead_to_a_proper_ending(
     choose(tablet, "The person who wrote", "Yes I may")
     heading(tablet, "Thank you for your time")
     check(tablet.page)
-    assert small_targets(tablet.page) == [] if tablet.page.get_by_role("button").count() else True
+    # on purpose: ``check`` waited until all is drawn
+    if tablet.page.get_by_role("button").count():
+        eventually(lambda: small_targets(tablet.page), [])
     keep(tablet, "18-screened-out")
     tablet.page.reload()
     heading(tablet, "Thank you for your time")
-    assert tablet.page.locator(".evenhand-receipt").count() == 0
+    expect(tablet.page.locator(".evenhand-receipt")).to_have_count(0)
     tablet.page.get_by_role("link", name="Go back to the panel").tap()
     tablet.page.get_by_role("heading", name="Panel").wait_for()
     assert asked == ["https://panel.example/complete?cc=SCREENED"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from study import participation
@@ -22,6 +23,7 @@ from study.store.study import create_study
 from survey_app import identity
 from survey_app.server.settings import STUDY_VARIABLE
 from survey_app.server.study_in_force import close_study
+from tests.conftest import eventually, wait_until_settled
 from tests.fixtures_item_kinds import every_kind_protocol
 from tests.fixtures_study import answer_everything, as_answers, ready_rater
 from tests.test_survey_app_accessibility import check, small_targets
@@ -38,19 +40,13 @@ BACK, CHANGE, NO_CHANGE = (
 )
 
 
-def checked(tablet: RaterPage) -> list[int]:
-    """The points that are chosen on the page, item after item; 0 for none."""
-    return [
-        next(
-            (
-                place
-                for place, radio in enumerate(item.get_by_role("radio").all(), start=1)
-                if radio.get_attribute("aria-checked") == "true"
-            ),
-            0,
-        )
-        for item in tablet.items()
-    ]
+def wait_until_chosen(tablet: RaterPage, points: list[int]) -> None:
+    """Until these points are chosen on the page, item after item, and no others; 0 for none."""
+    for item, point in zip(tablet.items(), points, strict=True):
+        expect(item.locator("[aria-checked=true]")).to_have_count(1 if point else 0)
+        if point:
+            chosen = item.get_by_role("radio").nth(point - 1)
+            expect(chosen).to_have_attribute("aria-checked", "true")
 
 
 @pytest.mark.browser
@@ -60,7 +56,8 @@ def test_back_twice_a_reload_a_change_and_on(
     rater = survey_server.new_rater(rating=True)
     tablet = open_tablet(survey_server.link(rater))
     tablet.wait_for_response(1)
-    assert tablet.button(BACK).count() == 0
+    wait_until_settled(tablet.page)
+    expect(tablet.button(BACK)).to_have_count(0)
     for position in (1, 2, 3):
         tablet.answer([position] * 8)
         tablet.save()
@@ -68,25 +65,24 @@ def test_back_twice_a_reload_a_change_and_on(
     tablet.answer([5, 5, 5])
     tablet.button(BACK).tap()
     tablet.wait_for_response(3)
-    assert checked(tablet) == [3] * 8
+    wait_until_chosen(tablet, [3] * 8)
     tablet.page.get_by_text("Saved: 3 of 6").wait_for()
-    assert tablet.page.evaluate("document.activeElement.tagName") == "H1"
+    expect(tablet.page.locator("h1:focus")).to_have_count(1)
     tablet.button(BACK).tap()
     tablet.wait_for_response(2)
     tablet.page.get_by_text("You have answered this page already").wait_for()
     tablet.answer([5, 4])
     tablet.page.reload()
     tablet.wait_for_response(2)
-    tablet.page.locator("[aria-checked=true]").nth(7).wait_for()
-    assert checked(tablet) == [5, 4, *[2] * 6]
+    wait_until_chosen(tablet, [5, 4, *[2] * 6])
     check(tablet.page)
-    assert small_targets(tablet.page) == []
+    eventually(lambda: small_targets(tablet.page), [])
     tablet.page.emulate_media(color_scheme="light")
     screen(tablet, "19-going-back")
     # Two clicks in one turn of the page's event loop change nothing twice.
     tablet.button(CHANGE).evaluate("b => { b.click(); b.click(); }")
     tablet.wait_for_response(3)
-    assert checked(tablet) == [3] * 8
+    wait_until_chosen(tablet, [3] * 8)
     assert saved_answers(survey_server, rater)[2] == [5, 4, *[2] * 6]
     tablet.button(NO_CHANGE).tap()
     tablet.wait_for_response(4)
@@ -123,8 +119,7 @@ def test_a_draft_of_the_present_response_waits_while_the_rater_looks_back(
     tablet.wait_for_response(1)
     tablet.button(NO_CHANGE).tap()
     tablet.wait_for_response(2)
-    tablet.page.locator("[aria-checked=true]").nth(2).wait_for()
-    assert checked(tablet) == [5, 4, 3, 0, 0, 0, 0, 0]
+    wait_until_chosen(tablet, [5, 4, 3, 0, 0, 0, 0, 0])
     assert saved_answers(survey_server, rater) == {1: [1] * 8}
 
 

@@ -11,13 +11,22 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from study.entities import Rater, RaterStatus
 from study.protocol.items.spans import read_spans
 from study.store.raters import find_by_code, read_raters
 from study.store.ratings import rating_faults, read_assignments, read_ratings
 from study.store.responses import read_responses
-from tests.conftest import WAIT_MS, RaterPage, SurveyServer, _free_port, wait_until_settled
+from tests.conftest import (
+    WAIT_MS,
+    RaterPage,
+    SurveyServer,
+    eventually,
+    free_port,
+    wait_until_settled,
+    wait_until_still,
+)
 from tests.fixtures_several import SEVERAL_NAMES, served_study
 from tests.fixtures_study import as_given
 from tests.test_survey_app_accessibility import check, scrolls_sideways, small_targets
@@ -46,7 +55,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         if shows not in running:
             folder = tmp_path_factory.mktemp(shows)
             study = served_study(folder, shows)
-            running[shows] = SurveyServer(study, _free_port(), folder / "server.log")
+            running[shows] = SurveyServer(study, free_port(), folder / "server.log")
             running[shows].start()
         return running[shows]
 
@@ -101,17 +110,15 @@ def start(page: Page, link: str, widgets: str, number: int, practise: Callable[[
 
 def wait_for_page(page: Page, heading: str, widgets: str, number: int) -> None:
     """Until the page is drawn and what was on the page before is gone."""
-    from playwright.sync_api import expect
-
     page.get_by_role("heading", name=heading).wait_for()
-    expect(page.locator(widgets)).to_have_count(number, timeout=60_000)
+    expect(page.locator(widgets)).to_have_count(number)
     wait_until_settled(page)
 
 
 def tap_place(page: Page, question: str, place: int) -> None:
     target = page.get_by_role("radiogroup", name=question).get_by_role("radio").nth(place)
     target.tap()
-    assert target.get_attribute("aria-checked") == "true"
+    expect(target).to_have_attribute("aria-checked", "true")
 
 
 def tap_row(page: Page, question: str, letter: str, place: int) -> None:
@@ -120,7 +127,7 @@ def tap_row(page: Page, question: str, letter: str, place: int) -> None:
         "radiogroup", name=f"Response {letter}"
     )
     row.get_by_role("radio").nth(place).tap()
-    assert row.get_by_role("radio").nth(place).get_attribute("aria-checked") == "true"
+    expect(row.get_by_role("radio").nth(place)).to_have_attribute("aria-checked", "true")
 
 
 def double_tap(page: Page) -> None:
@@ -137,14 +144,14 @@ def double_tap(page: Page) -> None:
 def keep_screen(page: Page, name: str) -> None:
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     screen(RaterPage(page), name)
-    page.wait_for_timeout(300)
+    wait_until_still(page)
 
 
 def measure(page: Page, width: int, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_timeout(200)
-    assert small_targets(page) == []
-    assert not scrolls_sideways(page)
+    wait_until_still(page)
+    eventually(lambda: small_targets(page), [])
+    eventually(lambda: scrolls_sideways(page), False)
 
 
 def assert_blind(server: SurveyServer, page: Page, traffic: Traffic) -> None:
@@ -174,7 +181,7 @@ def test_pairs_by_touch_on_three_widths(serve: Serve, watched: tuple[Page, Traff
     measure(page, 360, 740)
     check(page)
     # Nothing is preset, and what is open is named.
-    assert page.locator("[role=radio][aria-checked=true]").count() == 0
+    expect(page.locator("[role=radio][aria-checked=true]")).to_have_count(0)
     save.tap()
     page.get_by_text("Still open: 2").wait_for()
     assert saved(server, rater) == {}
@@ -187,7 +194,7 @@ def test_pairs_by_touch_on_three_widths(serve: Serve, watched: tuple[Page, Traff
 
     measure(page, 820, 1180)
     # The second tap is passed over in silence.
-    assert "had been answered before" not in page.inner_text("body")
+    expect(page.locator("body")).not_to_contain_text("had been answered before")
     boxes = [section.bounding_box() for section in page.locator(".evenhand-response").all()]
     assert boxes[0] and boxes[1] and boxes[0]["y"] == boxes[1]["y"]
     assert abs(boxes[0]["height"] - boxes[1]["height"]) < 1
@@ -199,9 +206,8 @@ def test_pairs_by_touch_on_three_widths(serve: Serve, watched: tuple[Page, Traff
     traffic.read_bodies()
     page.reload()
     checked = page.locator("[role=radio][aria-checked=true]")
-    checked.first.wait_for()
-    assert checked.count() == 1
-    assert page.get_by_role("textbox").input_value() == "B is shorter, لكن"
+    expect(checked).to_have_count(1)
+    expect(page.get_by_role("textbox")).to_have_value("B is shorter, لكن")
     tap_place(page, "Which one is kinder?", 0)
     save.tap()
 
@@ -262,8 +268,6 @@ def test_pairs_by_keyboard_alone(serve: Serve, open_tablet: Callable[..., RaterP
 
 def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) -> None:
     """Three responses; in each the first sentence gets the second label, and a mood."""
-    from playwright.sync_api import expect
-
     server, (page, _) = serve("response"), watched
     rater = new_rater(server)
     nothing = page.get_by_text("There is nothing to mark in this response")
@@ -302,8 +306,6 @@ def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) 
 def test_marking_and_annotating_by_touch_on_three_widths(
     serve: Serve, watched: tuple[Page, Traffic]
 ) -> None:
-    from playwright.sync_api import expect
-
     server, (page, traffic) = serve("response"), watched
     rater = new_rater(server)
     save = page.get_by_role("button", name="Save and continue")
@@ -325,14 +327,16 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     measure(page, 360, 740)
     check(page)
     # The sentences stand in the response itself, and nowhere else.
+    # on purpose: the page is drawn, and the parts do not change
     names = page.locator(".evenhand-response [data-evenhand-part]").all_inner_texts()
     assert names[2] == "Write down what worries you most." and names[4].endswith("little today?")
     for name in names:
+        # on purpose: the page is drawn
         assert page.get_by_text(name, exact=True).count() <= 1
     # Without a label in hand, a tap marks nothing and says what is missing.
     page.get_by_role("button", name=names[0]).tap()
     page.get_by_text("Please choose a label first").wait_for()
-    assert page.locator("[data-evenhand-part][aria-pressed=true]").count() == 0
+    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(0)
     page.get_by_text("Sad", exact=True).tap()
     save.tap()
     page.get_by_text("Please mark at least one sentence").wait_for()
@@ -349,19 +353,17 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     keep_screen(page, "31-marking")
     traffic.read_bodies()
     page.reload()
-    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(2, timeout=60_000)
-    assert page.locator(".evenhand-tag").all_inner_texts() == [
-        "Empathy shown",
-        "Harmful advice",
-        "Empathy shown",
-    ]
+    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(2)
+    expect(page.locator(".evenhand-tag")).to_have_text(
+        ["Empathy shown", "Harmful advice", "Empathy shown"]
+    )
     wait_until_settled(page)
     double_tap(page)
 
     for position, width in ((2, 820), (3, 1024)):
         wait_for_page(page, f"Response {position} of 3", *MARKING)
         measure(page, width, 900)
-        assert page.locator("[data-evenhand-part][aria-pressed=true]").count() == 0
+        expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(0)
         nothing.tap()
         page.get_by_text("Happy").tap()
         save.tap()
@@ -405,12 +407,12 @@ def test_a_ranking_by_touch_and_keyboard(serve: Serve, watched: tuple[Page, Traf
     same.wait_for()
     # The sentence goes with the next tap, and comes again when it is still true.
     order("Order", "221")
-    assert not same.is_visible()
+    expect(same).to_be_hidden()
     save.tap()
     same.wait_for()
     assert saved(server, rater) == {}
     order("Order", "312")
-    assert not same.is_visible()
+    expect(same).to_be_hidden()
     order("Loose", "211")
     measure(page, 1024, 768)
     measure(page, 820, 1180)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from study import participation
 from study.entities import TurnOutcome
@@ -25,9 +26,10 @@ from study.store.raters import enrol
 from study.store.ratings import read_ratings
 from study.store.study import create_study
 from tests.conftest import (
+    WAIT_MS,
     RaterPage,
     SurveyServer,
-    _free_port,
+    free_port,
     wait_until_served,
     wait_until_settled,
 )
@@ -86,7 +88,7 @@ def open_watched(chromium: Browser) -> Iterator[Callable[..., RaterPage]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, has_touch=True, reduced_motion="reduce"
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(WAIT_MS)
         context.add_init_script(WATCH)
         contexts.append(context)
         page = context.new_page()
@@ -124,7 +126,7 @@ def tap_on(page: Page, first: tuple[float, float], then: tuple[float, float], ga
     before = len(seen(page))
     page.touchscreen.tap(*first)
     while True:
-        page.wait_for_timeout(gap_ms)
+        page.wait_for_timeout(gap_ms)  # on purpose: the gap between the two taps is the case
         page.touchscreen.tap(*then)
         log = seen(page)[before:]
         changes = [entry["at"] for entry in log if entry["what"] == "page"]
@@ -159,7 +161,7 @@ def test_taps_after_a_save_do_nothing_for_600_ms_and_are_served_then(
         tablet.page.touchscreen.tap(*on_a_point)
         tablet.page.locator("[role=radio][aria-checked=true]").wait_for()
         chosen = tablet.items()[0].get_by_role("radio").nth(3)
-        assert chosen.get_attribute("aria-checked") == "true"
+        expect(chosen).to_have_attribute("aria-checked", "true")
     assert early > 0
     assert saved_answers(survey_server, rater) == {p: points(p) for p in range(1, 6)}
 
@@ -210,6 +212,7 @@ def test_a_tap_on_save_with_open_questions_is_no_answer_to_the_one_that_comes_up
     page.touchscreen.tap(*at)
     tapped = seen(page)[-1]["at"]
     if tapped < moved + QUIET_MS:
+        # on purpose: what a tap does has begun when it is over
         assert page.locator("[role=radio][aria-checked=true]").count() == 0
     assert saved_answers(survey_server, rater) == {}
 
@@ -229,6 +232,7 @@ def test_keys_go_on_after_the_same_time_and_text_can_be_typed_at_once(
         "addEventListener('keydown', (e) => note('key', e.timeStamp, e.key), true);"
         "document.querySelector('[role=radio]').focus()"
     )
+    # on purpose: key after key until one is served
     while page.locator("[role=radio][aria-checked=true]").count() == 0:
         page.keyboard.press("Space")
     log = seen(page)
@@ -242,7 +246,7 @@ def test_keys_go_on_after_the_same_time_and_text_can_be_typed_at_once(
 
 @contextlib.contextmanager
 def served(study: Study, folder: Path) -> Iterator[SurveyServer]:
-    server = SurveyServer(study, _free_port(), folder / "server.log")
+    server = SurveyServer(study, free_port(), folder / "server.log")
     server.start()
     try:
         yield server
@@ -470,4 +474,4 @@ def test_a_tap_on_stop_as_the_reply_ends_does_not_send_what_is_being_written(
     change = next(e["at"] for e in reversed(seen(page)) if e["what"] == "page")
     if tap_early(page, at, change):
         assert sent == ["turn"]
-        assert page.get_by_label("Your message").input_value() == "Not ready yet"
+        expect(page.get_by_label("Your message")).to_have_value("Not ready yet")
