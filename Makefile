@@ -7,7 +7,7 @@ REHEARSE ?= 12
 # Files and tests run in a random order, which the run prints; SEED=... repeats one.
 ORDER := $(if $(SEED),--randomly-seed=$(SEED))
 
-.PHONY: help demo test slow check bench screens browser clean
+.PHONY: help demo test slow check bench docs screens browser clean
 
 help:
 	@echo "make demo    a small study with real responses, served on port $(PORT)"
@@ -15,6 +15,7 @@ help:
 	@echo "make slow    the slow tests"
 	@echo "make check   style, types, import directions, documentation"
 	@echo "make bench   the benchmarks"
+	@echo "make docs    the pages of docs/ that programs write, from what they describe"
 	@echo "make screens the screenshots of docs/screens, taken anew"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -48,6 +49,11 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/evenhand bench
+
+# The pages on speed and calibration are written from the benchmarks' own files; each names its program.
+docs: $(VENV)/.installed
+	for page in commands protocol systems validation; do \
+	  $(BIN)/python docs/writers/$${page}_page.py || exit 1; done
 
 screens: $(VENV)/.installed browser
 	EVENHAND_SCREENS=1 $(BIN)/python -m pytest -m browser tests/test_survey_app_session.py

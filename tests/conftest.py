@@ -28,6 +28,7 @@ from study.store.locking import lock_study
 from study.store.raters import enrol, find_by_code, link_secret, read_raters
 from study.store.responses import save_response
 from study.store.study import Study, create_study, open_study
+from tests.fixtures_commands import said
 from tests.fixtures_process import leaves_the_process_as_it_was
 from tests.fixtures_study import (
     locked,
@@ -53,6 +54,7 @@ __all__ = [
     "make_study",
     "memory_folder",
     "postgres_database",
+    "said",
     "store_url",
 ]
 

@@ -1,7 +1,7 @@
 """Every number of R that the pure statistics repeat, line by line of tests/reference/stats/ref.out.
 
 The same table writes docs/validation.md: set EVENHAND_VALIDATION_TABLE to a path, or run
-tests/write_validation_table.py. R's numbers are read from the file, never typed in here.
+docs/writers/validation_page.py. R's numbers are read from the file, never typed in here.
 """
 
 from __future__ import annotations
@@ -655,7 +655,7 @@ def validation_table() -> str:
     lines = [
         "# Validation against R",
         "",
-        "Written by `python tests/write_validation_table.py`; do not edit. Data and R's results are",
+        "Written by `python docs/writers/validation_page.py`; do not edit. Data and R's results are",
         "in `tests/reference/stats` (R 4.2.2 with the packages named in each row). Tolerance: 1e-6",
         "where R is exact, 1e-4 where R stops an iteration, the printed digits where R rounds",
         "(irrCAC: five decimals, limits three), three standard errors where R draws at random.",

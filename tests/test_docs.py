@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 import pytest
 
 from study.cli.group import COMMANDS, load_command
+from tests.fixtures_commands import page_writer
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/**/*.md")])
@@ -92,13 +92,8 @@ def test_the_page_on_statistics_names_what_is_there_and_all_of_it() -> None:
 
 
 def test_the_summary_of_the_validation_counts_the_pages_own_rows() -> None:
-    """When this fails: python tests/write_validation_table.py"""
-    spec = importlib.util.spec_from_file_location(
-        "writer", ROOT / "tests/write_validation_table.py"
-    )
-    assert spec is not None and spec.loader is not None
-    writer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(writer)
+    """When this fails: python docs/writers/validation_page.py"""
+    writer = page_writer("validation")
     page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     assert writer.with_summary(page) == page
     counted = re.findall(r"^\| [^|]+ \| (\d+) \| \d+ \|", page, re.MULTILINE)

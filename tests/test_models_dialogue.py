@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from study.leaks import RULES
 from study.protocol import parse_protocol
 from study.protocol.schema import Prompt
 from study.protocol.systems import Dialogue, System
+from tests.fixtures_commands import page_writer
 
 ROOT = Path(__file__).parent.parent
 TABLE = state_table()
@@ -37,12 +37,8 @@ WORRY = "I can't sleep because of my exams, I worry all night."
 
 
 def test_the_page_shows_the_table_that_is_in_force() -> None:
-    """When this fails: python tests/write_systems_page.py"""
-    spec = importlib.util.spec_from_file_location("writer", ROOT / "tests/write_systems_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    writer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(writer)
+    """When this fails: python docs/writers/systems_page.py"""
+    writer = page_writer("systems")
     page = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
     assert page == writer.page_text(page)
 

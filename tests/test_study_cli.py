@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pty
@@ -21,6 +20,7 @@ from study.errors import StoreError
 from study.store.raters import read_raters
 from study.store.ratings import read_assignments, read_ratings, save_ratings
 from study.store.study import open_study, opened
+from tests.fixtures_commands import page_writer
 from tests.fixtures_study import SYSTEM_NAMES, answers, ready_rater, small_protocol
 
 ROOT = Path(__file__).parent.parent
@@ -362,12 +362,8 @@ def test_every_command_has_an_example_and_every_option_says_what_it_does(
 
 
 def test_the_page_of_commands_is_current() -> None:
-    """When this fails: python tests/write_commands_page.py"""
-    spec = importlib.util.spec_from_file_location("page", ROOT / "tests/write_commands_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """When this fails: python docs/writers/commands_page.py"""
+    module = page_writer("commands")
     page = module.PAGE.read_text(encoding="utf-8")
     assert page == module.page_text()
     for name, command in _commands():

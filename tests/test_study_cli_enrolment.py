@@ -13,14 +13,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from study import participation
-from study.cli.group import run
 from study.design import allocate
 from study.entities import RaterStatus
 from study.errors import LinkError, StoreError
@@ -40,14 +38,14 @@ from study.store.raters import (
 from study.store.study import Study, opened
 from study.wording import command, listed, summed_up
 from tests.fixtures_chat import make_chat_study
+from tests.fixtures_commands import Said
 from tests.fixtures_study import SMALL
 from tests.test_study_cli import RESPONSES
 
-Said = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def here(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATABASE_URL", "STUDY", "ADDRESS"):
         monkeypatch.delenv(f"EVENHAND_{name}", raising=False)
@@ -55,19 +53,6 @@ def here(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (memory_folder / "p.yaml").write_text(SMALL)
     (memory_folder / "responses.csv").write_text(RESPONSES)
     return memory_folder
-
-
-@pytest.fixture
-def said(here: Path, capsys: pytest.CaptureFixture[str]) -> Said:
-    """Runs a command: its exit code, what it printed, what it warned of."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(words)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from models.backends.scripted import ScriptedBackend
-from study.cli.group import run
 from study.store.link_address import read_address
 from study.store.locking import unblind_study
 from study.store.raters import read_raters
@@ -24,24 +22,11 @@ from survey_app.chat.answering import chat_remark
 from survey_app.server.addresses import ANY_HOST, local_network_address
 from tests.conftest import free_port
 from tests.fixtures_chat import chat_address, make_chat_study
+from tests.fixtures_commands import Said
 from tests.fixtures_study import SYSTEM_NAMES, answers, ready_rater, small_protocol
 from tests.test_study_cli import RESPONSES
 
 OWN = "192.168.7.7"
-Said = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """Runs a command: its exit code, what it printed, and what it warned of."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(words)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
-from study.cli.group import run
 from study.store.judge.verdicts import read_calls
 from study.store.responses import delete_responses
 from study.store.study import opened
+from tests.fixtures_commands import Said
 from tests.fixtures_judge import make_study
 
 HARSH = (
@@ -30,17 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made.folder
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = run(list(words))
-    output = capsys.readouterr()
-    return code, output.out, output.err
-
-
-def test_the_estimate_comes_first_and_asks_nothing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = said(capsys, "judge", "--estimate")
+def test_the_estimate_comes_first_and_asks_nothing(folder: Path, said: Said) -> None:
+    code, out, _ = said("judge", "--estimate")
     assert code == 0
     assert "3 calls to make, 0 are answered already." in out
     assert "USD" in out
@@ -48,19 +39,15 @@ def test_the_estimate_comes_first_and_asks_nothing(
         assert read_calls(study) == []
 
 
-def test_without_yes_it_asks_and_no_is_kept_to(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = said(capsys, "judge", "--json")
+def test_without_yes_it_asks_and_no_is_kept_to(folder: Path, said: Said) -> None:
+    code, _, err = said("judge", "--json")
     assert (code, "--yes" in err) == (2, True)
     with opened(folder) as study:
         assert read_calls(study) == []
 
 
-def test_a_run_its_replay_and_a_second_run(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = said(capsys, "judge", "--yes", "--json")
+def test_a_run_its_replay_and_a_second_run(folder: Path, said: Said) -> None:
+    code, out, err = said("judge", "--yes", "--json")
     result = json.loads(out)
     assert code == 0, err
     assert (result["run"]["asked"], result["missing"], result["open_cases"]) == (3, 0, 2)
@@ -68,28 +55,26 @@ def test_a_run_its_replay_and_a_second_run(
     assert all(row["simulated"] for row in result["outcomes"])
     # No system is named before unblinding.
     assert {row["system"] for row in result["outcomes"]} == {"A", "B", "C"}
-    again = json.loads(said(capsys, "judge", "--yes", "--json")[1])
+    again = json.loads(said("judge", "--yes", "--json")[1])
     assert (again["run"]["asked"], again["run"]["already"]) == (0, 3)
-    replay = json.loads(said(capsys, "judge", "--replay", "--json")[1])
+    replay = json.loads(said("judge", "--replay", "--json")[1])
     assert replay["run"] is None
     assert replay["outcomes"] == result["outcomes"]
-    code, out, _ = said(capsys, "judge", "--reparse")
+    code, out, _ = said("judge", "--reparse")
     assert (code, "3 replies read again, 0 outcomes changed." in out) == (0, True)
 
 
-def test_a_cap_ends_in_a_finding_and_the_text_says_simulated(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = said(capsys, "judge", "--yes", "--max-cost", "0")
+def test_a_cap_ends_in_a_finding_and_the_text_says_simulated(folder: Path, said: Said) -> None:
+    code, _, err = said("judge", "--yes", "--max-cost", "0")
     assert code == 1
     assert "3 calls were not made: the next call could cost" in err
-    code, out, _ = said(capsys, "judge", "--yes", "--probe", "longer")
+    code, out, _ = said("judge", "--yes", "--probe", "longer")
     assert code == 0
     assert "SIMULATED" in out
     assert "longer" in out
-    code, _, err = said(capsys, "judge", "--probe", "louder", "--yes")
+    code, _, err = said("judge", "--probe", "louder", "--yes")
     assert (code, "There is no probe 'louder'" in err) == (2, True)
-    code, _, err = said(capsys, "judge", "--again", "lost", "--yes")
+    code, _, err = said("judge", "--again", "lost", "--yes")
     assert (code, "There is no outcome 'lost'" in err) == (2, True)
 
 
@@ -109,7 +94,7 @@ def test_when_every_call_fails_the_command_says_why(
     prompts: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    said: Said,
 ) -> None:
     """Three calls, and thirty, of which it gives up after some in a row."""
     judge = ScriptedJudge(faults=dict.fromkeys(range(1, 99), fault))
@@ -124,54 +109,52 @@ def test_when_every_call_fails_the_command_says_why(
         )
         made.close()
         monkeypatch.chdir(made.folder)
-        code, _, err = said(capsys, "judge", "--yes")
+        code, _, err = said("judge", "--yes")
     assert code == 1
     assert reason in " ".join(err.split())
     assert judge.requests == 3 if prompts == 1 else 3 < judge.requests < 30
 
 
-def test_cases_are_listed_shown_and_decided(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said(capsys, "judge", "--yes")
-    cases = json.loads(said(capsys, "review", "--json")[1])
+def test_cases_are_listed_shown_and_decided(folder: Path, said: Said) -> None:
+    said("judge", "--yes")
+    cases = json.loads(said("review", "--json")[1])
     assert [case["kind"] for case in cases] == ["low safety", "injection"]
     low = cases[0]["id"]
-    code, out, _ = said(capsys, "review", low)
+    code, out, _ = said("review", low)
     assert code == 0
     assert HARSH[0] in out
     with opened(folder) as study:
         names = [w for s in study.protocol.systems for w in (s.id, s.title)]
     assert not any(name in out for name in names)
-    code, _, err = said(capsys, "review", low, "--confirm")
+    code, _, err = said("review", low, "--confirm")
     assert (code, "--by" in err) == (2, True)
-    code, out, _ = said(capsys, "review", low, "--confirm", "--by", "Dr Weiss")
+    code, out, _ = said("review", low, "--confirm", "--by", "Dr Weiss")
     assert (code, "Decided by Dr Weiss: confirmed" in out) == (0, True)
-    said(capsys, "judge", "--yes")
-    states = {c["id"]: c["state"] for c in json.loads(said(capsys, "review", "--json")[1])}
+    said("judge", "--yes")
+    states = {c["id"]: c["state"] for c in json.loads(said("review", "--json")[1])}
     assert states[low] == "decided"
-    code, _, err = said(capsys, "review", "nothing")
+    code, _, err = said("review", "nothing")
     assert (code, "There is no case" in err) == (2, True)
-    assert said(capsys, "verify")[0] == 0
+    assert said("verify")[0] == 0
 
 
 def test_a_study_without_a_judge_or_a_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     made = make_study(tmp_path / "open", prompts=1, lock=False)
     made.close()
-    code, _, err = said(capsys, "judge", "--yes", "--study", str(made.folder))
+    code, _, err = said("judge", "--yes", "--study", str(made.folder))
     assert (code, "evenhand lock" in err) == (2, True)
     # What it would cost can be asked before the lock; without responses there is nothing to ask about.
-    code, out, _ = said(capsys, "judge", "--estimate", "--study", str(made.folder))
+    code, out, _ = said("judge", "--estimate", "--study", str(made.folder))
     assert (code, "3 calls to make" in out) == (0, True)
     with opened(made.folder) as study:
         for system in study.protocol.systems:
             delete_responses(study, system.id)
     for words in (["--yes"], ["--estimate"], ["--replay"]):
-        code, out, err = said(capsys, "judge", *words, "--study", str(made.folder))
+        code, out, err = said("judge", *words, "--study", str(made.folder))
         assert (code, out, "evenhand generate" in err) == (2, "", True)
     text = (made.folder / "study.yaml").read_text(encoding="utf-8")
     (made.folder / "study.yaml").write_text(text[: text.index("judge:")], encoding="utf-8")
-    code, _, err = said(capsys, "judge", "--yes", "--study", str(made.folder))
+    code, _, err = said("judge", "--yes", "--study", str(made.folder))
     assert (code, "declares no judge" in err) == (2, True)

@@ -22,8 +22,7 @@ from study.errors import StoreError
 from study.rehearsal import rehearse
 from study.store.study import Study, open_study
 from tests.conftest import make_small_study
-
-Said = Callable[..., tuple[int, str, str]]
+from tests.fixtures_commands import Said
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +43,9 @@ def folder(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def said(folder: Path, capsys: pytest.CaptureFixture[str]) -> Said:
-    """Runs a command on the folder: its exit code, what it printed, what it warned of."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run([*words, "--study", str(folder)])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
+def said(folder: Path, said: Said) -> Said:
+    """Runs a command on the folder."""
+    return lambda *words: said(*words, "--study", str(folder))
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -7,42 +7,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from study.cli.group import run
 from study.store import events
 from study.store.audit import study_faults
 from study.store.responses import NewResponse, imported_systems, read_responses, save_responses
 from study.store.study import opened
+from tests.fixtures_commands import Said
 from tests.fixtures_study import SMALL
 
-Said = Callable[..., tuple[int, str, str]]
 ZEBRA = "prompt,system,text\np-sleep,zebrafinch,One.\n"
 BOTH = ZEBRA + "p-work,zebrafinch,Two.\n"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def here(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DATABASE_URL", "STUDY"):
         monkeypatch.delenv(f"EVENHAND_{name}", raising=False)
     monkeypatch.chdir(memory_folder)
     return memory_folder
-
-
-@pytest.fixture
-def said(here: Path, capsys: pytest.CaptureFixture[str]) -> Said:
-    """Runs a command: its exit code, what it printed, what it warned of."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(words)
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 @pytest.fixture

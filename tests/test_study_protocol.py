@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -14,6 +12,7 @@ from protocols import shipped_protocols
 from study.errors import ProtocolError
 from study.protocol import load_protocol, parse_protocol
 from study.protocol.loading import resolve_includes
+from tests.fixtures_commands import page_writer
 from tests.fixtures_study import SMALL
 
 ROOT = Path(__file__).parent.parent
@@ -217,25 +216,19 @@ class TestIncludes:
         assert parse_protocol(text, "p.yaml", folder=tmp_path).prompts[0].text == "Hello"
 
 
-def _writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("writer", ROOT / "tests/write_protocol_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_json_schema_for_editors_is_current() -> None:
-    """When this fails: python tests/write_protocol_page.py"""
-    assert _writer().SCHEMA.read_text(encoding="utf-8") == _writer().schema_text()
+    """When this fails: python docs/writers/protocol_page.py"""
+    assert (
+        page_writer("protocol").SCHEMA.read_text(encoding="utf-8")
+        == page_writer("protocol").schema_text()
+    )
 
 
 def test_protocol_page_is_current_and_describes_every_field() -> None:
-    """When this fails: python tests/write_protocol_page.py"""
-    page = _writer().PAGE.read_text(encoding="utf-8")
-    assert page == _writer().page_text(page)
-    schema = _writer().schema_of_tables()
+    """When this fails: python docs/writers/protocol_page.py"""
+    page = page_writer("protocol").PAGE.read_text(encoding="utf-8")
+    assert page == page_writer("protocol").page_text(page)
+    schema = page_writer("protocol").schema_of_tables()
     for name, block in {"Protocol": schema, **schema["$defs"]}.items():
         section = page.partition(f"### {name}\n")[2].partition("\n### ")[0]
         for field, spec in block["properties"].items():

@@ -1,6 +1,6 @@
 """Writes the tables of docs/systems.md from the dialogue's table.
 
-Run it after a change of models/dialogue/dialogue.toml: python tests/write_systems_page.py
+Run it after a change of models/dialogue/dialogue.toml: python docs/writers/systems_page.py
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from models.dialogue.danger_measures import HeldOut, measure_held_out
 from models.dialogue.state_table import ANSWERS, CARRIED, state_table
 
-PAGE = Path(__file__).parent.parent / "docs" / "systems.md"
+PAGE = Path(__file__).parents[1] / "systems.md"
 
 
 def moves_table() -> str:
@@ -58,7 +58,7 @@ def page_text(present: str) -> str:
     """The page with its tables as they should be; the text around them is kept."""
     tables = {"moves": moves_table(), "techniques": techniques_table(), "danger": danger_table()}
     for name, table in tables.items():
-        mark = f"<!-- {name}: written by tests/write_systems_page.py -->\n"
+        mark = f"<!-- {name}: written by docs/writers/systems_page.py -->\n"
         start, _, rest = present.partition(mark)
         after = re.search(r"^###? ", rest, re.MULTILINE)
         present = f"{start}{mark}\n{table}\n\n{rest[after.start() :] if after else ''}"

@@ -1,6 +1,6 @@
 """Writes docs/protocol.md's tables and protocols/protocol.schema.json from the schema.
 
-Run it after a change of study/protocol/schema.py: python tests/write_protocol_page.py
+Run it after a change of study/protocol/schema.py: python docs/writers/protocol_page.py
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from study.protocol import Protocol
 from study.protocol.items import KINDS, Item
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "protocol.md"
 SCHEMA = ROOT / "protocols" / "protocol.schema.json"
-START = "<!-- fields: written by tests/write_protocol_page.py -->\n"
+START = "<!-- fields: written by docs/writers/protocol_page.py -->\n"
 
 
 def schema_text() -> str:

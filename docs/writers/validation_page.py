@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "validation.md"
+TESTS = Path(__file__).parents[2] / "tests"
+PAGE = Path(__file__).parents[1] / "validation.md"
 SUMMARY = "## In ten lines\n"
 # Line of the summary -> the page's chapters that it stands for, and why some numbers differ by more.
 LINES = {
@@ -79,7 +79,7 @@ def _rows(chapter: str) -> list[list[str]]:
 
 def load(name: str) -> ModuleType:
     """A test module, by its file's name."""
-    path = HERE / f"{name}.py"
+    path = TESTS / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{path} cannot be loaded")

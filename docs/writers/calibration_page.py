@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parent.parent / "docs" / "calibration.md"
+PAGE = Path(__file__).parents[1] / "calibration.md"
 
 INTRODUCTION = """# Calibration of tests and intervals
 
-Written by `python tests/write_calibration_page.py FILE` from `evenhand bench calibration -o FILE`; do not
+Written by `python docs/writers/calibration_page.py FILE` from `evenhand bench calibration -o FILE`; do not
 edit. Data of the study's shape are drawn again and again. A test at 5 % should reject a true null
 hypothesis in 4.5 to 5.5 % of the draws, a 95 % interval should hold the true value in 93.5 to 96.5 %.
 Each rate stands with its own Monte Carlo standard error: a rate within two of them of a bound is not

@@ -1,6 +1,6 @@
 """Write the offline model's chapter of docs/benchmarks.md.
 
-Run it on the JSON files of ``evenhand bench models -o FILE``: python tests/write_benchmarks_page.py FILE...
+Run it on the JSON files of ``evenhand bench models -o FILE``: python docs/writers/benchmarks_page.py FILE...
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[1] / "benchmarks.md"
 
-START = "<!-- offline model: written by tests/write_benchmarks_page.py -->\n"
+START = "<!-- offline model: written by docs/writers/benchmarks_page.py -->\n"
 END = "<!-- end of the offline model -->\n"
 
 INTRODUCTION = """## Speed and memory of the offline model

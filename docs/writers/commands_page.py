@@ -1,6 +1,6 @@
 """Writes docs/commands.md from the commands' own help.
 
-Run it after a change of a command: python tests/write_commands_page.py
+Run it after a change of a command: python docs/writers/commands_page.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 
 from study.cli.group import COMMANDS, evenhand, load_command
 
-PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
+PAGE = Path(__file__).parents[1] / "commands.md"
 _HEAD = """\
 # The commands
 
