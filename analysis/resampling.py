@@ -18,7 +18,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -229,24 +229,6 @@ def bootstrap_interval(
         p_value=None,
         details=details,
     )
-
-
-def cautions(estimates: Iterable[Estimate]) -> tuple[str, ...]:
-    """What to say below a table of such intervals: why some have none, and what few clusters cover."""
-    reasons: dict[str, None] = {}
-    few: set[tuple[int, str]] = set()
-    for e in estimates:
-        if e.estimate is None or not isinstance(e.details, BootstrapDetails):
-            continue
-        clusters = e.details.clusters_drawn
-        if e.ci_low is None:
-            reasons[e.ci_method.removesuffix(".")] = None
-        elif clusters < FEW_CLUSTERS:
-            few.add((clusters, e.ci_method.partition(" (")[2].removesuffix(")")))
-    said = [f"No interval, {why.removeprefix('none').lstrip(': ')}." for why in reasons]
-    if few:
-        said.append(f"Intervals: {min(few)[1]}.")
-    return tuple(said)
 
 
 def too_few(clusters: int, drawn: str) -> str:

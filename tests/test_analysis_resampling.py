@@ -21,13 +21,13 @@ from analysis.description.text_measures_by_system import PromptDraws, measures_o
 from analysis.judge_worth.agreement import Bootstrap, judge_agreement
 from analysis.judge_worth.consistency import score_self_agreement
 from analysis.reliability.omega_bootstrap import bootstrap_omega
+from analysis.report.result_rows import cautions
 from analysis.resampling import (
     FEW_CLUSTERS,
     FEWEST_CLUSTERS,
     MEASURED_COVERAGE,
     WITHOUT_WIDTH,
     bootstrap_interval,
-    cautions,
     drawn_counts,
     resampled,
 )

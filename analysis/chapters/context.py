@@ -113,12 +113,6 @@ class ReportContext:
         """Ratings of one item, responses by raters."""
         return self.shaped.units_by_raters(item, raters)
 
-    def n_text(self, unit: str, n: int) -> str:
-        """Unit with n, for captions."""
-        from analysis.report.numbers import count
-
-        return f"{unit}, n = {count(n)}"
-
 
 def _blank(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, float) and bool(np.isnan(value)))

@@ -37,6 +37,11 @@ def counted(value: int, noun: str) -> str:
     return f"{count(value)} {noun if value == 1 else noun + 's'}"
 
 
+def n_text(unit: str, n: int) -> str:
+    """Unit with n, for captions: ``rater, n = 36``."""
+    return f"{unit}, n = {count(n)}"
+
+
 def percent(part: int, whole: int, digits: int = 2) -> str:
     """``part`` of ``whole`` in percent; a dash when there is no whole."""
     return number(100 * part / whole, digits) if whole else "–"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.families import FamilyTest
@@ -13,6 +13,7 @@ from analysis.contrasts.ranks import MannWhitneyDetails
 from analysis.contrasts.signed_rank import SignedRankDetails
 from analysis.report.blocks import Column, Footnotes, Row
 from analysis.report.numbers import number, p_text
+from analysis.resampling import FEW_CLUSTERS, BootstrapDetails
 from analysis.results import Estimate
 
 TEST_COLUMNS = (
@@ -144,3 +145,21 @@ def rank_sum_note(tests: Sequence[Estimate[MannWhitneyDetails]]) -> tuple[str, .
     return (
         f"p of the Mann–Whitney test: {' or '.join(used)}{rule}. Its z has the continuity correction.",
     )
+
+
+def cautions(estimates: Iterable[Estimate]) -> tuple[str, ...]:
+    """What to say below a table of such intervals: why some have none, and what few clusters cover."""
+    reasons: dict[str, None] = {}
+    few: set[tuple[int, str]] = set()
+    for e in estimates:
+        if e.estimate is None or not isinstance(e.details, BootstrapDetails):
+            continue
+        clusters = e.details.clusters_drawn
+        if e.ci_low is None:
+            reasons[e.ci_method.removesuffix(".")] = None
+        elif clusters < FEW_CLUSTERS:
+            few.add((clusters, e.ci_method.partition(" (")[2].removesuffix(")")))
+    said = [f"No interval, {why.removeprefix('none').lstrip(': ')}." for why in reasons]
+    if few:
+        said.append(f"Intervals: {min(few)[1]}.")
+    return tuple(said)

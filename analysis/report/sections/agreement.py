@@ -29,7 +29,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import draw_agreement_matrix
-from analysis.report.numbers import count, counted, level_text
+from analysis.report.numbers import count, counted, level_text, n_text
 from analysis.report.sections.point_use import point_use_blocks
 from analysis.results import Estimate
 
@@ -247,7 +247,7 @@ def _matrix_figure(context: ReportContext, group: GroupAgreement, pairs: Pairwis
     return Figure(
         f"agreement-matrix-{group.key}",
         f"Quadratic weighted κ of every two raters, all items together: {group.label}",
-        context.n_text("response and item", group.pair_units),
+        n_text("response and item", group.pair_units),
         "exploratory",
         f"Matrix of agreement between every two of {len(names)} raters: {spread}.",
         lambda: draw_agreement_matrix(kappas, names),

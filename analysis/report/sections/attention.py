@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.chapters.attention import attention_chapter, failed
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Block, Column, Footnotes, Paragraph, Row, Table, one_group, tidy
-from analysis.report.numbers import level_text
+from analysis.report.numbers import level_text, n_text
 from analysis.results import Estimate
 
 MOST_RATERS_SHOWN = 60
@@ -46,7 +46,7 @@ def _table(
     return Table(
         "attention-checks",
         f"Raters who failed an attention check, Wilson intervals at {level_text(context.level)}",
-        context.n_text("rater", len(shares)),
+        n_text("rater", len(shares)),
         "descriptive",
         (
             Column("Rater", False),

@@ -22,8 +22,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import ForestRow, draw_forest
-from analysis.report.numbers import interval_text, level_text, number
-from analysis.resampling import cautions
+from analysis.report.numbers import interval_text, level_text, n_text, number
+from analysis.report.result_rows import cautions
 
 _TITLES: dict[Family, str] = {
     "rouge": "Overlap of the responses with the reference replies (ROUGE, F1)",
@@ -156,7 +156,7 @@ def _forest(context: ReportContext, found: list[SystemMeasure]) -> list[Block]:
         Figure(
             "automatic-rouge-differences",
             f"Difference of ROUGE, {head}",
-            context.n_text("prompt", apart[0].result.n),
+            n_text("prompt", apart[0].result.n),
             _standing(context, "rouge"),
             f"Differences with intervals around a line at zero: {said}.",
             partial(draw_forest, rows, f"Difference of F1, {head}"),

@@ -22,8 +22,8 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import draw_confusion
-from analysis.report.numbers import count, level_text, number, percent
-from analysis.resampling import cautions
+from analysis.report.numbers import count, level_text, n_text, number, percent
+from analysis.report.result_rows import cautions
 from analysis.results import Estimate
 
 _HOW = (
@@ -71,7 +71,7 @@ def _share_table(context: ReportContext, one: ChosenItem) -> Table:
         f"choices-{item.id}",
         f"{item.label} (“{item.text}”) by system, answers and percent with Wilson intervals at "
         f"{level_text(context.level)}",
-        context.n_text("answer", sum(s.n for s in one.systems)),
+        n_text("answer", sum(s.n for s in one.systems)),
         "descriptive",
         (Column("Option", False), *(Column(s.system.label) for s in one.systems)),
         one_group(rows),
@@ -173,7 +173,7 @@ def _confusion_blocks(
         (f"{names[0]} chose", f"{names[1]} chose") if two else ("One rater chose", "Another chose")
     )
     every = "" if two else ", every two raters from both sides"
-    unit = context.n_text("response" if two else "pair of answers", total if two else total // 2)
+    unit = n_text("response" if two else "pair of answers", total if two else total // 2)
     rows = [
         Row((option, *(f"{count(k)} ({percent(k, sum(row), 1)})" for k in row), count(sum(row))))
         for option, row in zip(options, counts.tolist(), strict=True)

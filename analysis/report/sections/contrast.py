@@ -22,7 +22,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import ForestRow, draw_forest, draw_slopes
-from analysis.report.numbers import interval_text, level_text, number, p_phrase, phrase
+from analysis.report.numbers import interval_text, level_text, n_text, number, p_phrase, phrase
 from analysis.report.result_rows import (
     RESULT_COLUMNS,
     TEST_COLUMNS,
@@ -137,7 +137,7 @@ def _pair_summary(context: ReportContext, chapter: ContrastChapter) -> Table:
     return Table(
         "primary-totals",
         "Totals of the raters who have one for both systems",
-        context.n_text("rater", groups[0].n),
+        n_text("rater", groups[0].n),
         "descriptive",
         (Column("System", False), Column("n"), Column("Mean"), Column("SD"), Column("Median")),
         one_group(rows),
@@ -171,7 +171,7 @@ def _contrast_table(context: ReportContext, chapter: ContrastChapter) -> Table:
     return Table(
         "primary-contrast",
         f"{_minus(pair)}, paired by rater, intervals at {level_text(context.level)}",
-        context.n_text("rater", result.t_test.n),
+        n_text("rater", result.t_test.n),
         context.declared,
         (Column("Test or effect size", False), *TEST_COLUMNS, Column("Left out")),
         one_group(rows),
@@ -208,7 +208,7 @@ def _slopes(context: ReportContext, chapter: ContrastChapter) -> list[Figure]:
             "slopes",
             f"Total of each rater for both systems; solid lines rise, dashed lines fall or stay, "
             f"the thick line joins the means{few}",
-            context.n_text("rater", raters),
+            n_text("rater", raters),
             "descriptive",
             f"One line for each of {raters} raters: {totals.higher} gave {labels[1]} the higher "
             f"total, {totals.lower} gave {labels[0]} the higher one, "

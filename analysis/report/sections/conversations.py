@@ -17,7 +17,7 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.numbers import count, level_text, percent
+from analysis.report.numbers import count, level_text, n_text, percent
 from analysis.results import Estimate
 
 _HOW = (
@@ -94,7 +94,7 @@ def _end_table(context: ReportContext, chapter: ConversationsChapter) -> Table:
     return Table(
         "conversations-ended",
         "How the conversations ended, and what became of the replies, by system",
-        context.n_text("conversation", chapter.n),
+        n_text("conversation", chapter.n),
         "descriptive",
         (
             Column("System", False),

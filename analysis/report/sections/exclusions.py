@@ -20,7 +20,7 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.numbers import level_text, number
+from analysis.report.numbers import level_text, n_text, number
 from analysis.report.result_rows import (
     RESULT_COLUMNS,
     result_row,
@@ -86,7 +86,7 @@ def _rule_table(context: ReportContext, chapter: ExclusionChapter) -> Table:
     return Table(
         "exclusions",
         "Raters who fall under the exclusions of the plan",
-        context.n_text("rater", len(ids)),
+        n_text("rater", len(ids)),
         context.declared,
         (Column("Rule", False), Column("Raters"), Column("Who", False)),
         one_group(rows),

@@ -19,7 +19,7 @@ from analysis.report.blocks import (
     one_group,
 )
 from analysis.report.drawing import new_drawing
-from analysis.report.numbers import number, percent
+from analysis.report.numbers import n_text, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -80,7 +80,7 @@ def flow_section(context: ReportContext) -> Section:
     table = Table(
         "flow-of-raters",
         "Flow of raters by group",
-        context.n_text("rater", total["enrolled"]),
+        n_text("rater", total["enrolled"]),
         "descriptive",
         (Column("Stage", numeric=False), *(Column(label) for label, _ in with_total)),
         one_group(rows),
@@ -97,7 +97,7 @@ def flow_section(context: ReportContext) -> Section:
     figure = Figure(
         "flow",
         "Flow of raters from enrolment to the last response, by group",
-        context.n_text("rater", total["enrolled"]),
+        n_text("rater", total["enrolled"]),
         "descriptive",
         "Flow diagram. " + " ".join(_sentence(label, c) for label, c in counts),
         lambda: _draw_flow(counts),
@@ -127,7 +127,7 @@ def _language_table(context: ReportContext) -> tuple[Table, ...]:
         Table(
             "raters-by-language",
             "Language in which the raters who started answered (ISO 639-1)",
-            context.n_text("rater", len(started)),
+            n_text("rater", len(started)),
             "descriptive",
             (Column("Language", numeric=False), *(Column(label) for label, _ in samples)),
             one_group(rows),
@@ -214,7 +214,7 @@ def _demographics_table(context: ReportContext) -> tuple[Table, ...]:
         Table(
             "raters",
             "What the raters who consented said about themselves",
-            context.n_text("rater", len(asked)),
+            n_text("rater", len(asked)),
             "descriptive",
             (Column("Answer", numeric=False), *(Column(label) for label, _ in samples)),
             tuple(groups),

@@ -26,7 +26,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import MOST_POINTS_AS_BARS, LikertBar, draw_boxes, draw_likert
-from analysis.report.numbers import count, level_text, number
+from analysis.report.numbers import count, level_text, n_text, number
 from analysis.report.result_rows import percent_cell
 from analysis.report.sections.numeric_items import NUMERIC_HOW, numeric_blocks
 
@@ -97,7 +97,7 @@ def _frequency_tables(context: ReportContext, chapter: FrequencyChapter) -> list
             Table(
                 f"frequencies-{system.id}-{chapter.key}",
                 f"Frequencies for {system.label}: {chapter.label}, intervals at {level_text(context.level)}",
-                context.n_text("rating", n),
+                n_text("rating", n),
                 "descriptive",
                 _COLUMNS,
                 tuple(groups),
@@ -218,7 +218,7 @@ def _likert_figures(context: ReportContext, chapter: FrequencyChapter) -> list[F
             Figure(
                 f"likert-{chapter.key}{suffix}",
                 title,
-                context.n_text("rating", n),
+                n_text("rating", n),
                 "descriptive",
                 _likert_words(context, tables, keys),
                 draw,

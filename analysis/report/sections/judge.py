@@ -17,6 +17,7 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
+from analysis.report.numbers import n_text
 from analysis.report.sections.judge_calls import call_blocks
 from analysis.report.sections.judge_people import people_blocks
 from study.protocol.judge import StandInConditions
@@ -126,7 +127,7 @@ def _condition_table(
     return Table(
         f"judge-stand-in-{results.rubric}-{results.key}",
         f"The protocol’s conditions for standing in for people: {results.label}",
-        context.n_text("condition", len(rows)),
+        n_text("condition", len(rows)),
         context.declared,
         (Column("Condition", False), Column("Holds", False), Column("Because", False)),
         one_group(rows),

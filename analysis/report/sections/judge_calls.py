@@ -19,7 +19,7 @@ from analysis.report.blocks import (
     one_group,
     tidy,
 )
-from analysis.report.numbers import level_text, percent
+from analysis.report.numbers import level_text, n_text, percent
 from analysis.results import Estimate
 from study.report_view.data import ReportCriterion, ReportJudge
 
@@ -51,7 +51,7 @@ def _outcome_tables(
 ) -> list[Block]:
     labels = {s.id: s.label for s in context.data.systems}
     scores = [k for k, rows in by_criterion.items() if rows[0].worst.estimate is not None]
-    unit = context.n_text("verdict", len(judge.verdicts))
+    unit = n_text("verdict", len(judge.verdicts))
     tables: list[Block] = [_rates_table(judge, labels, by_criterion, unit)]
     if scores:
         scored = {key: by_criterion[key] for key in scores}

@@ -22,7 +22,15 @@ from analysis.report.blocks import (
 )
 from analysis.report.figures import ForestRow, draw_forest
 from analysis.report.judge_figures import draw_judge_against_people
-from analysis.report.numbers import count, counted, interval_text, level_text, number, percent
+from analysis.report.numbers import (
+    count,
+    counted,
+    interval_text,
+    level_text,
+    n_text,
+    number,
+    percent,
+)
 from analysis.results import Estimate
 
 
@@ -256,7 +264,7 @@ def _scatter(context: ReportContext, found: PeopleResults) -> Figure:
     return Figure(
         _key(found, "against-people"),
         f"Score of each response by people and by the judge: {found.label}",
-        context.n_text("response", int(known.sum())),
+        n_text("response", int(known.sum())),
         "descriptive",
         f"Scatter plot with the line of equal scores: the judge scores {above} of {int(known.sum())} "
         "responses higher than people do.",

@@ -18,7 +18,7 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.numbers import count, counted, number
+from analysis.report.numbers import count, counted, n_text, number
 from study.report_view.data import ReportData, ReportItem
 
 # More texts than this make the page longer than anybody reads; the CSV file has them all.
@@ -106,7 +106,7 @@ def _items_table(context: ReportContext) -> Table:
     return Table(
         "items",
         "Items as the raters read them",
-        context.n_text("item", len(items)),
+        n_text("item", len(items)),
         "descriptive",
         (Column("Item", False), Column("Wording", False), Column("Scale", False)),
         one_group(rows),
@@ -142,7 +142,7 @@ def _systems_table(context: ReportContext) -> Table:
     return Table(
         "systems",
         "Responses by system: median (lowest to highest)",
-        context.n_text("response", len(context.data.responses)),
+        n_text("response", len(context.data.responses)),
         "descriptive",
         (
             Column("System", False),
@@ -190,7 +190,7 @@ def responses_section(context: ReportContext) -> Section:
     table = Table(
         "responses",
         "Responses as the raters read them, by prompt",
-        context.n_text("response", len(responses)),
+        n_text("response", len(responses)),
         "descriptive",
         (Column("System", False), Column("Response", False)),
         tuple(groups),

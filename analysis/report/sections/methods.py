@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
-from analysis.report.numbers import counted, level_text, number
+from analysis.report.numbers import counted, level_text, n_text, number
 from study.report_view.data import ReportData
 
 _TESTS = {"paired-t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
@@ -201,7 +201,7 @@ def provenance_section(context: ReportContext) -> Section:
     table = Table(
         "made-from",
         "What this report was made from",
-        context.n_text("entry", len(rows)),
+        n_text("entry", len(rows)),
         "descriptive",
         (Column("Name", False), Column("Kind", False), Column("Value", False)),
         one_group(rows),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
-from analysis.report.numbers import count, percent
+from analysis.report.numbers import count, n_text, percent
 
 _HOW = (
     "The checks of data quality (runs of equal answers, drift, exclusions) are made for answers that "
@@ -35,7 +35,7 @@ def missing_answers_section(context: ReportContext) -> Section:
     table = Table(
         "missing-answers",
         f"Missing answers per item{' and reason' if reasons else ''}",
-        context.n_text("planned answer", len(frame)),
+        n_text("planned answer", len(frame)),
         "descriptive",
         (
             Column("Item", False),

@@ -17,7 +17,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import draw_boxes
-from analysis.report.numbers import count, level_text, number
+from analysis.report.numbers import count, level_text, n_text, number
 
 NUMERIC_HOW = (
     "Numeric items are answered with any whole number between two ends, so they have no table of "
@@ -53,7 +53,7 @@ def _figures(context: ReportContext, chapter: NumericChapter) -> list[Figure]:
                 f"numeric-{chapter.key}{suffix}",
                 f"Spread of the numeric ratings per item and system: {chapter.label}; the box holds "
                 "the middle half, the thick line is the median, the whiskers reach the extremes",
-                context.n_text("rating", sum(found[k].ratings.n for k in keys)),
+                n_text("rating", sum(found[k].ratings.n for k in keys)),
                 "descriptive",
                 f"Boxes from {low} to {high}. {words}.",
                 partial(draw_boxes, rows, low, high),

@@ -11,7 +11,7 @@ from analysis.chapters.answers.point_use import GroupPointUse, Points, ScaleUse,
 from analysis.chapters.context import ReportContext
 from analysis.report.blocks import Block, Column, Figure, Row, RowGroup, Table, one_group
 from analysis.report.figures import draw_confusion
-from analysis.report.numbers import count, percent
+from analysis.report.numbers import count, n_text, percent
 
 
 def point_use_blocks(context: ReportContext) -> list[Block]:
@@ -48,7 +48,7 @@ def _prevalence_table(context: ReportContext, scale: ScaleUse, suffix: str) -> T
         f"prevalence{suffix}",
         "How often each point was given, in percent of the ratings, by group of raters, all systems "
         "together",
-        context.n_text("rating", total),
+        n_text("rating", total),
         "descriptive",
         (Column("Item", False), Column("n"), *(Column(head) for head in _heads(scale.points))),
         tuple(groups),
@@ -71,7 +71,7 @@ def _confusion(
         f"the row, which did {names[1] if two else 'another'} give to the same response? Percent of "
         f"each row{every}, {which}: {group.label}"
     )
-    unit = context.n_text("pair of ratings", pairs if two else pairs // 2)
+    unit = n_text("pair of ratings", pairs if two else pairs // 2)
     heads = _heads(points)
     agreed = percent(int(np.trace(whole)), pairs, 1)
     figure = Figure(

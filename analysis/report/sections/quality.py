@@ -26,7 +26,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import draw_missingness
-from analysis.report.numbers import count, level_text, number, percent
+from analysis.report.numbers import count, level_text, n_text, number, percent
 from analysis.report.result_rows import test_row
 from analysis.report.sections.attention import attention_blocks
 from analysis.report.sections.exclusions import exclusion_blocks
@@ -91,7 +91,7 @@ def _rater_table(context: ReportContext, chapter: QualityChapter) -> Table:
     return Table(
         "quality-raters",
         "How each rater answered, those with most uniform responses first",
-        context.n_text("rater", len(raters)),
+        n_text("rater", len(raters)),
         "exploratory",
         (
             Column("Rater", False),
@@ -158,7 +158,7 @@ def _missing_table(context: ReportContext, chapter: QualityChapter) -> Table:
     return Table(
         "missing",
         f"Missing answers per item{' and reason' if reasons else ''}",
-        context.n_text("planned answer", planned),
+        n_text("planned answer", planned),
         "descriptive",
         (
             Column("Item", False),
@@ -183,7 +183,7 @@ def _missing_figure(context: ReportContext, chapter: QualityChapter) -> list[Fig
             "missingness",
             "Missing answers of the raters who left any, rater by item, in percent of the planned "
             f"answers (a dot stands for none){few}",
-            context.n_text("planned answer", gaps.n_planned),
+            n_text("planned answer", gaps.n_planned),
             "descriptive",
             f"{len(gaps.raters)} of {len(context.shaped.rater_ids)} raters left answers out, "
             f"{gaps.n_missing} answers in all. Rows are raters, columns are items.",

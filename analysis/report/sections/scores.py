@@ -17,7 +17,7 @@ from analysis.report.blocks import (
     Table,
     tidy,
 )
-from analysis.report.numbers import count, level_text, number
+from analysis.report.numbers import count, level_text, n_text, number
 from analysis.report.result_rows import RESULT_COLUMNS, result_row, signed_rank_note
 from analysis.results import Estimate
 
@@ -59,7 +59,7 @@ def _rule_table(context: ReportContext, chapter: ScoreChapter) -> Table:
     return Table(
         "score-rules",
         "How the scores are made",
-        context.n_text("score", len(chapter.scores)),
+        n_text("score", len(chapter.scores)),
         "descriptive",
         (Column("Score", False), Column("Rule", False), Column("Range", False), Column("Items", False)),
         (RowGroup("", tuple(rows)),),

@@ -17,7 +17,7 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.numbers import count, level_text, number
-from analysis.resampling import cautions
+from analysis.report.result_rows import cautions
 from analysis.results import Estimate
 
 _HOW = (

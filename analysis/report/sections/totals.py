@@ -17,7 +17,7 @@ from analysis.report.blocks import (
     Table,
     one_group,
 )
-from analysis.report.numbers import counted, number
+from analysis.report.numbers import counted, n_text, number
 from analysis.report.result_rows import mean_cells
 
 MOST_RATERS_SHOWN = 60
@@ -100,7 +100,7 @@ def _rater_table(context: ReportContext) -> Table:
     return Table(
         "totals-per-rater",
         "Total of each rater",
-        context.n_text("rater", len(context.shaped.rater_ids)),
+        n_text("rater", len(context.shaped.rater_ids)),
         "descriptive",
         (
             Column("Rater", False),
