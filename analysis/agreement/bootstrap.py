@@ -113,7 +113,10 @@ def bootstrap_alpha(
     drawn = resample
     if clusters is not None:
         drawn = {"items": f"{cluster}s", "both": f"{cluster}s and raters"}.get(resample, resample)
-    return _with_interval(point, np.concatenate(values), table, of, resample, drawn, level, seed)
+    clusters_drawn = _drawn_from(table, of, resample)
+    return _with_interval(
+        point, np.concatenate(values), clusters_drawn, drawn, level=level, seed=seed
+    )
 
 
 def cluster_indices(clusters: ArrayLike | None, units: int) -> IntArray:
@@ -237,8 +240,8 @@ def bootstrap_light_kappa(
         drawn = _drawn_units(of, block, rng)
         values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
     drawn_what = "items" if clusters is None else f"{cluster}s"
-    drawn_values = np.concatenate(values)
-    return _with_interval(point, drawn_values, table, of, "items", drawn_what, level, seed)
+    units = _drawn_from(table, of, "items")
+    return _with_interval(point, np.concatenate(values), units, drawn_what, level=level, seed=seed)
 
 
 def _light_of(
@@ -315,24 +318,20 @@ def bootstrap_agreement(
             drawn = drawn[:, np.unique(rng.integers(0, raters, raters))]
         value = statistic(drawn).estimate
         values[b] = np.nan if value is None else value
-    of = np.arange(units)
-    return _with_interval(point, values, table, of, resample, resample, level, seed)
+    clusters = _drawn_from(table, np.arange(units), resample)
+    return _with_interval(point, values, clusters, resample, level=level, seed=seed)
+
+
+def _drawn_from(table: FloatArray, of: IntArray, resample: str) -> int:
+    """How many clusters there are to draw: units or raters with ratings, of both the fewer."""
+    given = ~np.isnan(table)
+    units, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
+    return {"items": units, "raters": raters, "both": min(units, raters)}[resample]
 
 
 def _with_interval(
-    point: Estimate,
-    values: FloatArray,
-    table: FloatArray,
-    of: IntArray,
-    resample: str,
-    drawn: str,
-    level: float,
-    seed: int,
+    point: Estimate, values: FloatArray, clusters: int, drawn: str, *, level: float, seed: int
 ) -> Estimate:
-    """Limits by the rule of `bootstrap_interval`, whose clusters are units or raters with ratings."""
-    given = ~np.isnan(table)
-    units, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
-    clusters = {"items": units, "raters": raters, "both": min(units, raters)}[resample]
     return bootstrap_interval(
         point,
         values,
