@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.judge.asking import batches
+from models.judge.asking.running import RunOptions
 from models.judge.scripted.scripted_endpoint import ScriptedJudge, serving
 from models.judge.session import open_session
 from study.errors import ModelError
@@ -30,7 +31,9 @@ def test_a_batch_is_found_again_after_a_lost_run(
         calls = session.calls()
 
         def run() -> int:
-            return asyncio.run(batches.run_batch(study, session.judge, calls, poll_s=0.01)).asked
+            return asyncio.run(
+                batches.run_batch(study, session.judge, calls, RunOptions(), poll_s=0.01)
+            ).asked
 
         with monkeypatch.context() as patch:
             patch.setattr(batches, "_note", _lost)
@@ -53,6 +56,37 @@ def _lost(*_arguments: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_batch_asks_again_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new round is a batch of its own, also after a run that was lost before it noted it."""
+    with serving(ScriptedJudge()) as address:
+        study = make_study(
+            tmp_path / "s", backend="openai", endpoint=address, model="m", batch=True
+        )
+        session = open_session(study)
+        calls = session.calls()
+        key = calls[0].planned.cache_key
+
+        def run(*again: str) -> int:
+            options = RunOptions(again=frozenset(again))
+            return asyncio.run(
+                batches.run_batch(study, session.judge, calls, options, poll_s=0.01)
+            ).asked
+
+        assert (run(), run(), run(key)) == (9, 0, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(batches, "_note", _lost)
+            with pytest.raises(KeyboardInterrupt):
+                run(key)
+        assert run(key) == 1
+        rounds = [c for c in read_calls(study) if c.cache_key == key]
+        assert [(c.round, c.state, c.batch_id) for c in rounds] == [
+            (1, "answered", "batch-1"),
+            (2, "answered", "batch-2"),
+            (3, "answered", "batch-3"),
+        ]
+        study.close()
+
+
 def test_a_batch_keeps_to_the_cap(tmp_path: Path) -> None:
     with serving(ScriptedJudge()) as address:
         study = make_study(
@@ -62,7 +96,9 @@ def test_a_batch_keeps_to_the_cap(tmp_path: Path) -> None:
         calls = session.calls()
         each = max(c.planned.cost_at_most or 0 for c in calls)
         summary = asyncio.run(
-            batches.run_batch(study, session.judge, calls, max_cost=4 * each, poll_s=0.01)
+            batches.run_batch(
+                study, session.judge, calls, RunOptions(max_cost=4 * each), poll_s=0.01
+            )
         )
         assert summary.asked == 4
         assert summary.not_asked == 5

@@ -160,9 +160,7 @@ class JudgeSession:
         if judge.batch:
             from models.judge.asking.batches import run_batch
 
-            return await run_batch(
-                self.study, judge, calls, max_cost=options.max_cost, on_step=options.on_step
-            )
+            return await run_batch(self.study, judge, calls, options)
         limits = RateLimits(judge.requests_per_minute, judge.tokens_per_minute)
         asker = await self._asker(judge, limits, cluster)
         try:

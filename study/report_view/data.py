@@ -105,11 +105,6 @@ class ReportJudge:
         One row per pair of verdicts, see `analysis.judge_worth.probes.probe_effects`.
     stand_in_only_if : StandInConditions or None
         The protocol's condition.
-    n_imported : int
-        Systems whose responses were made elsewhere and imported.
-    imported : frozenset of str
-        Which systems these are; empty while ``unblinded`` is False, because the protocol tells which
-        system is imported, and so a code with that origin would have a name.
     simulated : bool
         True when any verdict was made by rule.
     model_changes : tuple of str

@@ -6,14 +6,14 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.endpoint.connection import endpoint_of_judge, known_certificates, open_async_client
 from models.endpoint.words import words_of_endpoint
 from models.judge.asking.calls import Answer
 from models.judge.asking.limits import Budget
-from models.judge.asking.running import JudgeStep, RunSummary, pending
+from models.judge.asking.running import JudgeStep, Pending, RunOptions, RunSummary, pending
 from models.judge.verdicts.parsing import read_reply
 from models.judge.verdicts.readings import call_result
 from models.judge.wording.plan import JudgeCall
@@ -33,9 +33,8 @@ async def run_batch(
     study: Study,
     judge: Judge,
     calls: Sequence[JudgeCall],
+    options: RunOptions,
     *,
-    max_cost: float | None = None,
-    on_step: Callable[[JudgeStep], None] | None = None,
     poll_s: float = 15.0,
 ) -> RunSummary:
     """Make the calls that the ledger lacks through the endpoint's batch API.
@@ -45,6 +44,7 @@ async def run_batch(
 
     Parameters
     ----------
+    options : RunOptions
     poll_s : float
         Seconds between two looks at a batch.
 
@@ -55,9 +55,9 @@ async def run_batch(
     """
     import openai
 
-    left = pending(study, calls, price=judge.price)
+    left = pending(study, calls, again=options.again, price=judge.price)
     summary = RunSummary(len({c.planned.cache_key for c in calls}), left.already, left.in_doubt)
-    budget = Budget(max_cost, left.spent)
+    budget = Budget(options.max_cost, left.spent)
     # A batch's file holds the answers to all of its calls.
     longest_body = LONGEST_BODY_OF_CALL * max(len(calls), 64)
     client = open_async_client(
@@ -65,12 +65,12 @@ async def run_batch(
     )
     try:
         with only_judge(study):
-            batches = await _batches(client, study, left.todo, budget, summary)
+            batches = await _batches(client, study, left, budget, summary)
             for batch_id, members in batches:
                 answers = await _answers(client, batch_id, poll_s)
                 _keep(study, judge, members, answers, summary)
-                if on_step is not None:
-                    on_step(JudgeStep(summary.asked, len(left.todo), left.spent))
+                if options.on_step is not None:
+                    options.on_step(JudgeStep(summary.asked, len(left.todo), left.spent))
     except openai.APIError as error:
         raise ModelError(
             f"The batch API of {judge.endpoint} did not do what was asked: {error}. Set judge.batch to "
@@ -84,13 +84,13 @@ async def run_batch(
 
 
 async def _batches(
-    client: Any, study: Study, todo: Sequence[JudgeCall], budget: Budget, summary: RunSummary
+    client: Any, study: Study, left: Pending, budget: Budget, summary: RunSummary
 ) -> list[tuple[str, list[JudgeCall]]]:
     """The batches that hold the missing calls; a new one only for what was never sent."""
     sent = {c.cache_key: c.batch_id for c in read_calls(study) if c.state == "sent"}
     by_id: dict[str, list[JudgeCall]] = {}
     new, lost = [], []
-    for call in todo:
+    for call in left.todo:
         key = call.planned.cache_key
         if sent.get(key):
             by_id.setdefault(str(sent[key]), []).append(call)
@@ -99,7 +99,7 @@ async def _batches(
         else:
             new.append(call)
     if lost:
-        found = await _find(client, lost)
+        found = await _find(client, _mark(lost, left.rounds))
         if found is None:
             new += lost
         else:
@@ -110,7 +110,7 @@ async def _batches(
         summary.stopped = f"the cap of {budget.cap:g} leaves no room for the others"
     if affordable:
         record_sent(study, [call.planned for call in affordable])
-        made = await _make(client, affordable)
+        made = await _make(client, affordable, _mark(affordable, left.rounds))
         _note(study, affordable, made)
         by_id[made] = affordable
     return list(by_id.items())
@@ -122,21 +122,26 @@ def _note(study: Study, calls: Iterable[JudgeCall], batch_id: str) -> None:
     record_batch(study, rows, batch_id)
 
 
-def _mark(calls: Iterable[JudgeCall]) -> str:
-    keys = "".join(sorted(call.planned.cache_key for call in calls))
-    return hashlib.sha256(keys.encode()).hexdigest()
+def _mark(calls: Iterable[JudgeCall], rounds: Mapping[str, int]) -> str:
+    """What tells a batch from every other one; ``rounds`` counts the answers that a key has already.
+
+    A call that is asked again would otherwise be found in the batch of its first round, and the old
+    answer be read for the new one.
+    """
+    asked = (call.planned.cache_key for call in calls)
+    keys = sorted(f"{key}-{rounds[key] + 1}" if rounds.get(key) else key for key in asked)
+    return hashlib.sha256("".join(keys).encode()).hexdigest()
 
 
-async def _find(client: Any, calls: Sequence[JudgeCall]) -> str | None:
+async def _find(client: Any, mark: str) -> str | None:
     """The batch of a run that was lost before it could note the batch's id."""
-    mark = _mark(calls)
     async for batch in client.batches.list():
         if (batch.metadata or {}).get(MARK) == mark:
             return str(batch.id)
     return None
 
 
-async def _make(client: Any, calls: Sequence[JudgeCall]) -> str:
+async def _make(client: Any, calls: Sequence[JudgeCall], mark: str) -> str:
     lines = [
         json.dumps(
             {
@@ -155,7 +160,7 @@ async def _make(client: Any, calls: Sequence[JudgeCall]) -> str:
         input_file_id=file.id,
         endpoint="/v1/chat/completions",
         completion_window="24h",
-        metadata={MARK: _mark(calls)},
+        metadata={MARK: mark},
     )
     return str(batch.id)
 
