@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+# How a missing answer is called that came without any of the reasons below, in every table.
+NO_REASON = "no reason recorded"
+
 
 class MissingReason(StrEnum):
     """Why an answer has no value. A missing answer is never a number."""

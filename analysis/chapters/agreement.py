@@ -397,7 +397,12 @@ def table_agreement(
     metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
     coefficients += [krippendorff_alpha(matrix, points, metric=m, level=level) for m in metrics]
     drawn = (
-        (what, bootstrap_alpha(matrix, points, resample=what, seed=seed, level=level))
+        (
+            what,
+            bootstrap_alpha(
+                matrix, points, resample=what, replicates=REPLICATES, seed=seed, level=level
+            ),
+        )
         for what in ("items", "raters", "both")
     )
     two: tuple[Estimate, ...] = ()

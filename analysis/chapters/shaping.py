@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from study.entities import NO_REASON
 from study.errors import AnalysisError
 from study.protocol.raters import Group
 from study.report_view.data import ReportData
@@ -17,8 +18,6 @@ from study.report_view.data import ReportData
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
-
-NO_REASON = "no reason recorded"
 
 
 def _codes(column: pd.Series, known: Sequence[str], what: str) -> IntArray:

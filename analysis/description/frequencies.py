@@ -25,12 +25,12 @@ from analysis.validation import (
     scale_points,
     vector,
 )
+from study.entities import NO_REASON
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NO_REASON = "no reason recorded"
 NOT_RECORDED = "no record of this answer"
 _INDEPENDENT = Assumption(
     "answers are independent of one another",

@@ -13,8 +13,8 @@ from analysis.contrasts.effect_sizes import Units, t_estimate
 from analysis.results import Estimate, undefined
 from analysis.rounding import standard_deviation
 from analysis.validation import FloatArray, confidence_level, vector
+from study.entities import NO_REASON
 
-NO_REASON = "no reason recorded"
 _NOTHING = "there is no number"
 
 

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from analysis.contrasts.effect_sizes import TDetails, Units, t_estimate
 from analysis.contrasts.two_groups import compare_groups
-from analysis.description.frequencies import NO_REASON
 from analysis.description.proportions import wilson_share
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import (
@@ -27,6 +26,7 @@ from analysis.validation import (
     positive,
     vector,
 )
+from study.entities import NO_REASON
 from study.errors import AnalysisError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from analysis.tables.values_on_scale import check_values
 from analysis.validation import FloatArray
 
 # 190 pairs fill some pages; more are for a program, which may name raters.
-MOST_RATERS_PAIRED = 20
+MOST_RATERS_NAMED = 20
 PAIRS_TITLE = "Quadratic kappa of every two raters"
 AVERAGED_NOTE = (
     "Averaged ratings: coefficients with weights by value, from the values themselves. Those whose chance "
@@ -122,7 +122,7 @@ def _agreement(
         else:
             blocks += agreement_of(numbers, points, level=level, seed=seed)
         # Whoever has raters in the rows, or one column too many, sees it here.
-        who = f"{', '.join(names[:MOST_RATERS_PAIRED])}{', ...' if len(names) > MOST_RATERS_PAIRED else ''}"
+        who = f"{', '.join(names[:MOST_RATERS_NAMED])}{', ...' if len(names) > MOST_RATERS_NAMED else ''}"
         said = f"{len(numbers)} units by {len(names)} raters: {who}."
         blocks[0] = replace(blocks[0], notes=(said, *(blocks[0].notes or ())))
     scale = None if averaged else points
@@ -132,10 +132,10 @@ def _agreement(
 def _pairs(
     numbers: FloatArray, names: Sequence[str], points: Sequence[float] | None, level: float
 ) -> ResultBlock:
-    if len(names) > MOST_RATERS_PAIRED:
+    if len(names) > MOST_RATERS_NAMED:
         because = (
             f"{len(names)} raters make {len(names) * (len(names) - 1) // 2} pairs; name up to "
-            f"{MOST_RATERS_PAIRED} with --raters"
+            f"{MOST_RATERS_NAMED} with --raters"
         )
         return UndefinedBlock(PAIRS_TITLE, (), undefined_because=because)
     kappas = all_quadratic_kappas(numbers, names, points, level=level)

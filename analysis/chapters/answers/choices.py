@@ -23,9 +23,8 @@ from analysis.chapters.shaping import BoolArray
 from analysis.description.proportions import wilson_share
 from analysis.results import Estimate
 from analysis.validation import FloatArray
+from study.entities import NO_REASON
 from study.report_view.data import Named, ReportItem
-
-_NO_REASON = "no reason recorded"
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _item(context: ReportContext, item: ReportItem) -> ChosenItem:
 
 def _reasons(frame: pd.DataFrame) -> pd.Series:
     gone = frame.loc[frame["value"].isna(), "missing_reason"]
-    return gone.astype(str).replace("", _NO_REASON)
+    return gone.astype(str).replace("", NO_REASON)
 
 
 def _agreement(
