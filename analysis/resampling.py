@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.results import NO_DETAILS, Details, Estimate
+from analysis.results import Details, Estimate
 from analysis.validation import FloatArray
 from study.errors import AnalysisError
 
@@ -194,8 +194,7 @@ def bootstrap_interval(
         return point
     known = draws[~np.isnan(draws)]
     gone = int(draws.size - known.size)
-    of = point.details if isinstance(point.details, Details) else NO_DETAILS
-    details = BootstrapDetails(of, int(draws.size), gone, clusters, seed)
+    details = BootstrapDetails(point.details, int(draws.size), gone, clusters, seed)
 
     def without(why: str) -> Estimate:
         return replace(

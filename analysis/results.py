@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 
 @dataclass(frozen=True)
-class Details(Mapping[str, Any]):
+class Details:
     """Further figures of one computation: each method has its own frozen subclass.
 
     A field is a number, a string, None where this computation has no such figure, or the `Details`
@@ -35,21 +33,11 @@ class Details(Mapping[str, Any]):
                 flat[one.name.removesuffix("_")] = value
         return flat
 
-    # Reading by key goes with the last method that still keeps its figures in a dict.
-    def __getitem__(self, key: str) -> Any:
-        return self.to_dict()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.to_dict())
-
-    def __len__(self) -> int:
-        return len(self.to_dict())
-
 
 NO_DETAILS = Details()
 # Covariant, as a frozen result is only read: an Estimate[WelchDetails] is an Estimate.
-D = TypeVar("D", bound=Mapping[str, Any], default=Any, covariant=True)
-E = TypeVar("E", bound=Mapping[str, Any])
+D = TypeVar("D", bound=Details, default=Any, covariant=True)
+E = TypeVar("E", bound=Details)
 
 
 @dataclass(frozen=True)
@@ -152,7 +140,7 @@ class Estimate(Generic[D]):
             "unit": self.unit,
             "undefined_because": self.undefined_because,
             "assumptions": [vars(a) for a in self.assumptions],
-            "details": dict(self.details),
+            "details": self.details.to_dict(),
         }
 
 
@@ -163,8 +151,7 @@ def undefined(
     n: int = 0,
     n_missing: int = 0,
     unit: str = "",
-    details: Details | None = None,
-    **told: Any,
+    details: Details = NO_DETAILS,
 ) -> Estimate:
     """An estimate that does not exist for these data, with the reason and what is still known."""
     return Estimate(
@@ -174,5 +161,5 @@ def undefined(
         n_missing=n_missing,
         unit=unit,
         undefined_because=because,
-        details=details or (MappingProxyType(told) if told else NO_DETAILS),
+        details=details,
     )

@@ -145,7 +145,7 @@ def test_bootstrap_of_items_is_what_drawing_rows_gives() -> None:
         lambda t: krippendorff_alpha(t, POINTS), table, replicates=400, seed=2
     )
     assert fast.estimate == slow.estimate
-    ratio = fast.details["standard_error"] / slow.details["standard_error"]
+    ratio = fast.details.standard_error / slow.details.standard_error
     assert 0.85 < ratio < 1.15
     assert fast.ci_low == pytest.approx(slow.ci_low, abs=0.05)
 
@@ -213,7 +213,7 @@ def test_interval_of_the_icc_with_gaps_is_the_profile_of_the_full_likelihood() -
         assert result.ci_low == pytest.approx(value[inside].min(), abs=0.04)
         assert result.ci_high == pytest.approx(value[inside].max(), abs=0.04)
         assert result.p_value is None
-        assert "too narrow" in getattr(as_psych, name).details["note"]
+        assert "too narrow" in getattr(as_psych, name).details.note
 
 
 @pytest.mark.slow
@@ -266,7 +266,7 @@ def test_jackknife_leaves_out_whole_clusters() -> None:
     values = np.array([fleiss_kappa(table[of != g], POINTS).estimate for g in range(10)])
     error = np.sqrt(0.9 * ((values - values.mean()) ** 2).sum())
     result = jackknife_agreement(lambda t: fleiss_kappa(t, POINTS), table, of, cluster="response")
-    assert result.details["standard_error"] == pytest.approx(error)
+    assert result.details.standard_error == pytest.approx(error)
     half = 2.262157 * error
     assert result.ci_high - result.estimate == pytest.approx(half, rel=1e-5)
     assert result.ci_method == "jackknife of 10 responses, t" and result.p_value is None
@@ -282,9 +282,9 @@ def test_copies_of_a_unit_are_no_more_units() -> None:
     single = bootstrap_light_kappa(table, POINTS, seed=1)
     light = bootstrap_light_kappa(eight, POINTS, seed=1, clusters=of)
     assert light.ci_low == pytest.approx(single.ci_low)
-    alone = bootstrap_alpha(table, POINTS, seed=1, resample="both").details["standard_error"]
+    alone = bootstrap_alpha(table, POINTS, seed=1, resample="both").details.standard_error
     alpha = bootstrap_alpha(eight, POINTS, seed=1, resample="both", clusters=of)
-    assert alpha.details["standard_error"] == pytest.approx(alone, rel=0.05)
+    assert alpha.details.standard_error == pytest.approx(alone, rel=0.05)
 
 
 def test_jackknife_of_the_icc_needs_raters_and_carries_its_limits_over() -> None:
@@ -391,4 +391,4 @@ def test_light_kappa_bootstrap_equals_the_one_replicate_at_a_time(weights: str) 
     fast = bootstrap_light_kappa(table, POINTS, weights=weights, replicates=60, seed=4)
     for name in ("estimate", "ci_low", "ci_high"):
         assert getattr(fast, name) == pytest.approx(getattr(slow, name), abs=1e-10)
-    assert fast.details["standard_error"] == pytest.approx(slow.details["standard_error"])
+    assert fast.details.standard_error == pytest.approx(slow.details.standard_error)

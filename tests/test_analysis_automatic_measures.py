@@ -195,7 +195,7 @@ def test_interval_equals_a_bootstrap_by_loops() -> None:
     ends = np.quantile(rates_b, stats.norm.cdf([-out, out]))
     assert (result.ci_low, result.ci_high) == pytest.approx(tuple(ends))
     assert (result.n, result.n_missing, result.unit) == (9, 3, "prompt")
-    assert result.details["missing"] == "not recorded: 3"
+    assert result.details.of.missing == "not recorded: 3"
     apart = [x - rate(a.iloc[drawn]) for x, drawn in zip(rates_b, draws, strict=True)]
     difference = _one(found, "tokens_per_second", "b", "a")
     assert difference.estimate == pytest.approx(rate(b) - rate(a))
@@ -219,7 +219,7 @@ def test_a_difference_is_paired_by_prompt() -> None:
 def test_a_maximum_and_a_single_prompt_have_no_interval() -> None:
     memory = _one(measures_of_systems(_responses()), "peak_memory_mb", "a")
     assert (memory.estimate, memory.ci_low) == (111.0, None)
-    assert memory.details["no_interval_because"] == "a maximum has no bootstrap interval"
+    assert memory.details.no_interval_because == "a maximum has no bootstrap interval"
     words = _one(measures_of_systems(_responses(n=1)), "words", "a")
     assert (words.n, words.ci_low) == (1, None)
     tokens = _one(

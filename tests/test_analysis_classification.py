@@ -48,7 +48,7 @@ def test_class_without_cases_is_undefined_not_zero() -> None:
     assert by_label["surprise"].f1.undefined_because
     assert by_label["fear"].precision.undefined_because == "'fear' was never given"
     assert by_label["fear"].recall.estimate == 0.0
-    assert found.macro_f1.details["classes"] == 2
+    assert found.macro_f1.details.of.classes == 2
 
 
 def test_a_class_never_given_counts_as_zero_in_every_macro_mean() -> None:
@@ -74,7 +74,7 @@ def test_a_class_never_given_counts_as_zero_in_every_macro_mean() -> None:
                 strict=True,
             )
         ]
-        assert [e.details["counted_as_zero"] for e in ours] == [*undefined, 0]
+        assert [e.details.of.counted_as_zero for e in ours] == [*undefined, 0]
         assert sum(undefined) == 1
     assert found.macro_f1.estimate == pytest.approx((2 / 3 + 0 + 1) / 3)
 

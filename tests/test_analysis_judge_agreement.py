@@ -177,7 +177,7 @@ def test_intervals_hold_the_estimate_and_repeat_with_the_seed() -> None:
     assert bias == again.bias
     assert bias.ci_low is not None and bias.ci_high is not None and bias.estimate is not None
     assert bias.ci_low < bias.estimate < bias.ci_high
-    assert bias.details["raters"] == 5 and bias.details["prompts"] == 20
+    assert (bias.details.of.raters, bias.details.of.prompts) == (5, 20)
 
 
 def test_more_agreeing_judge_is_nearer_to_the_ceiling() -> None:

@@ -81,7 +81,7 @@ def _under(heading: str, nth: int = 0, below: int = 1) -> list[float]:
 
 
 def _detail(estimate: Estimate, key: str) -> Any:
-    return estimate.details[key]
+    return estimate.details.to_dict()[key]
 
 
 def _cohen() -> Iterator[Oracle]:
@@ -179,15 +179,15 @@ def _several_raters() -> Iterator[Oracle]:
         ("stuart_maxwell_chi_square", "irr::stuart.maxwell.mh", chi, ours.estimate),
         ("stuart_maxwell_chi_square", "coin::mh_test", marginal, ours.estimate),
         ("stuart_maxwell p_value", "irr::stuart.maxwell.mh", p, ours.p_value),
-        ("bhapkar_chi_square", "irr::bhapkar", bhapkar, ours.details["bhapkar_chi_square"]),
-        ("bhapkar p_value", "irr::bhapkar", bhapkar_p, ours.details["bhapkar_p_value"]),
+        ("bhapkar_chi_square", "irr::bhapkar", bhapkar, ours.details.bhapkar_chi_square),
+        ("bhapkar p_value", "irr::bhapkar", bhapkar_p, ours.details.bhapkar_p_value),
     ):
         yield Oracle(name, "C_complete r0, r1", oracle, value, lambda own=own: own)
     w, chi, p = _after("kendall W corrected :")
     kendall = agreement_icc.kendall_w(table)
     for part, value, own in (
         ("estimate", w, kendall.estimate),
-        ("chi_square", chi, kendall.details["chi_square"]),
+        ("chi_square", chi, kendall.details.chi_square),
         ("p_value", p, kendall.p_value),
     ):
         yield Oracle(f"kendall_w {part}", "C_complete", "irr::kendall", value, lambda own=own: own)
@@ -310,7 +310,8 @@ def _psych_icc() -> Iterator[Oracle]:
 
 
 def _part(estimate: Estimate, part: str) -> Any:
-    return estimate.details[part] if part in estimate.details else getattr(estimate, part)
+    figures = estimate.details.to_dict()
+    return figures[part] if part in figures else getattr(estimate, part)
 
 
 def _irr_icc() -> Iterator[Oracle]:

@@ -45,7 +45,7 @@ def test_kappa_n_uses_the_large_sample_error_of_kappa() -> None:
     The table 40, 10, 10, 40 has rates .5 and kappa .6; its error times root n is s0.
     """
     first, second = [1] * 50 + [2] * 50, [1] * 40 + [2] * 10 + [1] * 10 + [2] * 40
-    error = cohen_kappa(first, second, [1, 2]).details["standard_error"] * 10
+    error = cohen_kappa(first, second, [1, 2]).details.standard_error * 10
     found = cohen_kappa_n(0.5, 0.5, 0.9, 0.6, power=0.5)
     assert found.n == pytest.approx((1.6448536269514722 * error / 0.3) ** 2)
 

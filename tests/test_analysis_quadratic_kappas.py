@@ -112,7 +112,7 @@ def test_what_does_not_exist_says_so_under_both_names(
 def test_every_pair_is_named_and_measurements_are_refused() -> None:
     table = np.array([[1, 2, 1.5], [3, 3, 2.5], [5, 4, 4.5], [2, 2, 2]])
     kappas = all_quadratic_kappas(table, ["a", "b", "c"])
-    named = [(k.statistic, k.details["first"], k.details["second"]) for k in kappas]
+    named = [(k.statistic, k.details.first, k.details.second) for k in kappas]
     assert named == [(s, *p) for p in ("ab", "ac", "bc") for s in (BY_VALUE, BY_PLACE)]
     many = np.arange(MOST_VALUES + 1) / 7
     with pytest.raises(AnalysisError, match="2001 different values"):

@@ -207,14 +207,14 @@ def test_ordinal_omega_from_a_correlation_at_its_bound_is_improper(
     assert len(polychoric(items, POINTS).at_bound) >= 1
     found = omega_ordinal(items, POINTS)
     if found.estimate is not None:
-        assert found.details["improper"] == "yes"
+        assert found.details.improper == "yes"
         assert "improper solution" in found.ci_method and pair in found.ci_method
 
 
 def test_ordinal_omega_of_ordinary_answers_is_proper() -> None:
     """Property: the reference scale of 36 people has no correlation at its bound."""
     found = omega_ordinal(pd.read_csv(STATS / "scale.csv"), POINTS)
-    assert found.details["improper"] == "no" and "improper" not in found.ci_method
+    assert found.details.improper == "no" and "improper" not in found.ci_method
 
 
 def test_figures_of_different_people_in_one_table_are_said() -> None:
@@ -256,7 +256,7 @@ def test_draws_beyond_0_to_1_are_undefined_and_many_of_them_leave_no_interval() 
     table = np.round(rng.normal(0, 0.5, (11, 1)) + rng.normal(0, 1, (11, 3)))
     table[0] = [9, 9, 9]
     found = bootstrap_omega(table, replicates=200, seed=1)
-    undefined = found.details["replicates_undefined"]
+    undefined = found.details.replicates_undefined
     assert undefined > 20 and found.ci_low is None
     assert found.ci_method.startswith(
         f"none: the statistic is undefined in {undefined} of 200 draws"

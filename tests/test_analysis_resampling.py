@@ -143,12 +143,14 @@ def test_every_bootstrap_interval_keeps_the_rule(statistic: str, kind: str, n: i
             continue
         if e.ci_low is None or e.ci_high is None:
             assert e.ci_low is None and e.ci_high is None, said
-            assert e.ci_method.startswith("none") or e.details.get("no_interval_because"), said
+            assert e.ci_method.startswith("none") or e.details.to_dict().get(
+                "no_interval_because"
+            ), said
             continue
-        drawn = e.details["clusters_drawn"]
+        drawn = e.details.clusters_drawn
         assert e.ci_high - e.ci_low > 1e-9 and e.p_value is None, said
         assert drawn >= FEWEST_CLUSTERS, said
-        assert e.details["replicates_undefined"] <= 0.1 * e.details["replicates"], said
+        assert e.details.replicates_undefined <= 0.1 * e.details.replicates, said
         few = re.search(r"\((\d+) [\w ]+ are few: .* (\d+) to (\d+) % of", e.ci_method)
         assert bool(few) == (drawn < FEW_CLUSTERS), said
         if few:

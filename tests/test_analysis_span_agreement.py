@@ -11,7 +11,7 @@ def test_two_raters_by_hand_is_f1_of_their_characters() -> None:
     """0-4 and 2-6 share two of four characters each; 2 * 2 / (4 + 4); the second is all or nothing."""
     one = MarkedResponse(20, {"a": [(0, 4)], "b": [(2, 6)]})
     found = character_agreement([one, MarkedResponse(9, {"a": [], "b": []})])
-    assert found.estimate == 0.5 and (found.n, found.details["responses_marked"]) == (2, 1)
+    assert found.estimate == 0.5 and (found.n, found.details.of.responses_marked) == (2, 1)
     other = MarkedResponse(20, {"a": [(5, 10), (12, 14)], "b": [(5, 10), (12, 14)]})
     assert character_agreement([one, other]).estimate == pytest.approx(2 * (2 + 7) / (8 + 14))
 

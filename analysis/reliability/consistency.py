@@ -19,7 +19,7 @@ _TINY = 1e-12
 class ConsistencyDetails(Details):
     """Of alpha; the standardised one has no standard error. ``sample``: whose answers entered."""
 
-    items_: int | None
+    items: int | None
     standard_error: float | None
     sample: str
 

@@ -38,7 +38,7 @@ class OmegaDetails(Details):
 
     Parameters
     ----------
-    items_ : int
+    items : int
     lowest_loading, highest_loading, lowest_unique_variance : float
     improper : {"yes", "no"}
         Yes for a Heywood case, or a polychoric correlation at its bound.
@@ -46,7 +46,7 @@ class OmegaDetails(Details):
         Whose answers entered.
     """
 
-    items_: int
+    items: int
     lowest_loading: float
     highest_loading: float
     lowest_unique_variance: float

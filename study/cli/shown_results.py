@@ -84,4 +84,4 @@ def _name(e: Estimate) -> str:
 
 def _figure(e: Estimate, name: str) -> Any:
     """A figure under the name that it has in the JSON form, whatever the method; None without it."""
-    return dict(e.details).get(name)
+    return e.details.to_dict().get(name)
