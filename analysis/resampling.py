@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.results import Details, Estimate
-from analysis.validation import FloatArray
+from analysis.validation import FloatArray, confidence_level
 from study.errors import AnalysisError
 
 # With fewer, the draws cannot reach beyond the values seen, however far one goes into their tails: with
@@ -54,6 +54,37 @@ def enough_replicates(replicates: int) -> None:
         raise AnalysisError(
             f"replicates: {replicates}; expected at least 2, and 1,000 or more to publish"
         )
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How clusters are drawn again.
+
+    Parameters
+    ----------
+    replicates : int
+        At least 2; 1,000 or more for an interval to be published.
+    level : float
+        Of the interval, between 0 and 1.
+    seed : int
+        0 or more.
+
+    Raises
+    ------
+    AnalysisError
+        When they make no interval.
+    """
+
+    replicates: int = 1000
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        confidence_level(self.level)
+        enough_replicates(self.replicates)
+
+
+DEFAULT_BOOTSTRAP = Bootstrap()
 
 
 def blocks(replicates: int, cells_of_a_draw: int) -> Iterator[int]:
@@ -150,15 +181,34 @@ class BootstrapDetails(Details):
     standard_error: float | None = None
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn again, for the words and the figures beside an interval.
+
+    Parameters
+    ----------
+    what : str
+        In the plural, such as ``"items"``.
+    clusters : int
+        How many there are of it; of two kinds drawn together the fewer.
+    kind : str
+        How they were drawn, in words, to begin ``ci_method`` with.
+    seed : int or None
+        None where it is told elsewhere.
+    """
+
+    what: str
+    clusters: int
+    kind: str = "percentile bootstrap"
+    seed: int | None = None
+
+
 def bootstrap_interval(
     point: Estimate,
     draws: FloatArray,
+    drawn: Drawn,
     *,
     level: float,
-    drawn: str,
-    clusters: int,
-    kind: str = "percentile bootstrap",
-    seed: int | None = None,
     corrected: Callable[[float], float] | None = None,
 ) -> Estimate:
     """The estimate with limits from its draws, or the reason why they give none.
@@ -168,15 +218,8 @@ def bootstrap_interval(
     point : Estimate
     draws : ndarray, shape (replicates,)
         nan where a draw has no value.
+    drawn : Drawn
     level : float
-    drawn : str
-        What was drawn, in the plural, such as ``"items"``.
-    clusters : int
-        How many there are of it; of two kinds drawn together the fewer.
-    kind : str
-        How they were drawn, in words, to begin ``ci_method`` with.
-    seed : int, optional
-        For ``details``.
     corrected : callable, optional
         From a normal quantile to the one to take instead (BCa).
 
@@ -194,7 +237,8 @@ def bootstrap_interval(
         return point
     known = draws[~np.isnan(draws)]
     gone = int(draws.size - known.size)
-    details = BootstrapDetails(point.details, int(draws.size), gone, clusters, seed)
+    clusters = drawn.clusters
+    details = BootstrapDetails(point.details, int(draws.size), gone, clusters, drawn.seed)
 
     def without(why: str) -> Estimate:
         return replace(
@@ -208,7 +252,7 @@ def bootstrap_interval(
         )
 
     if clusters < FEWEST_CLUSTERS:
-        return without(too_few(clusters, drawn))
+        return without(too_few(clusters, drawn.what))
     if known.size < 2 or gone > MOST_UNDEFINED * draws.size:
         return without(f"none: the statistic is undefined in {gone} of {draws.size} draws")
     z = expanded_z(clusters, level) * np.array([-1.0, 1.0])
@@ -223,8 +267,8 @@ def bootstrap_interval(
         ci_low=float(low),
         ci_high=float(high),
         ci_level=level,
-        ci_method=f"{kind} of {drawn}, expanded, {known.size} replicates"
-        + few_clusters(clusters, drawn),
+        ci_method=f"{drawn.kind} of {drawn.what}, expanded, {known.size} replicates"
+        + few_clusters(clusters, drawn.what),
         p_value=None,
         details=details,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha, bootstrap_light_kappa
+from analysis.agreement.bootstrap import bootstrap_alpha, bootstrap_light_kappa
 from analysis.agreement.coefficients import (
     WEIGHTS,
     agreement_weights,
@@ -31,6 +32,8 @@ from analysis.agreement.two_raters import (
     prevalence,
     stuart_maxwell,
 )
+from analysis.resampling import Bootstrap, Drawn, bootstrap_interval
+from analysis.results import Estimate
 from study.errors import AnalysisError
 
 POINTS = [1, 2, 3, 4, 5]
@@ -137,13 +140,23 @@ def test_ordinal_alpha_and_gwets_ordinal_weights_differ() -> None:
     assert abs(one - other) > 0.005
 
 
+def _drawn_row_by_row(
+    statistic: Callable[[np.ndarray], Estimate], table: np.ndarray, bootstrap: Bootstrap
+) -> Estimate:
+    """The definition: the statistic of every table of units drawn again, one after the other."""
+    rng, units = np.random.default_rng(bootstrap.seed), len(table)
+    drawn = (table[rng.integers(0, units, units)] for _ in range(bootstrap.replicates))
+    values = np.array([statistic(rows).estimate for rows in drawn], dtype=float)
+    return bootstrap_interval(
+        statistic(table), values, Drawn("items", units), level=bootstrap.level
+    )
+
+
 def test_bootstrap_of_items_is_what_drawing_rows_gives() -> None:
     """Mean and spread of the fast replicates against alpha of tables drawn row by row."""
     table = _ratings(9, 40, 4, 0.2)
-    fast = bootstrap_alpha(table, POINTS, replicates=4000, seed=1)
-    slow = bootstrap_agreement(
-        lambda t: krippendorff_alpha(t, POINTS), table, replicates=400, seed=2
-    )
+    fast = bootstrap_alpha(table, POINTS, bootstrap=Bootstrap(4000, seed=1))
+    slow = _drawn_row_by_row(lambda t: krippendorff_alpha(t, POINTS), table, Bootstrap(400, seed=2))
     assert fast.estimate == slow.estimate
     ratio = fast.details.standard_error / slow.details.standard_error
     assert 0.85 < ratio < 1.15
@@ -156,7 +169,7 @@ def test_bootstrap_of_raters_never_pairs_a_rater_with_himself() -> None:
     Of five raters drawn with replacement, a pair are copies of one with probability 1 / 5.
     """
     table = np.random.default_rng(10).integers(1, 6, (400, 5)).astype(float)
-    result = bootstrap_alpha(table, POINTS, resample="raters", replicates=300, seed=3)
+    result = bootstrap_alpha(table, POINTS, resample="raters", bootstrap=Bootstrap(300, seed=3))
     assert abs((result.ci_low or 0) + (result.ci_high or 0)) / 2 < 0.05
 
 
@@ -164,7 +177,8 @@ def test_bootstrap_repeats_with_its_seed() -> None:
     """Same seed, same interval; another seed, another one."""
     table = _ratings(11, 30, 5)
     one, same, other = (
-        bootstrap_alpha(table, POINTS, resample="both", replicates=100, seed=s) for s in (1, 1, 2)
+        bootstrap_alpha(table, POINTS, resample="both", bootstrap=Bootstrap(100, seed=s))
+        for s in (1, 1, 2)
     )
     assert (one.ci_low, one.ci_high) == (same.ci_low, same.ci_high)
     assert one.ci_low != other.ci_low
@@ -239,14 +253,9 @@ def test_fewer_than_five_raters_are_not_drawn_again(resample: str) -> None:
     """Property: two raters drawn again are the same two, which gave an interval of no width."""
     for raters in (2, 4):
         table = _ratings(15, 30, raters)
-        for result in (
-            bootstrap_alpha(table, POINTS, resample=resample, replicates=50),
-            bootstrap_agreement(
-                lambda t: gwet_ac(t, POINTS), table, resample=resample, replicates=10
-            ),
-        ):
-            assert result.estimate is not None and result.ci_low is None
-            assert f"none: {raters} raters are too few" in result.ci_method
+        result = bootstrap_alpha(table, POINTS, resample=resample, bootstrap=Bootstrap(50))
+        assert result.estimate is not None and result.ci_low is None
+        assert f"none: {raters} raters are too few" in result.ci_method
     assert bootstrap_alpha(_ratings(15, 30, 5), POINTS, resample=resample).ci_low is not None
 
 
@@ -279,12 +288,13 @@ def test_copies_of_a_unit_are_no_more_units() -> None:
     one = jackknife_agreement(lambda t: gwet_ac(t, POINTS), table, np.arange(20))
     again = jackknife_agreement(lambda t: gwet_ac(t, POINTS), eight, of)
     assert again.ci_low == pytest.approx(one.ci_low) and again.ci_high == pytest.approx(one.ci_high)
-    single = bootstrap_light_kappa(table, POINTS, seed=1)
-    light = bootstrap_light_kappa(eight, POINTS, seed=1, clusters=of)
+    bootstrap = Bootstrap(seed=1)
+    single = bootstrap_light_kappa(table, POINTS, bootstrap=bootstrap)
+    light = bootstrap_light_kappa(eight, POINTS, clusters=of, bootstrap=bootstrap)
     assert light.ci_low == pytest.approx(single.ci_low)
-    alone = bootstrap_alpha(table, POINTS, seed=1, resample="both").details.standard_error
-    alpha = bootstrap_alpha(eight, POINTS, seed=1, resample="both", clusters=of)
-    assert alpha.details.standard_error == pytest.approx(alone, rel=0.05)
+    alone = bootstrap_alpha(table, POINTS, resample="both", bootstrap=bootstrap)
+    alpha = bootstrap_alpha(eight, POINTS, resample="both", clusters=of, bootstrap=bootstrap)
+    assert alpha.details.standard_error == pytest.approx(alone.details.standard_error, rel=0.05)
 
 
 def test_jackknife_of_the_icc_needs_raters_and_carries_its_limits_over() -> None:
@@ -352,7 +362,7 @@ def test_confusion_and_prevalence_by_hand() -> None:
         (lambda: fleiss_kappa([["a", "b"]], POINTS), "not every value is a number"),
         (lambda: fleiss_kappa([[1, np.inf]], POINTS), "infinite"),
         (lambda: cohen_kappa([1, 2], [1], POINTS), "first rater has 2 values"),
-        (lambda: bootstrap_alpha([[1, 2]], POINTS, replicates=1), "at least 2"),
+        (lambda: bootstrap_alpha([[1, 2]], POINTS, bootstrap=Bootstrap(1)), "at least 2"),
     ],
 )
 def test_unusable_input_is_refused_in_a_sentence(call: object, message: str) -> None:
@@ -383,12 +393,13 @@ def test_pooled_confusion_by_hand_and_with_percent_agreement() -> None:
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_light_kappa_bootstrap_equals_the_one_replicate_at_a_time(weights: str) -> None:
-    """Oracle: `bootstrap_agreement` with `light_kappa` makes the same draws."""
+    """Oracle: `light_kappa` of every drawn table, from the same draws."""
     table = _ratings(8, 25, 5, 0.2)
-    slow = bootstrap_agreement(
-        lambda drawn: light_kappa(drawn, POINTS, weights=weights), table, replicates=60, seed=4
+    bootstrap = Bootstrap(60, seed=4)
+    slow = _drawn_row_by_row(
+        lambda drawn: light_kappa(drawn, POINTS, weights=weights), table, bootstrap
     )
-    fast = bootstrap_light_kappa(table, POINTS, weights=weights, replicates=60, seed=4)
+    fast = bootstrap_light_kappa(table, POINTS, weights=weights, bootstrap=bootstrap)
     for name in ("estimate", "ci_low", "ci_high"):
         assert getattr(fast, name) == pytest.approx(getattr(slow, name), abs=1e-10)
     assert fast.details.standard_error == pytest.approx(slow.details.standard_error)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha
+from analysis.agreement.bootstrap import bootstrap_alpha
 from analysis.agreement.coefficients import (
     WEIGHTS,
     brennan_prediger,
@@ -49,6 +49,7 @@ from analysis.reliability.consistency import scale_reliability
 from analysis.reliability.omega import omega_minres, omega_ml, omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.reliability.polychoric import polychoric
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 
 NAN = math.nan
@@ -113,12 +114,11 @@ BY_TABLE: dict[str, Callable[[np.ndarray], Any]] = {
         f"krippendorff {m}": lambda t, m=m: krippendorff_alpha(t, POINTS, metric=m) for m in METRICS
     },
     **{
-        f"bootstrap_alpha {r}": lambda t, r=r: bootstrap_alpha(t, POINTS, resample=r, replicates=20)
+        f"bootstrap_alpha {r}": lambda t, r=r: bootstrap_alpha(
+            t, POINTS, resample=r, bootstrap=Bootstrap(20)
+        )
         for r in ("items", "raters", "both")
     },
-    "bootstrap_agreement": lambda t: bootstrap_agreement(
-        lambda d: gwet_ac(d, POINTS), t, resample="both", replicates=10
-    ),
     "icc complete": icc,
     "icc mixed": lambda t: icc(t, missing="mixed_model"),
     "icc mixed profile": lambda t: icc(t, missing="mixed_model_profile"),

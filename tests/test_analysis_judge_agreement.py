@@ -13,7 +13,6 @@ from sklearn.metrics import cohen_kappa_score
 from analysis.agreement.intraclass import icc
 from analysis.judge_worth.agreement import (
     NOTHING_SHARED,
-    Bootstrap,
     JudgeAgreement,
     UnitFacts,
     judge_agreement,
@@ -27,6 +26,7 @@ from analysis.judge_worth.resampling import (
     kappa_with_each_rater,
     with_consensus,
 )
+from analysis.resampling import Bootstrap
 from study.errors import AnalysisError
 
 POINTS = [1.0, 2.0, 3.0, 4.0, 5.0]

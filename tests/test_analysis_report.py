@@ -31,6 +31,7 @@ from analysis.report.blocks import Document, Figure, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import count, interval_text, number, p_text
 from analysis.report.r_script import r_text
+from analysis.resampling import Bootstrap
 from study.errors import AnalysisError
 from study.protocol.analysis_plan import AnalysisPlan
 from study.report_view.data import Named, ReportData
@@ -641,7 +642,7 @@ def test_weighted_agreement_in_the_csv_is_the_result_objects(
     own = eai.ratings[eai.ratings["item"] == "item2"]
     matrix = own.pivot(index=["system", "prompt"], columns="rater", values="value").to_numpy()
     points = range(1, 6)
-    redrawn = bootstrap_alpha(matrix, points, resample="both", seed=SEED)
+    redrawn = bootstrap_alpha(matrix, points, resample="both", bootstrap=Bootstrap(seed=SEED))
     expected = (
         gwet_ac(matrix, points, weights="quadratic"), icc(matrix).icc2, icc(matrix).icc2k, redrawn
     )  # fmt: skip

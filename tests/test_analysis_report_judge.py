@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.judge_worth.agreement import Bootstrap, UnitFacts, judge_agreement
+from analysis.judge_worth.agreement import UnitFacts, judge_agreement
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph, Table
 from analysis.report.html import document_html
 from analysis.report.numbers import interval_text
+from analysis.resampling import Bootstrap
 from study.protocol.judge import StandInConditions
 from study.report_view.data import ReportCriterion, ReportData
 from study.report_view.judge import report_judge

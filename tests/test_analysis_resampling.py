@@ -11,14 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.agreement.bootstrap import bootstrap_agreement, bootstrap_alpha, bootstrap_light_kappa
-from analysis.agreement.coefficients import gwet_ac
+from analysis.agreement.bootstrap import bootstrap_alpha, bootstrap_light_kappa
 from analysis.agreement.confusion import specific_agreement
 from analysis.agreement.labels import annotation_scores
 from analysis.agreement.spans import MarkedResponse, character_agreement
 from analysis.contrasts.paired import bootstrap_difference
 from analysis.description.text_measures_by_system import PromptDraws, measures_of_systems
-from analysis.judge_worth.agreement import Bootstrap, judge_agreement
+from analysis.judge_worth.agreement import judge_agreement
 from analysis.judge_worth.consistency import score_self_agreement
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.report.result_rows import cautions
@@ -27,6 +26,8 @@ from analysis.resampling import (
     FEWEST_CLUSTERS,
     MEASURED_COVERAGE,
     WITHOUT_WIDTH,
+    Bootstrap,
+    Drawn,
     bootstrap_interval,
     drawn_counts,
     resampled,
@@ -39,9 +40,7 @@ DRAWS = 200
 
 
 def _judge(table: np.ndarray) -> Iterable[Estimate]:
-    found = judge_agreement(
-        table[:, :-1], table[:, -1], POINTS, bootstrap=Bootstrap(replicates=DRAWS)
-    )
+    found = judge_agreement(table[:, :-1], table[:, -1], POINTS, bootstrap=Bootstrap(DRAWS))
     for beside in (found.kappa, found.consensus_kappa, found.alpha, found.icc):
         yield from (beside.judge, beside.people, beside.gap)
     yield found.bias
@@ -80,17 +79,14 @@ def _labels(table: np.ndarray) -> Iterable[Estimate]:
 
 def _alphas(table: np.ndarray) -> Iterable[Estimate]:
     for what in ("items", "raters", "both"):
-        yield bootstrap_alpha(table, POINTS, resample=what, replicates=DRAWS)
-        yield bootstrap_agreement(
-            lambda drawn: gwet_ac(drawn, POINTS), table, resample=what, replicates=20
-        )
+        yield bootstrap_alpha(table, POINTS, resample=what, bootstrap=Bootstrap(DRAWS))
     half = np.arange(len(table)) // 2
-    yield bootstrap_alpha(table, POINTS, clusters=half, cluster="page", replicates=DRAWS)
+    yield bootstrap_alpha(table, POINTS, clusters=half, cluster="page", bootstrap=Bootstrap(DRAWS))
 
 
 STATISTICS: dict[str, Callable[[np.ndarray], Iterable[Estimate]]] = {
-    "alpha and Gwet": _alphas,
-    "Light": lambda t: [bootstrap_light_kappa(t, POINTS, replicates=DRAWS)],
+    "alpha": _alphas,
+    "Light": lambda t: [bootstrap_light_kappa(t, POINTS, bootstrap=Bootstrap(DRAWS))],
     "specific agreement": lambda t: specific_agreement(t, POINTS, replicates=DRAWS),
     "omega": lambda t: [bootstrap_omega(t, replicates=DRAWS)],
     "difference": lambda t: [
@@ -135,7 +131,7 @@ KINDS = (
 def test_every_bootstrap_interval_keeps_the_rule(statistic: str, kind: str, n: int) -> None:
     """Property: limits part or there are none, with the reason; none is given for what is undefined;
     fewer than five clusters give none, and fewer than thirty carry what was measured."""
-    columns = 6 if statistic in ("alpha and Gwet", "judge") and n > 5 else 4
+    columns = 6 if statistic in ("alpha", "judge") and n > 5 else 4
     for e in STATISTICS[statistic](_table(kind, n, columns)):
         said = (statistic, kind, n, e.statistic, e.ci_method)
         if e.estimate is None:
@@ -207,7 +203,7 @@ def test_expanded_limits_of_a_mean_by_hand() -> None:
     np.testing.assert_allclose(draws, x[again].mean(axis=1))
     out = np.sqrt(12 / 11) * stats.t.ppf(0.975, 11)
     found = bootstrap_interval(
-        Estimate("mean", float(x.mean())), draws, level=0.95, drawn="pairs", clusters=12
+        Estimate("mean", float(x.mean())), draws, Drawn("pairs", 12), level=0.95
     )
     assert (found.ci_low, found.ci_high) == pytest.approx(
         tuple(np.quantile(draws, stats.norm.cdf([-out, out])))
@@ -235,7 +231,7 @@ def test_a_table_says_why_intervals_are_missing_and_what_few_cover() -> None:
     """Property: each reason once, and the coverage of the fewest clusters."""
     point, draws = Estimate("x", 1.0), np.linspace(0, 1, 100)
     made = [
-        bootstrap_interval(point, d, level=0.95, drawn="pages", clusters=n)
+        bootstrap_interval(point, d, Drawn("pages", n), level=0.95)
         for d, n in ((draws, 12), (draws, 9), (draws, 60), (draws, 3), (np.ones(100), 60))
     ]
     none, flat, few = cautions(made)[:3]
@@ -249,11 +245,11 @@ def test_reasons_are_told_apart() -> None:
     """Property: too few clusters, too many undefined draws, no width: each its own words."""
     point = Estimate("x", 1.0)
     draws = np.linspace(0, 1, 100)
-    few = bootstrap_interval(point, draws, level=0.95, drawn="pages", clusters=4)
+    few = bootstrap_interval(point, draws, Drawn("pages", 4), level=0.95)
     assert few.ci_method == "none: 4 pages are too few to be drawn again, at least 5 are needed"
     holes = np.where(np.arange(100) < 11, np.nan, draws)
-    gone = bootstrap_interval(point, holes, level=0.95, drawn="pages", clusters=40)
+    gone = bootstrap_interval(point, holes, Drawn("pages", 40), level=0.95)
     assert gone.ci_method == "none: the statistic is undefined in 11 of 100 draws"
-    flat = bootstrap_interval(point, np.ones(100), level=0.95, drawn="pages", clusters=40)
+    flat = bootstrap_interval(point, np.ones(100), Drawn("pages", 40), level=0.95)
     assert flat.ci_method == WITHOUT_WIDTH
     assert max(MEASURED_COVERAGE) < FEW_CLUSTERS and min(MEASURED_COVERAGE) == FEWEST_CLUSTERS

@@ -5,7 +5,7 @@ Ratings of one unit, and ratings by one rater, hang together, so single ratings 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,17 +15,18 @@ from analysis.agreement.coefficients import agreement_weights, point_indices
 from analysis.agreement.krippendorff import METRICS, alphas, krippendorff_alpha
 from analysis.agreement.two_raters import light_kappa
 from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
     FEWEST_CLUSTERS,
+    Bootstrap,
+    Drawn,
     blocks,
     bootstrap_interval,
     drawn_counts,
-    enough_replicates,
 )
 from analysis.results import Estimate
 from analysis.validation import (
     FloatArray,
     IntArray,
-    confidence_level,
     one_of,
     ratings_matrix,
     scale_points,
@@ -47,11 +48,9 @@ def bootstrap_alpha(
     *,
     metric: str = "ordinal",
     resample: str = "items",
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
     clusters: ArrayLike | None = None,
     cluster: str = "cluster",
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> Estimate:
     """Krippendorff's alpha with a percentile interval from a cluster bootstrap.
 
@@ -66,16 +65,12 @@ def bootstrap_alpha(
     metric : {"nominal", "ordinal", "interval", "ratio"}
     resample : {"items", "raters", "both"}
         Raters are drawn again only where five or more gave ratings.
-    replicates : int
-        At least 2; 1,000 or more for an interval to be published.
-    level : float
-    seed : int
-        0 or more.
     clusters : array-like, shape (units,), optional
         What each unit belongs to, where units hang together (items about one response); whole
         clusters are then drawn in place of units.
     cluster : str
         What a cluster is called, in the singular.
+    bootstrap : Bootstrap
 
     Returns
     -------
@@ -87,36 +82,30 @@ def bootstrap_alpha(
     Raises
     ------
     AnalysisError
-        When a rating is not on the scale or fewer than two replicates are asked for.
+        When a rating is not on the scale.
 
     References
     ----------
     .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
     """
-    confidence_level(level)
     one_of(metric, METRICS, "metric")
     one_of(resample, RESAMPLED, "resample")
-    enough_replicates(replicates)
-    point = krippendorff_alpha(ratings, points, metric=metric, level=level)
+    point = krippendorff_alpha(ratings, points, metric=metric, level=bootstrap.level)
     if point.estimate is None:
         return point
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
     if refused := _too_few_raters(point, table, resample):
         return refused
-    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
+    rng, of = np.random.default_rng(bootstrap.seed), cluster_indices(clusters, table.shape[0])
     values = []
     cells = table.shape[0] * (1 if resample == "items" else scale.size)
-    for block in blocks(replicates, cells):
+    for block in blocks(bootstrap.replicates, cells):
         coincidences = _drawn_coincidences(table, scale, resample, of, block, rng)
         values.append(alphas(coincidences, scale, metric))
-    drawn = resample
-    if clusters is not None:
-        drawn = {"items": f"{cluster}s", "both": f"{cluster}s and raters"}.get(resample, resample)
-    clusters_drawn = _drawn_from(table, of, resample)
-    return _with_interval(
-        point, np.concatenate(values), clusters_drawn, drawn, level=level, seed=seed
-    )
+    units = "items" if clusters is None else f"{cluster}s"
+    drawn = _drawn(table, of, resample, units, bootstrap.seed)
+    return bootstrap_interval(point, np.concatenate(values), drawn, level=bootstrap.level)
 
 
 def cluster_indices(clusters: ArrayLike | None, units: int) -> IntArray:
@@ -200,16 +189,14 @@ def bootstrap_light_kappa(
     points: Sequence[float],
     *,
     weights: str = "unweighted",
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
     clusters: ArrayLike | None = None,
     cluster: str = "cluster",
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> Estimate:
     """Light's kappa with a percentile interval from drawing units again.
 
     What each pair of raters has in common and each one's margins are sums over units, so the
-    replicates are matrix products. The same draws as `bootstrap_agreement` makes for units.
+    replicates are matrix products.
 
     Parameters
     ----------
@@ -217,7 +204,7 @@ def bootstrap_light_kappa(
         Missing as nan; every pair of raters takes the units that both rated.
     points : sequence of float
     weights : {"unweighted", "linear", "quadratic", "ordinal"}
-    replicates, level, seed, clusters, cluster
+    clusters, cluster, bootstrap
         As in `bootstrap_alpha`.
 
     Returns
@@ -226,22 +213,20 @@ def bootstrap_light_kappa(
         The estimate of `light_kappa`; pairs whose kappa is undefined in a replicate are left out
         of its mean.
     """
-    confidence_level(level)
-    enough_replicates(replicates)
     point = light_kappa(ratings, points, weights=weights)
     if point.estimate is None:
         return point
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
-    rng, of = np.random.default_rng(seed), cluster_indices(clusters, table.shape[0])
+    rng, of = np.random.default_rng(bootstrap.seed), cluster_indices(clusters, table.shape[0])
     cells = table.shape[1] ** 2 * scale.size
     values = []
-    for block in blocks(replicates, max(cells, table.shape[0])):
-        drawn = _drawn_units(of, block, rng)
-        values.append(_light_of(table, scale, agreement_weights(points, weights), drawn))
-    drawn_what = "items" if clusters is None else f"{cluster}s"
-    units = _drawn_from(table, of, "items")
-    return _with_interval(point, np.concatenate(values), units, drawn_what, level=level, seed=seed)
+    for block in blocks(bootstrap.replicates, max(cells, table.shape[0])):
+        counts = _drawn_units(of, block, rng)
+        values.append(_light_of(table, scale, agreement_weights(points, weights), counts))
+    units = "items" if clusters is None else f"{cluster}s"
+    drawn = _drawn(table, of, "items", units, bootstrap.seed)
+    return bootstrap_interval(point, np.concatenate(values), drawn, level=bootstrap.level)
 
 
 def _light_of(
@@ -270,74 +255,13 @@ def _light_of(
     )
 
 
-def bootstrap_agreement(
-    statistic: Callable[[FloatArray], Estimate],
-    ratings: ArrayLike,
-    *,
-    resample: str = "items",
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
-    """Percentile interval of any agreement statistic from a cluster bootstrap.
-
-    Slower than `bootstrap_alpha`, since every replicate is computed afresh. Where raters are drawn
-    again, a rater drawn twice counts once, since copies would agree by construction; the interval
-    is then wider than that of the full number of raters.
-
-    Parameters
-    ----------
-    statistic : callable
-        From a table (units, raters) to an `Estimate`; for example
-        ``lambda table: gwet_ac(table, points)``.
-    ratings : array-like, shape (units, raters)
-    resample, replicates, level, seed
-        As in `bootstrap_alpha`.
-
-    Returns
-    -------
-    Estimate
-    """
-    confidence_level(level)
-    one_of(resample, RESAMPLED, "resample")
-    enough_replicates(replicates)
-    table = ratings_matrix(ratings)
-    point = statistic(table)
-    if point.estimate is None:
-        return point
-    if refused := _too_few_raters(point, table, resample):
-        return refused
-    rng = np.random.default_rng(seed)
-    units, raters = table.shape
-    values = np.full(replicates, np.nan)
-    for b in range(replicates):
-        drawn = table
-        if resample != "raters":
-            drawn = drawn[rng.integers(0, units, units)]
-        if resample != "items":
-            drawn = drawn[:, np.unique(rng.integers(0, raters, raters))]
-        value = statistic(drawn).estimate
-        values[b] = np.nan if value is None else value
-    clusters = _drawn_from(table, np.arange(units), resample)
-    return _with_interval(point, values, clusters, resample, level=level, seed=seed)
-
-
-def _drawn_from(table: FloatArray, of: IntArray, resample: str) -> int:
-    """How many clusters there are to draw: units or raters with ratings, of both the fewer."""
+def _drawn(table: FloatArray, of: IntArray, resample: str, units: str, seed: int) -> Drawn:
+    """What there is to draw: units or raters with ratings, of both the fewer."""
     given = ~np.isnan(table)
-    units, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
-    return {"items": units, "raters": raters, "both": min(units, raters)}[resample]
-
-
-def _with_interval(
-    point: Estimate, values: FloatArray, clusters: int, drawn: str, *, level: float, seed: int
-) -> Estimate:
-    return bootstrap_interval(
-        point,
-        values,
-        level=level,
-        drawn="items and raters" if drawn == "both" else drawn,
-        clusters=clusters,
-        kind="percentile cluster bootstrap",
-        seed=seed,
-    )
+    n, raters = np.unique(of[given.any(axis=1)]).size, int(given.any(axis=0).sum())
+    what, clusters = {
+        "items": (units, n),
+        "raters": ("raters", raters),
+        "both": (f"{units} and raters", min(n, raters)),
+    }[resample]
+    return Drawn(what, clusters, "percentile cluster bootstrap", seed)

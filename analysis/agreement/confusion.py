@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from analysis.agreement.coefficients import value_counts
 from analysis.agreement.two_raters import Confusion
-from analysis.resampling import bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import confidence_level, ratings_matrix, scale_points
 
@@ -138,6 +138,6 @@ def specific_agreement(
             details=PointDetails(float(point), given),
         )
         results.append(
-            bootstrap_interval(found, shares, level=level, drawn="items", clusters=units, seed=seed)
+            bootstrap_interval(found, shares, Drawn("items", units, seed=seed), level=level)
         )
     return tuple(results)

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.agreement.two_raters import cohen_kappa
 from analysis.description.proportions import wilson_share
-from analysis.resampling import bootstrap_interval, enough_replicates
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level
 from study.errors import AnalysisError
@@ -259,7 +259,7 @@ def _class(
             unit="item",
             details=details,
         )
-        f1 = bootstrap_interval(f1, draws[:, k], level=level, drawn="items", clusters=f1.n)
+        f1 = bootstrap_interval(f1, draws[:, k], Drawn("items", f1.n), level=level)
     return ClassScores(name, precision, recall, f1, had)
 
 
@@ -290,9 +290,8 @@ def _means(
                 unit="item", details=MeanDetails(len(occur), zeros.get(name, 0)),
             ),
             draws[name][:, 0],
+            Drawn("items", n),
             level=level,
-            drawn="items",
-            clusters=n,
         )
         for name in _MEANS
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.resampling import bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import confidence_level
 
@@ -107,4 +107,4 @@ def character_agreement(
         unit=unit,
         details=details,
     )
-    return bootstrap_interval(found, shares, level=level, drawn="responses", clusters=n, seed=seed)
+    return bootstrap_interval(found, shares, Drawn("responses", n, seed=seed), level=level)

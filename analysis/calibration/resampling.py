@@ -54,6 +54,7 @@ class FewClusters:
         from analysis.agreement.bootstrap import bootstrap_alpha
         from analysis.agreement.labels import annotation_scores
         from analysis.contrasts.paired import bootstrap_difference
+        from analysis.resampling import Bootstrap
 
         options: dict[str, Any] = {
             "replicates": _DRAWS,
@@ -73,7 +74,7 @@ class FewClusters:
         found["ratio of sums"] = (_ratio(generator, n, options["seed"]), 0.5)
         units = rated(generator, n, 4)
         found["ordinal alpha of four raters"] = (
-            bootstrap_alpha(units, POINTS, **options),
+            bootstrap_alpha(units, POINTS, bootstrap=Bootstrap(**options)),
             self.alpha,
         )
         scores = annotation_scores(first, second, "012", **options)
@@ -83,13 +84,13 @@ class FewClusters:
 
 def _ratio(generator: Generator, n: int, seed: int) -> Estimate:
     """Hits over words, both sums over prompts, as the automatic measures are."""
-    from analysis.resampling import bootstrap_interval, resampled
+    from analysis.resampling import Drawn, bootstrap_interval, resampled
 
     words = generator.poisson(4, n) + 1.0
     hits = generator.binomial(words.astype(int), generator.beta(2, 2, n))
     draws = resampled(n, _DRAWS, seed, lambda drawn: (drawn @ hits) / (drawn @ words))
     point = Estimate("ratio", float(hits.sum() / words.sum()))
-    return bootstrap_interval(point, draws, level=0.95, drawn="prompts", clusters=n)
+    return bootstrap_interval(point, draws, Drawn("prompts", n), level=0.95)
 
 
 def plain_percentiles(generator: Generator) -> Outcome:

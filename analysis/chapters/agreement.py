@@ -39,6 +39,7 @@ from analysis.chapters.decisions import (
     gaps_by_mixed_model,
 )
 from analysis.chapters.shaping import BoolArray
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.rounding import without_rounding
 from analysis.validation import FloatArray, IntArray
@@ -312,11 +313,9 @@ def _redrawn_alpha(
         points,
         metric="ordinal",
         resample="both",
-        replicates=REPLICATES,
-        level=level,
-        seed=SEED,
         clusters=responses,
         cluster="response",
+        bootstrap=Bootstrap(REPLICATES, level, SEED),
     )
 
 
@@ -337,11 +336,9 @@ def redrawn_light(
         matrix,
         points,
         weights=weights,
-        replicates=REPLICATES,
-        level=level,
-        seed=seed,
         clusters=responses,
         cluster="response",
+        bootstrap=Bootstrap(REPLICATES, level, seed),
     )
 
 
@@ -396,13 +393,9 @@ def table_agreement(
     # Krippendorff's ratio metric divides by the sum of two points.
     metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
     coefficients += [krippendorff_alpha(matrix, points, metric=m, level=level) for m in metrics]
+    bootstrap = Bootstrap(REPLICATES, level, seed)
     drawn = (
-        (
-            what,
-            bootstrap_alpha(
-                matrix, points, resample=what, replicates=REPLICATES, seed=seed, level=level
-            ),
-        )
+        (what, bootstrap_alpha(matrix, points, resample=what, bootstrap=bootstrap))
         for what in ("items", "raters", "both")
     )
     two: tuple[Estimate, ...] = ()

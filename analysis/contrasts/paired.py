@@ -21,7 +21,7 @@ from analysis.contrasts.effect_sizes import (
 )
 from analysis.contrasts.ranks import fisher_z_interval
 from analysis.contrasts.signed_rank import SignedRankDetails, signed_rank_test, signed_ranks
-from analysis.resampling import bootstrap_interval, enough_replicates, resampled_means
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled_means
 from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.rounding import differences
 from analysis.validation import (
@@ -371,11 +371,8 @@ def bootstrap_differences(
         bootstrap_interval(
             point,
             drawn,
+            Drawn(f"{unit}s", n, f"{method} bootstrap", seed),
             level=level,
-            drawn=f"{unit}s",
-            clusters=n,
-            kind=f"{method} bootstrap",
-            seed=seed,
             corrected=_bias_corrected(difference, drawn) if method == "bca" else None,
         )
         for method in methods

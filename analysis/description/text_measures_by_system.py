@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.description.text_measures import FAMILIES, Family, Measure, measure_responses
-from analysis.resampling import bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, columns_present, confidence_level
 from study.errors import AnalysisError
@@ -236,7 +236,7 @@ class PromptDraws:
             details=MeasureDetails(None, _why_missing(sums)),
         )
         return bootstrap_interval(
-            point, values, level=self.level, drawn="prompts", clusters=n, seed=self.seed
+            point, values, Drawn("prompts", n, seed=self.seed), level=self.level
         )
 
     def _without_interval(

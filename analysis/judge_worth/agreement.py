@@ -22,11 +22,10 @@ from analysis.judge_worth.resampling import (
     kappa_with_each_rater,
     with_consensus,
 )
-from analysis.resampling import enough_replicates
+from analysis.resampling import DEFAULT_BOOTSTRAP, Bootstrap
 from analysis.results import Estimate, undefined
 from analysis.validation import (
     FloatArray,
-    confidence_level,
     one_of,
     ratings_matrix,
     scale_points,
@@ -61,16 +60,7 @@ class UnitFacts:
     lengths: ArrayLike | None = None
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How the intervals are drawn; at least 1,000 replicates to publish."""
-
-    replicates: int = 1000
-    level: float = 0.95
-    seed: int = 0
-
-
-NOTHING_KNOWN, DEFAULT_BOOTSTRAP = UnitFacts(), Bootstrap()
+NOTHING_KNOWN = UnitFacts()
 
 
 @dataclass(frozen=True)
@@ -180,11 +170,9 @@ def judge_agreement(
     .. [4] Shrout, P. E., & Fleiss, J. L. (1979). Intraclass correlations.
     .. [5] Owen, A. B. (2007). The pigeonhole bootstrap.
     """
-    confidence_level(bootstrap.level)
     one_of(consensus, CONSENSUS, "consensus")
     units, chosen = _units(ratings, judge, points, facts.prompts)
     n_missing = int(chosen.size - units.n)
-    enough_replicates(bootstrap.replicates)
     if units.n == 0:
         return _nothing(units, n_missing)
     draws = draw_together(units, bootstrap.replicates, bootstrap.level, bootstrap.seed)

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.agreement.coefficients import point_indices, value_counts
 from analysis.agreement.krippendorff import alphas
-from analysis.resampling import bootstrap_interval, drawn_counts
+from analysis.resampling import Drawn, bootstrap_interval, drawn_counts
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray
 
@@ -160,13 +160,12 @@ def drawn_estimate(
         unit="response",
         details=DrawnDetails(units.n_raters if clusters is None else None, units.n_prompts),
     )
+    if clusters is None:
+        what, clusters = "raters and prompts drawn together", min(units.n_raters, units.n_prompts)
+    else:
+        what = "prompts drawn again"
     return bootstrap_interval(
-        point,
-        values[1:],
-        level=draws.level,
-        drawn="raters and prompts drawn together" if clusters is None else "prompts drawn again",
-        clusters=min(units.n_raters, units.n_prompts) if clusters is None else clusters,
-        seed=draws.seed,
+        point, values[1:], Drawn(what, clusters, seed=draws.seed), level=draws.level
     )
 
 

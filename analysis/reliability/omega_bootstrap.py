@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.reliability.omega import IMPROPER, is_share, omega_minres
-from analysis.resampling import bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
 from analysis.results import Estimate
 from analysis.validation import FloatArray, confidence_level, ratings_matrix
 
@@ -60,9 +60,7 @@ def bootstrap_omega(
     values = resampled(
         n, replicates, seed, lambda drawn: omegas(_correlations(table, drawn)), cells=6 * k * k
     )
-    found = bootstrap_interval(
-        point, values, level=level, drawn="people", clusters=point.n, seed=seed
-    )
+    found = bootstrap_interval(point, values, Drawn("people", point.n, seed=seed), level=level)
     return replace(found, ci_method=found.ci_method + caution)
 
 

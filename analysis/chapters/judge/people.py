@@ -13,7 +13,7 @@ from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import primary_pair
 from analysis.chapters.decisions import REPLICATES
 from analysis.chapters.shaping import BoolArray, FloatArray, IntArray
-from analysis.judge_worth.agreement import Bootstrap, JudgeAgreement, UnitFacts, judge_agreement
+from analysis.judge_worth.agreement import JudgeAgreement, UnitFacts, judge_agreement
 from analysis.judge_worth.alternative_annotator import (
     DEFAULT_RULE,
     AlternativeAnnotatorTest,
@@ -25,6 +25,7 @@ from analysis.judge_worth.prediction_powered import (
     prediction_powered_difference,
     prediction_powered_mean,
 )
+from analysis.resampling import Bootstrap
 from study.report_view.data import ReportJudge
 
 # A study of ordinary size gets 1,000 replicates; a very large one fewer, and says so.
