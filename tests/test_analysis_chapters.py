@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.agreement.two_raters import light_kappa
+from analysis.chapters.agreement import redrawn_light
 from analysis.chapters.answers.frequencies import top_points
 from analysis.chapters.answers.totals import total_samples
 from analysis.chapters.context import ReportContext
@@ -124,3 +126,17 @@ def test_the_top_share_is_never_the_whole_scale() -> None:
     """Two of five points, one of two; a plan's four of five, and one of two all the same."""
     assert (top_points([1, 2, 3, 4, 5]), top_points([0, 1])) == (2, 1)
     assert (top_points([1, 2, 3, 4, 5], 4), top_points([0, 1], 4)) == (4, 1)
+
+
+def test_the_interval_of_lights_kappa_is_left_out_where_it_would_take_gigabytes() -> None:
+    """Oracle: the size of the arrays: units x pairs of raters x points. A full table of as many ratings has
+    its interval, and the estimate is `light_kappa`'s in both."""
+    draw = np.random.default_rng(3)
+    full = draw.integers(1, 6, (150, 40)).astype(float)
+    sparse = np.full((6000, 40), np.nan)
+    for unit in range(6000):
+        sparse[unit, draw.choice(40, 2, replace=False)] = draw.integers(1, 6, 2)
+    for table, has_interval in ((full, True), (sparse, False)):
+        found = redrawn_light(table, [1, 2, 3, 4, 5], level=0.95, seed=1)
+        assert found.estimate == light_kappa(table, [1, 2, 3, 4, 5]).estimate
+        assert (found.ci_low is not None) == has_interval

@@ -329,7 +329,9 @@ def redrawn_light(
     responses: IntArray | None = None,
 ) -> Estimate:
     """Light's kappa with its interval from drawing units again, where affordable."""
-    few = matrix.shape[1] <= MOST_RATERS_PAIRED
+    units, raters = matrix.shape
+    held = units * (raters * (raters - 1) // 2) * len(points)
+    few = raters <= MOST_RATERS_PAIRED and held <= decisions.MOST_PAIRED_CELLS
     if not few or int((~np.isnan(matrix)).sum()) > decisions.MOST_RATINGS_REDRAWN:
         return light_kappa(matrix, points, weights=weights)
     return bootstrap_light_kappa(

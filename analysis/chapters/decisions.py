@@ -14,6 +14,9 @@ MOST_RATINGS_REDRAWN = 20_000
 # The mixed model of ratings with gaps needs a matrix of raters, and the bootstrap of Light's kappa
 # holds every pair of them for every unit.
 MOST_RATERS_PAIRED = 100
+# Units x pairs of raters x points, at 16 bytes each in that bootstrap: 320 MB. A full table is below it
+# by the two limits above; a sparse one of many raters is not.
+MOST_PAIRED_CELLS = 20_000_000
 
 
 def gaps_by_mixed_model(matrix: FloatArray) -> str:
