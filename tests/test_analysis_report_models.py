@@ -20,7 +20,7 @@ def test_a_model_that_breaks_down_does_not_end_the_report(monkeypatch: pytest.Mo
     def broken(ratings: object, **options: object) -> object:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr("analysis.report.sections.models.fit_lmm", broken)
+    monkeypatch.setattr("analysis.chapters.models.fit_lmm", broken)
     data = simulated_report_data(raters=6, prompts=2, items=1, seed=3)
     section = build_report(data, created=DAY, sections=("models",)).sections[0]
     items = next(b for b in section.blocks if isinstance(b, Table) and b.key == "models-by-item")

@@ -281,6 +281,10 @@ def test_what_the_backend_cannot_do_becomes_a_status(
                     stream=stream,
                 )
             assert "secret" not in str(caught.value)
+            # The server closes the connection after a defect, and the client is told, lest its next
+            # request goes into the closing one.
+            closes = caught.value.response.headers.get("connection") == "close"
+            assert closes == isinstance(error, ZeroDivisionError)
         assert raw(address, "GET", "/healthz")[2]["taken"] == 0
 
 

@@ -215,7 +215,7 @@ class TestUnblinding:
             written = json.loads(said("report", "--json", *sections)[1])["reports"][0]
             return Path(written).read_text(encoding="utf-8")
 
-        when = f"unblinded on {at[:10]} at {at[11:19]} UTC"
+        when = f"unblinded on {at:%Y-%m-%d} at {at:%H:%M:%S} UTC"
         before = page()
         assert f"{when}; 0 answers were saved after that." in before
         assert "before its end" not in before

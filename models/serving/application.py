@@ -277,7 +277,10 @@ async def _body(request: Request) -> Any:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     del request
-    return _error(500, f"The server failed: {type(error).__name__}.", "internal_error")
+    # uvicorn closes a connection after a defect; a client that is not told sends its next request into it.
+    closing = {"Connection": "close"}
+    said = f"The server failed: {type(error).__name__}."
+    return _error(500, said, "internal_error", headers=closing)
 
 
 def _error(
