@@ -148,11 +148,11 @@ def test_the_interval_covers_the_truth_and_a_good_judge_narrows_it() -> None:
 @pytest.mark.slow
 def test_in_2000_simulated_studies_coverage_is_between_93_and_97_percent() -> None:
     found = simulate_coverage(2000)
-    for row in found.scenarios:
+    for row in found["scenarios"]:
         assert 0.93 <= row["coverage"] <= 0.97, row
         if row["scenario"].startswith("good judge"):
             assert row["width"] < 0.9 * row["width_people"], row
-    worthless = found.scenarios[2]
+    worthless = found["scenarios"][2]
     assert worthless["width"] == pytest.approx(worthless["width_people"], rel=0.02)
 
 
