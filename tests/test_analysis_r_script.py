@@ -99,10 +99,10 @@ def _same_subgroups(folder: Path, data: ReportData, by: str, out: str) -> int:
     """Student's difference of each pair of options, in the report's direction."""
     if not (folder / "tables" / f"tests-by-{by}.csv").exists():
         return 0
-    asked = next(
-        (d.options for d in data.protocol.demographics if d.id == by), data.protocol.groups
-    )
-    ids = {option.label: option.id for option in asked}
+    ids = {group.title: group.id for group in data.protocol.groups}
+    for asked in data.protocol.demographics:
+        if asked.id == by:
+            ids = {option.label: option.value for option in asked.options}
     mine = {
         f"{row['system']} {ids[row['first']]} minus {ids[row['second']]}": float(row["estimate"])
         for row in table(folder, f"tests-by-{by}")
