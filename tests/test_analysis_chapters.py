@@ -8,14 +8,15 @@ import pytest
 from scipy import stats
 
 from analysis.agreement.two_raters import light_kappa
-from analysis.chapters.agreement import redrawn_light
 from analysis.chapters.answers.frequencies import top_points
 from analysis.chapters.answers.totals import total_samples
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import contrast_chapter, paired_columns
 from analysis.chapters.quality import quality_chapter
+from analysis.chapters.rated_units import RatedUnits, light
 from analysis.chapters.shaping import shape_ratings
 from analysis.chapters.subgroups import compare_repeated, subgroup_chapter
+from analysis.resampling import Bootstrap
 from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 
@@ -137,6 +138,6 @@ def test_the_interval_of_lights_kappa_is_left_out_where_it_would_take_gigabytes(
     for unit in range(6000):
         sparse[unit, draw.choice(40, 2, replace=False)] = draw.integers(1, 6, 2)
     for table, has_interval in ((full, True), (sparse, False)):
-        found = redrawn_light(table, [1, 2, 3, 4, 5], level=0.95, seed=1)
+        found = light(RatedUnits(table, [1, 2, 3, 4, 5], Bootstrap(seed=1)), "unweighted")
         assert found.estimate == light_kappa(table, [1, 2, 3, 4, 5]).estimate
         assert (found.ci_low is not None) == has_interval

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.chapters.rated_units import RatedUnits
 from analysis.reliability.consistency import (
     pairwise_correlation,
     pairwise_covariance,
@@ -17,6 +18,7 @@ from analysis.reliability.consistency import (
 from analysis.reliability.omega import omega_minres, omega_ml, omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega, omegas
 from analysis.reliability.polychoric import bivariate_normal, polychoric
+from analysis.resampling import Bootstrap
 from analysis.tables.agreement import agreement_of
 from analysis.tables.annotation import emotion_of
 from analysis.tables.reliability import reliability_of
@@ -229,7 +231,8 @@ def test_figures_of_different_people_in_one_table_are_said() -> None:
 def test_complete_units_beside_all_units_are_said_in_tables_of_agreement_and_labels() -> None:
     """Hand counts: 5 of the 60 units of A_missing.csv have all ratings; the labels below have 3 and 4."""
     frame = pd.read_csv(STATS / "A_missing.csv")
-    notes = {b.title: b.notes or () for b in agreement_of(frame.to_numpy(), POINTS)}
+    rated = RatedUnits(frame.to_numpy(), POINTS, Bootstrap())
+    notes = {b.title: b.notes or () for b in agreement_of(rated)}
     for title in ("Intraclass correlations (complete)", "Concordance of ranks"):
         assert "5 units that every rater rated" in notes[title][0] and "60 units" in notes[title][0]
     assert not notes["Intraclass correlations (mixed model)"]

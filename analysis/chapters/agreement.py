@@ -6,43 +6,41 @@ items are taken together whole responses are left out (jackknife) or drawn again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.agreement.bootstrap import bootstrap_alpha, bootstrap_light_kappa
-from analysis.agreement.coefficients import (
-    WEIGHTS,
-    brennan_prediger,
-    conger_kappa,
-    fleiss_kappa,
-    gwet_ac,
-    percent_agreement,
-)
+from analysis.agreement.bootstrap import RESAMPLED
+from analysis.agreement.coefficients import WEIGHTS
 from analysis.agreement.intraclass import IntraclassCorrelations, icc, kendall_w
-from analysis.agreement.jackknife import jackknife_agreement, jackknife_icc2
-from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.agreement.jackknife import jackknife_icc2
 from analysis.agreement.two_raters import (
     PairwiseKappas,
     cohen_kappa,
-    light_kappa,
     pairwise_kappas,
     stuart_maxwell,
 )
-from analysis.chapters import decisions
 from analysis.chapters.context import ReportContext
-from analysis.chapters.decisions import (
-    MOST_RATERS_PAIRED,
-    REPLICATES,
-    SEED,
-    gaps_by_mixed_model,
+from analysis.chapters.decisions import gaps_by_mixed_model
+from analysis.chapters.rated_units import (
+    RatedUnits,
+    agreeing_pairs,
+    alpha,
+    assembled,
+    brennan_prediger,
+    conger,
+    fleiss,
+    gwet,
+    light,
+    redrawn_alpha,
+    study_units,
 )
 from analysis.chapters.shaping import BoolArray
 from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.rounding import without_rounding
-from analysis.validation import FloatArray, IntArray
+from analysis.validation import FloatArray
 
 # A matrix of more raters than this is a grey square on paper.
 MOST_RATERS_DRAWN = 60
@@ -155,11 +153,12 @@ def agreement_chapter(context: ReportContext) -> AgreementChapter:
 
 def _group(context: ReportContext, key: str, label: str, raters: BoolArray) -> GroupAgreement:
     n = int(raters.sum())
-    pairs, stacked = None, np.empty((0, 0))
+    pairs, pair_units = None, 0
     if context.scales and 3 <= n <= MOST_RATERS_DRAWN:
         points, places = context.scales[0]
-        stacked = np.vstack([context.item_matrix(i, raters) for i in places])
-        pairs = pairwise_kappas(stacked, [p for p, _ in points], weights="quadratic")
+        units = study_units(context, places, [p for p, _ in points], raters)
+        pairs = pairwise_kappas(units.matrix, units.points, weights="quadratic")
+        pair_units = int(units.matrix.shape[0])
     numeric = []
     for i in context.numeric_places:
         matrix, item = context.item_matrix(i, raters), context.data.items[i]
@@ -173,7 +172,7 @@ def _group(context: ReportContext, key: str, label: str, raters: BoolArray) -> G
         tuple(_items(context, raters)),
         tuple(numeric),
         pairs,
-        int(stacked.shape[0]),
+        pair_units,
         tuple(str(name) for name, chosen in names if chosen),
     )
 
@@ -184,7 +183,7 @@ def _items(context: ReportContext, raters: BoolArray) -> Iterator[ItemAgreement]
     for i, item in enumerate(items):
         if item.kind == "points":
             points = [float(p) for p in context.points(item)]
-            yield _item(item.id, item.label, context.item_matrix(i, raters), None, points, context)
+            yield _item(item.id, item.label, study_units(context, [i], points, raters))
     several = len(context.scales) > 1
     for anchored, places in context.scales:
         if len(places) < 2:
@@ -192,28 +191,11 @@ def _items(context: ReportContext, raters: BoolArray) -> Iterator[ItemAgreement]
         points = [float(p) for p, _ in anchored]
         key = f"all_{len(points)}_points" if several else "all"
         label = f"All items, {points[0]:g} to {points[-1]:g}" if several else "All items"
-        matrix, responses = stacked_items(context, places, raters)
-        yield _item(key, label, matrix, responses, points, context)
+        yield _item(key, label, study_units(context, places, points, raters))
 
 
-def stacked_items(
-    context: ReportContext, places: Sequence[int], raters: BoolArray
-) -> tuple[FloatArray, IntArray]:
-    """Ratings of several items one below the other, and the response that each row is about."""
-    matrices = [context.item_matrix(i, raters) for i in places]
-    return np.vstack(matrices), np.tile(np.arange(len(matrices[0])), len(matrices))
-
-
-def _item(
-    key: str,
-    label: str,
-    matrix: FloatArray,
-    responses: IntArray | None,
-    points: Sequence[float],
-    context: ReportContext,
-) -> ItemAgreement:
-    """``responses`` is the response of each row where several rows are about one."""
-    level = context.level
+def _item(key: str, label: str, units: RatedUnits) -> ItemAgreement:
+    matrix, responses, level = units.matrix, units.responses, units.bootstrap.level
     missing = gaps_by_mixed_model(matrix)
     if responses is None:
         forms = icc(matrix, missing=missing, level=level)
@@ -222,126 +204,39 @@ def _item(
         single, mean = jackknife_icc2(
             matrix, responses, missing=missing, cluster="response", level=level
         )
-    counted = of_equal_and_near(matrix, points, responses, level=level)
+    pairs, by_pairs, by_margins, by_raters, ordinal, ac2 = assembled(
+        units,
+        (
+            (agreeing_pairs, "unweighted"),
+            (light, "unweighted"),
+            (fleiss, "unweighted"),
+            (conger, "unweighted"),
+            (alpha, "ordinal"),
+            (gwet, "quadratic"),
+        ),
+    )
     return ItemAgreement(
         key,
         label,
         int(((~np.isnan(matrix)).sum(axis=1) >= 2).sum()),
         responses is not None,
-        counted.agreeing_pairs,
-        redrawn_light(matrix, points, level=level, seed=SEED, responses=responses),
-        counted.fleiss,
-        _by_response(
-            lambda m: conger_kappa(m, points, level=level), matrix, responses, level=level
-        ),
-        counted.alpha,
-        counted.ac2,
+        pairs,
+        by_pairs,
+        by_margins,
+        by_raters,
+        ordinal,
+        ac2,
         single,
         mean,
-        _redrawn_alpha(matrix, points, counted.alpha, responses, level),
+        _redrawn_alpha(units, ordinal),
     )
 
 
-@dataclass(frozen=True)
-class PlainCoefficients:
-    """The coefficients that take no bootstrap and no model, also shown without excluded raters."""
-
-    agreeing_pairs: Estimate
-    fleiss: Estimate
-    ac2: Estimate
-    alpha: Estimate
-
-
-def of_equal_and_near(
-    matrix: FloatArray,
-    points: Sequence[float],
-    responses: IntArray | None,
-    *,
-    level: float,
-) -> PlainCoefficients:
-    """Share of agreeing pairs, Fleiss' kappa, quadratic AC2 and ordinal alpha.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (units, raters)
-    points : sequence of float
-    responses : ndarray, shape (units,), or None
-        What each unit is about, where several are about one: intervals are then by response.
-    level : float
-    """
-
-    def by_response(statistic: Callable[[FloatArray], Estimate], lowest: float = -1.0) -> Estimate:
-        return _by_response(statistic, matrix, responses, level=level, lowest=lowest)
-
-    return PlainCoefficients(
-        by_response(lambda m: percent_agreement(m, points, level=level), 0.0),
-        by_response(lambda m: fleiss_kappa(m, points, level=level)),
-        by_response(lambda m: gwet_ac(m, points, weights="quadratic", level=level)),
-        by_response(lambda m: krippendorff_alpha(m, points, metric="ordinal", level=level)),
-    )
-
-
-def _by_response(
-    statistic: Callable[[FloatArray], Estimate],
-    matrix: FloatArray,
-    responses: IntArray | None,
-    *,
-    level: float,
-    lowest: float = -1.0,
-) -> Estimate:
-    if responses is None:
-        return statistic(matrix)
-    return jackknife_agreement(
-        statistic, matrix, responses, cluster="response", lowest=lowest, level=level
-    )
-
-
-def _redrawn_alpha(
-    matrix: FloatArray,
-    points: Sequence[float],
-    alpha: Estimate,
-    responses: IntArray | None,
-    level: float,
-) -> Estimate:
+def _redrawn_alpha(units: RatedUnits, ordinal: Estimate) -> Estimate:
     """Ordinal alpha with its interval from drawing units and raters again, where affordable."""
-    if alpha.estimate is None:
-        return alpha
-    if int((~np.isnan(matrix)).sum()) > decisions.MOST_RATINGS_REDRAWN:
-        return replace(alpha, ci_low=None, ci_high=None, ci_method=TOO_MANY_REDRAWN)
-    return bootstrap_alpha(
-        matrix,
-        points,
-        metric="ordinal",
-        resample="both",
-        clusters=responses,
-        cluster="response",
-        bootstrap=Bootstrap(REPLICATES, level, SEED),
-    )
-
-
-def redrawn_light(
-    matrix: FloatArray,
-    points: Sequence[float],
-    *,
-    weights: str = "unweighted",
-    level: float,
-    seed: int,
-    responses: IntArray | None = None,
-) -> Estimate:
-    """Light's kappa with its interval from drawing units again, where affordable."""
-    units, raters = matrix.shape
-    held = units * (raters * (raters - 1) // 2) * len(points)
-    few = raters <= MOST_RATERS_PAIRED and held <= decisions.MOST_PAIRED_CELLS
-    if not few or int((~np.isnan(matrix)).sum()) > decisions.MOST_RATINGS_REDRAWN:
-        return light_kappa(matrix, points, weights=weights)
-    return bootstrap_light_kappa(
-        matrix,
-        points,
-        weights=weights,
-        clusters=responses,
-        cluster="response",
-        bootstrap=Bootstrap(REPLICATES, level, seed),
-    )
+    if ordinal.estimate is None or units.few_enough:
+        return redrawn_alpha(units, "both")
+    return replace(ordinal, ci_low=None, ci_high=None, ci_method=TOO_MANY_REDRAWN)
 
 
 @dataclass(frozen=True)
@@ -368,56 +263,46 @@ class TableAgreement:
     concordance: Estimate
 
 
-def table_agreement(
-    matrix: FloatArray, points: Sequence[float], *, level: float, seed: int
-) -> TableAgreement:
-    """Everything that is computed for a table of ratings on the points of a scale.
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (units, raters)
-        Missing as nan.
-    points : sequence of float
-        All points of the scale, used or not.
-    level : float
-    seed : int
-        Of the bootstraps.
-    """
-    coefficients: list[Estimate] = []
-    for weights in WEIGHTS:
-        coefficients += [
-            statistic(matrix, points, weights=weights, level=level)
-            for statistic in (
-                percent_agreement, fleiss_kappa, conger_kappa, gwet_ac, brennan_prediger,
-            )
-        ]  # fmt: skip
-        coefficients.append(redrawn_light(matrix, points, weights=weights, level=level, seed=seed))
+def table_agreement(units: RatedUnits) -> TableAgreement:
+    """Everything that is computed for a table of ratings on the points of a scale."""
+    level = units.bootstrap.level
     # Krippendorff's ratio metric divides by the sum of two points.
-    metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(points) >= 0 else [])
-    coefficients += [krippendorff_alpha(matrix, points, metric=m, level=level) for m in metrics]
-    bootstrap = Bootstrap(REPLICATES, level, seed)
-    drawn = (
-        (what, bootstrap_alpha(matrix, points, resample=what, bootstrap=bootstrap))
-        for what in ("items", "raters", "both")
-    )
+    metrics = ["nominal", "ordinal", "interval"] + (["ratio"] if min(units.points) >= 0 else [])
+    of_weights = (agreeing_pairs, fleiss, conger, gwet, brennan_prediger, light)
     two: tuple[Estimate, ...] = ()
-    if matrix.shape[1] == 2:
-        first, second = matrix.T
+    if units.matrix.shape[1] == 2:
+        first, second = units.matrix.T
         two = (
-            *(cohen_kappa(first, second, points, weights=w, level=level) for w in WEIGHTS),
-            stuart_maxwell(first, second, points),
+            *(cohen_kappa(first, second, units.points, weights=w, level=level) for w in WEIGHTS),
+            stuart_maxwell(first, second, units.points),
         )
-    gaps = ("complete", "mixed_model", "mixed_model_profile")
     return TableAgreement(
-        tuple(coefficients),
-        tuple(replace(e, statistic=f"krippendorff_alpha_ordinal_bootstrap_{w}") for w, e in drawn),
+        assembled(
+            units,
+            [
+                *((coefficient, weights) for weights in WEIGHTS for coefficient in of_weights),
+                *((alpha, metric) for metric in metrics),
+            ],
+        ),
+        tuple(
+            replace(
+                redrawn_alpha(units, what),
+                statistic=f"krippendorff_alpha_ordinal_bootstrap_{what}",
+            )
+            for what in RESAMPLED
+        ),
         two,
-        tuple((missing, icc(matrix, missing=missing, level=level)) for missing in gaps),
-        kendall_w(matrix),
+        _intraclass(units, "complete", "mixed_model", "mixed_model_profile"),
+        kendall_w(units.matrix),
     )
 
 
-def averaged_agreement(matrix: FloatArray, *, level: float, seed: int) -> TableAgreement | str:
+def _intraclass(units: RatedUnits, *gaps: str) -> tuple[tuple[str, IntraclassCorrelations], ...]:
+    level = units.bootstrap.level
+    return tuple((missing, icc(units.matrix, missing=missing, level=level)) for missing in gaps)
+
+
+def averaged_agreement(matrix: FloatArray, bootstrap: Bootstrap) -> TableAgreement | str:
     """Agreement of raters some of whom are means of several people, or why there is none.
 
     Only what is weighted by value and does not change with the number of categories: Fleiss', Conger's
@@ -430,19 +315,12 @@ def averaged_agreement(matrix: FloatArray, *, level: float, seed: int) -> TableA
     used = np.unique(table[given])
     if used.size < 2:
         return "all ratings are equal" if used.size else "there is no rating"
-    points = used.tolist()
-    coefficients: list[Estimate] = []
-    for weights in ("linear", "quadratic"):
-        for statistic in (fleiss_kappa, conger_kappa):
-            coefficients.append(statistic(table, points, weights=weights, level=level))
-        coefficients.append(redrawn_light(table, points, weights=weights, level=level, seed=seed))
-    for metric in ("ordinal", "interval"):
-        coefficients.append(krippendorff_alpha(table, points, metric=metric, level=level))
-    gaps = ("complete", "mixed_model")
+    units = RatedUnits(table, used.tolist(), bootstrap)
+    kappas = [(kappa, w) for w in ("linear", "quadratic") for kappa in (fleiss, conger, light)]
     return TableAgreement(
-        tuple(coefficients),
+        assembled(units, [*kappas, (alpha, "ordinal"), (alpha, "interval")]),
         (),
         (),
-        tuple((missing, icc(table, missing=missing, level=level)) for missing in gaps),
+        _intraclass(units, "complete", "mixed_model"),
         kendall_w(table),
     )

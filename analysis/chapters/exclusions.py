@@ -11,17 +11,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.chapters.agreement import of_equal_and_near, stacked_items
 from analysis.chapters.attention import failed_checks
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import Pair, primary_pair, totals_contrast
 from analysis.chapters.families import FamilyTest
+from analysis.chapters.rated_units import (
+    agreeing_pairs,
+    alpha,
+    assembled,
+    fleiss,
+    gwet,
+    study_units,
+)
 from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.chapters.subgroups import ComparedSplit, subgroup_chapter
 from analysis.contrasts.paired import PairedContrast
 from analysis.description.quality import longest_run
 from analysis.results import Estimate
 from study.protocol.analysis_plan import Exclusions
+
+# Those that take no bootstrap and no model, so that every sample has them in little time.
+_COEFFICIENTS = (
+    (agreeing_pairs, "unweighted"),
+    (fleiss, "unweighted"),
+    (gwet, "quadratic"),
+    (alpha, "ordinal"),
+)
 
 
 @dataclass(frozen=True)
@@ -190,9 +205,8 @@ def _agreement(context: ReportContext, raters: BoolArray) -> dict[tuple[int, str
         for group, _, members in context.samples:
             chosen = members & raters & context.shaped.with_ratings
             if chosen.any():
-                matrix, responses = stacked_items(context, items, chosen)
-                about = responses if len(items) > 1 else None
-                plain = of_equal_and_near(matrix, scale, about, level=context.level)
-                results = (plain.agreeing_pairs, plain.fleiss, plain.ac2, plain.alpha)
-                found[place, group] = SampleAgreement(int(chosen.sum()), results)
+                units = study_units(context, items, scale, chosen)
+                found[place, group] = SampleAgreement(
+                    int(chosen.sum()), assembled(units, _COEFFICIENTS)
+                )
     return found

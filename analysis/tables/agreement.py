@@ -11,6 +11,8 @@ from analysis.agreement.intraclass import IntraclassCorrelations
 from analysis.agreement.quadratic_kappas import WHICH_IS_WHICH, all_quadratic_kappas
 from analysis.chapters.agreement import averaged_agreement, table_agreement
 from analysis.chapters.decisions import REPLICATES
+from analysis.chapters.rated_units import RatedUnits
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.tables.blocks import ResultBlock, UndefinedBlock, estimates_in, under
 from analysis.tables.rating_table import RatingTable
@@ -93,11 +95,11 @@ def agreement_by(
     AnalysisError
         When a value is not on the scale, or lies between its points and ``averaged`` is not said.
     """
-    blocks = []
+    blocks, bootstrap = [], Bootstrap(REPLICATES, level, seed)
     for table in tables:
         points = scales.of(table.name)
         check_values(table, points, averaged=averaged, remedy=_REMEDY)
-        found = _agreement(table, points, averaged, pairs_only, level, seed)
+        found = _agreement(table, points, averaged, pairs_only, bootstrap)
         blocks += [under(table.name, block) for block in found]
     return blocks
 
@@ -107,8 +109,7 @@ def _agreement(
     points: Sequence[float] | None,
     averaged: bool,
     pairs_only: bool,
-    level: float,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> list[ResultBlock]:
     names = [str(column) for column in table.cells.columns]
     if len(names) < 2:
@@ -118,15 +119,15 @@ def _agreement(
     blocks: list[ResultBlock] = []
     if not pairs_only:
         if averaged or points is None:
-            blocks += averaged_agreement_of(numbers, level=level, seed=seed)
+            blocks += averaged_agreement_of(numbers, bootstrap)
         else:
-            blocks += agreement_of(numbers, points, level=level, seed=seed)
+            blocks += agreement_of(RatedUnits(numbers, points, bootstrap))
         # Whoever has raters in the rows, or one column too many, sees it here.
         who = f"{', '.join(names[:MOST_RATERS_NAMED])}{', ...' if len(names) > MOST_RATERS_NAMED else ''}"
         said = f"{len(numbers)} units by {len(names)} raters: {who}."
         blocks[0] = replace(blocks[0], notes=(said, *(blocks[0].notes or ())))
     scale = None if averaged else points
-    return [*blocks, _pairs(numbers, names, scale, level)]
+    return [*blocks, _pairs(numbers, names, scale, bootstrap.level)]
 
 
 def _pairs(
@@ -142,11 +143,9 @@ def _pairs(
     return ResultBlock(PAIRS_TITLE, tuple(kappas), (WHICH_IS_WHICH,))
 
 
-def agreement_of(
-    numbers: FloatArray, points: Sequence[float], *, level: float = 0.95, seed: int = 0
-) -> list[ResultBlock]:
-    """Agreement of raters on the points of a scale: one row per unit, one column per rater."""
-    found = table_agreement(numbers, points, level=level, seed=seed)
+def agreement_of(table: RatedUnits) -> list[ResultBlock]:
+    """Agreement of raters on the points of a scale."""
+    found, numbers = table_agreement(table), table.matrix
     rated = int((~np.isnan(numbers)).sum())
     blocks: list[ResultBlock] = [
         CoefficientsBlock(
@@ -160,8 +159,8 @@ def agreement_of(
         RedrawnBlock(
             "Krippendorff's ordinal alpha, bootstrap intervals",
             found.alphas_redrawn,
-            replicates=REPLICATES,
-            seed=seed,
+            replicates=table.bootstrap.replicates,
+            seed=table.bootstrap.seed,
         ),
     ]
     if found.two_raters:
@@ -191,12 +190,10 @@ def _fewer_units(found: Estimate, agreement: Estimate) -> tuple[str, ...]:
     )
 
 
-def averaged_agreement_of(
-    numbers: FloatArray, *, level: float = 0.95, seed: int = 0
-) -> list[ResultBlock]:
+def averaged_agreement_of(numbers: FloatArray, bootstrap: Bootstrap) -> list[ResultBlock]:
     """Agreement of raters some of whom are means of several people."""
     title = "Agreement beyond chance, by value"
-    found = averaged_agreement(numbers, level=level, seed=seed)
+    found = averaged_agreement(numbers, bootstrap)
     if isinstance(found, str):
         return [UndefinedBlock(title, (), undefined_because=found)]
     return [
