@@ -42,20 +42,6 @@ WITHOUT_WIDTH = "none by bootstrap: (nearly) all draws gave the same value, whic
 _BLOCK_CELLS = 2_000_000
 
 
-def enough_replicates(replicates: int) -> None:
-    """Refuse a number of draws that makes no interval.
-
-    Raises
-    ------
-    AnalysisError
-        Below 2.
-    """
-    if replicates < 2:
-        raise AnalysisError(
-            f"replicates: {replicates}; expected at least 2, and 1,000 or more to publish"
-        )
-
-
 @dataclass(frozen=True)
 class Bootstrap:
     """How clusters are drawn again.
@@ -81,7 +67,10 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         confidence_level(self.level)
-        enough_replicates(self.replicates)
+        if self.replicates < 2:
+            raise AnalysisError(
+                f"replicates: {self.replicates}; expected at least 2, and 1,000 or more to publish"
+            )
 
 
 DEFAULT_BOOTSTRAP = Bootstrap()
@@ -104,8 +93,7 @@ def drawn_counts(n: int, replicates: int, rng: np.random.Generator) -> FloatArra
 
 def resampled(
     n: int,
-    replicates: int,
-    seed: int,
+    bootstrap: Bootstrap,
     statistic: Callable[[FloatArray], FloatArray],
     *,
     cells: int = 0,
@@ -123,23 +111,27 @@ def resampled(
     -------
     ndarray, shape (replicates, ...)
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(bootstrap.seed)
     return np.concatenate(
         [
             np.asarray(statistic(drawn_counts(n, size, rng)))
-            for size in blocks(replicates, max(n, cells))
+            for size in blocks(bootstrap.replicates, max(n, cells))
         ]
     )
 
 
-def resampled_means(x: FloatArray, replicates: int, seed: int) -> FloatArray:
+def resampled_means(x: FloatArray, bootstrap: Bootstrap) -> FloatArray:
     """Means of values that are drawn again and again, shape (replicates,); the draws of `resampled`.
 
     Without counting how often each is drawn, which takes three times as long.
     """
-    n, rng = x.size, np.random.default_rng(seed)
-    parts = [x[rng.integers(0, n, size=(size, n))].mean(axis=1) for size in blocks(replicates, n)]
-    return np.concatenate(parts)
+    n, rng = x.size, np.random.default_rng(bootstrap.seed)
+    return np.concatenate(
+        [
+            x[rng.integers(0, n, size=(size, n))].mean(axis=1)
+            for size in blocks(bootstrap.replicates, n)
+        ]
+    )
 
 
 def expanded_z(clusters: int, level: float) -> float:
@@ -202,6 +194,28 @@ class Drawn:
     kind: str = "percentile bootstrap"
     seed: int | None = None
 
+    @property
+    def too_few(self) -> str:
+        """Why so few give no interval; empty where they are enough."""
+        if self.clusters >= FEWEST_CLUSTERS:
+            return ""
+        return (
+            f"none: {self.clusters} {self.what} are too few to be drawn again, at least "
+            f"{FEWEST_CLUSTERS} are needed"
+        )
+
+    @property
+    def caution(self) -> str:
+        """What intervals of so few were measured to cover; empty from `FEW_CLUSTERS` on."""
+        if self.clusters >= FEW_CLUSTERS:
+            return ""
+        at = max(size for size in MEASURED_COVERAGE if size <= self.clusters)
+        low, high = MEASURED_COVERAGE[at]
+        return (
+            f" ({self.clusters} {self.what} are few: with {at}, 95 % intervals held the true value in "
+            f"{low} to {high} % of simulated studies)"
+        )
+
 
 def bootstrap_interval(
     point: Estimate,
@@ -251,8 +265,8 @@ def bootstrap_interval(
             details=details,
         )
 
-    if clusters < FEWEST_CLUSTERS:
-        return without(too_few(clusters, drawn.what))
+    if drawn.too_few:
+        return without(drawn.too_few)
     if known.size < 2 or gone > MOST_UNDEFINED * draws.size:
         return without(f"none: the statistic is undefined in {gone} of {draws.size} draws")
     z = expanded_z(clusters, level) * np.array([-1.0, 1.0])
@@ -267,25 +281,7 @@ def bootstrap_interval(
         ci_low=float(low),
         ci_high=float(high),
         ci_level=level,
-        ci_method=f"{drawn.kind} of {drawn.what}, expanded, {known.size} replicates"
-        + few_clusters(clusters, drawn.what),
+        ci_method=f"{drawn.kind} of {drawn.what}, expanded, {known.size} replicates{drawn.caution}",
         p_value=None,
         details=details,
-    )
-
-
-def too_few(clusters: int, drawn: str) -> str:
-    """Why so few clusters give no interval."""
-    return f"none: {clusters} {drawn} are too few to be drawn again, at least {FEWEST_CLUSTERS} are needed"
-
-
-def few_clusters(clusters: int, drawn: str) -> str:
-    """What intervals of few clusters were measured to cover; empty from 30 on."""
-    if clusters >= FEW_CLUSTERS:
-        return ""
-    at = max(size for size in MEASURED_COVERAGE if size <= clusters)
-    low, high = MEASURED_COVERAGE[at]
-    return (
-        f" ({clusters} {drawn} are few: with {at}, 95 % intervals held the true value in {low} to "
-        f"{high} % of simulated studies)"
     )

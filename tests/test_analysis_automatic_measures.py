@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.chapters.decisions import PROMPT_REPLICATES
 from analysis.description.text_measures import (
     MEASURES,
     measure_responses,
@@ -19,12 +20,12 @@ from analysis.description.text_measures import (
     rouge_scores,
 )
 from analysis.description.text_measures_by_system import (
-    PromptDraws,
     SystemMeasure,
     measures_of_systems,
 )
 from analysis.report import build_report
 from analysis.report.blocks import Document
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from study.cli.group import run
 from study.errors import AnalysisError
@@ -178,7 +179,7 @@ def test_interval_equals_a_bootstrap_by_loops() -> None:
     """Tokens per second of b: total tokens over total seconds of the nine prompts with a time."""
     frame = _responses()
     found = measures_of_systems(
-        frame, contrasts=[("b", "a")], drawing=PromptDraws(400, level=0.9, seed=7)
+        frame, contrasts=[("b", "a")], bootstrap=Bootstrap(400, level=0.9, seed=7)
     )
     b = frame[(frame["system"] == "b") & frame["latency_s"].notna()].sort_values("prompt")
     a = frame[(frame["system"] == "a") & frame["prompt"].isin(b["prompt"])].sort_values("prompt")
@@ -206,7 +207,7 @@ def test_interval_equals_a_bootstrap_by_loops() -> None:
 def test_a_difference_is_paired_by_prompt() -> None:
     """b has three words more on every prompt, so every draw of prompts gives exactly 3: that is no
     certainty about other prompts, and no interval."""
-    found = measures_of_systems(_responses(), contrasts=[("b", "a")], drawing=PromptDraws(200))
+    found = measures_of_systems(_responses(), contrasts=[("b", "a")], bootstrap=Bootstrap(200))
     result = _one(found, "words", "b", "a")
     assert result.estimate == pytest.approx(3.0)
     assert result.ci_low is None and result.ci_high is None
@@ -262,7 +263,7 @@ def test_tables_of_the_report_are_the_result_objects() -> None:
         data.responses,
         systems=["a", "b"],
         contrasts=[("a", "b")],
-        drawing=PromptDraws(seed=data.protocol.design.seed),
+        bootstrap=Bootstrap(PROMPT_REPLICATES, seed=data.protocol.design.seed),
     )
     table = pd.concat([t.data for t in document.tables])
     assert len(table) == len(found) == 3 * len(MEASURES)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.agreement.labels import annotation_scores
+from analysis.resampling import Bootstrap
 from study.errors import AnalysisError
 
 LABELS = ["joy", "fear", "anger", "sadness", "surprise"]
@@ -106,7 +107,9 @@ def test_macro_means_equal_scikit_learn_and_intervals_a_bootstrap_of_rows() -> N
     rng = np.random.default_rng(2)
     truth = rng.choice(LABELS, 150)
     given = np.where(rng.random(150) < 0.6, truth, rng.choice(LABELS, 150))
-    found = annotation_scores(truth.tolist(), given.tolist(), LABELS, replicates=2000, seed=3)
+    found = annotation_scores(
+        truth.tolist(), given.tolist(), LABELS, bootstrap=Bootstrap(2000, seed=3)
+    )
     macro = precision_recall_fscore_support(truth, given, average="macro")
     ours = (found.macro_precision, found.macro_recall, found.macro_f1)
     assert [e.estimate for e in ours] == pytest.approx(list(macro[:3]))

@@ -129,7 +129,7 @@ BY_TABLE: dict[str, Callable[[np.ndarray], Any]] = {
         for w in WEIGHTS
     },
     "scale_reliability": scale_reliability,
-    "bootstrap_omega": lambda t: bootstrap_omega(t, replicates=5),
+    "bootstrap_omega": lambda t: bootstrap_omega(t, Bootstrap(5)),
     "omega_minres": omega_minres,
     "omega_ml": omega_ml,
     "omega_ordinal": lambda t: omega_ordinal(t, POINTS),
@@ -143,8 +143,10 @@ BY_PAIR: dict[str, Callable[[Any, Any], Any]] = {
 BY_ALIGNED: dict[str, Callable[[Any, Any], Any]] = {
     "paired_contrast": lambda a, b: paired_contrast(a, b, bounds=(-1, 1)),
     "equivalence": lambda a, b: equivalence(a, b, (-1, 1)),
-    "bca": lambda a, b: bootstrap_difference(a, b, replicates=50),
-    "percentile": lambda a, b: bootstrap_difference(a, b, method="percentile", replicates=50),
+    "bca": lambda a, b: bootstrap_difference(a, b, bootstrap=Bootstrap(50)),
+    "percentile": lambda a, b: bootstrap_difference(
+        a, b, method="percentile", bootstrap=Bootstrap(50)
+    ),
     "order_effect": lambda a, b: order_effect(a, ["x" if v == v and v > 2 else "y" for v in b]),
 }
 

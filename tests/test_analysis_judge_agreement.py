@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import krippendorff
@@ -135,7 +136,7 @@ def test_a_draw_is_what_copying_rows_and_columns_gives() -> None:
     """The weighted formulas against a table with the drawn rows and columns really copied."""
     study = _study(missing=0.1)
     units = JudgedUnits(study["ratings"], study["judge"], np.array(POINTS), study["prompts"])
-    draws = draw_together(units, 3, 0.95, seed=7)
+    draws = draw_together(units, Bootstrap(3, seed=7))
     for b in (1, 2, 3):
         rows = np.repeat(np.arange(units.n), draws.units[b].astype(int))
         columns = np.repeat(np.arange(5), draws.raters[b].astype(int))
@@ -160,8 +161,8 @@ def test_a_draw_is_what_copying_rows_and_columns_gives() -> None:
 def test_alpha_of_a_draw_with_copied_rows_is_the_package_s() -> None:
     study = _study()
     units = JudgedUnits(study["ratings"], study["judge"], np.array(POINTS), study["prompts"])
-    draws = draw_together(units, 1, 0.95, seed=3)
-    only_rows = type(draws)(np.ones_like(draws.raters), draws.units, draws.prompts, 0.95, 3)
+    draws = draw_together(units, Bootstrap(2, seed=3))
+    only_rows = replace(draws, raters=np.ones_like(draws.raters))
     rows = np.repeat(np.arange(units.n), draws.units[1].astype(int))
     both = np.column_stack([study["ratings"], study["judge"]])[rows]
     theirs = krippendorff.alpha(

@@ -26,6 +26,7 @@ from analysis.judge_worth.consistency import (
     order_effects,
     score_self_agreement,
 )
+from analysis.resampling import Bootstrap
 from study.errors import AnalysisError
 
 BASEBALL = json.loads((Path(__file__).parent / "reference/judge/baseball.json").read_text())
@@ -202,7 +203,7 @@ def test_repeated_scores_agree_as_krippendorff_says() -> None:
     truth = rng.integers(1, 6, 30)
     repeats = np.clip(truth[:, None] + rng.integers(-1, 2, (30, 3)), 1, 5).astype(float)
     repeats[0, 1] = np.nan
-    found = score_self_agreement(repeats, [1, 2, 3, 4, 5], replicates=200)
+    found = score_self_agreement(repeats, [1, 2, 3, 4, 5], bootstrap=Bootstrap(200))
     theirs = krippendorff.alpha(
         reliability_data=repeats.T, value_domain=[1, 2, 3, 4, 5], level_of_measurement="ordinal"
     )
@@ -215,7 +216,7 @@ def test_repeated_scores_agree_as_krippendorff_says() -> None:
 
 def test_repeats_by_hand() -> None:
     """1, 1, 2: one pair of three is identical; variance 1/3. 2, 2, 2: all, and 0."""
-    found = score_self_agreement([[1, 1, 2], [2, 2, 2]], [1, 2], replicates=10)
+    found = score_self_agreement([[1, 1, 2], [2, 2, 2]], [1, 2], bootstrap=Bootstrap(10))
     assert found.identical.estimate == pytest.approx((1 / 3 + 1) / 2)
     assert found.spread.estimate == pytest.approx(math.sqrt(1 / 6))
     compared = comparison_self_agreement(
@@ -228,7 +229,7 @@ def test_repeats_by_hand() -> None:
 def test_nothing_repeated_or_reordered_says_so() -> None:
     once = score_self_agreement([[1.0], [2.0]], [1, 2])
     assert "no verdict was repeated" in once.alpha.undefined_because
-    same = score_self_agreement([[1, 1], [1, 1]], [1, 2], replicates=10)
+    same = score_self_agreement([[1, 1], [1, 1]], [1, 2], bootstrap=Bootstrap(10))
     assert "one point" in same.alpha.undefined_because and same.identical.estimate == 1.0
     single = [Comparison(("a", "b"), TIE, "p")]
     assert "more than one order" in order_effects(single).flip_rate.undefined_because

@@ -27,6 +27,7 @@ from analysis.contrasts import multiplicity, power, two_groups
 from analysis.contrasts import paired as pairs
 from analysis.reliability import consistency as reliability
 from analysis.reliability import omega as reliability_omega
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 
 HERE = Path(__file__).parent
@@ -482,7 +483,9 @@ def _dependent() -> Iterator[Oracle]:
     n = result.t_test.n
     level = float(1 - 2 * stats.t.sf(stats.norm.ppf(0.975) * np.sqrt((n - 1) / n), n - 1))
     for method, (low, high) in (("percentile", limits[:2]), ("bca", limits[2:])):
-        own = pairs.bootstrap_difference(table["phi4"], table["eai"], method=method, level=level)
+        own = pairs.bootstrap_difference(
+            table["phi4"], table["eai"], method=method, bootstrap=Bootstrap(9999, level)
+        )
         for part, value in (("ci_low", low), ("ci_high", high)):
             yield Oracle(
                 f"bootstrap_mean_difference {method} {part}",

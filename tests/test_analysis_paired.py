@@ -10,6 +10,7 @@ import pytest
 
 from analysis.contrasts.paired import bootstrap_difference, equivalence, paired_contrast
 from analysis.contrasts.signed_rank import NORMAL
+from analysis.resampling import Bootstrap
 from analysis.rounding import differences
 from study.errors import AnalysisError
 
@@ -181,7 +182,7 @@ def test_bootstrap_equals_scipy_within_its_own_noise(method: str) -> None:
 
     rng = np.random.default_rng(3)
     difference = rng.exponential(2, 30) - 1
-    own = bootstrap_difference(np.zeros(30), difference, method=method)
+    own = bootstrap_difference(np.zeros(30), difference, method=method, bootstrap=Bootstrap(9999))
     theirs = stats.bootstrap(
         (difference,),
         np.mean,
@@ -216,7 +217,7 @@ def test_a_hundred_thousand_pairs_are_drawn_in_little_memory() -> None:
     tracemalloc.start()
     try:
         # Memory does not grow with the number of draws, only the time does.
-        found = bootstrap_difference(first, second, replicates=200)
+        found = bootstrap_difference(first, second, bootstrap=Bootstrap(200))
         paired_contrast(first, second)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -230,7 +231,7 @@ def test_a_hundred_thousand_pairs_are_drawn_in_little_memory() -> None:
         (lambda: paired_contrast([1, 2], [1]), "first has 2 values and second has 1"),
         (lambda: equivalence([1, 2], [2, 2], (1, -1)), "the lower one first"),
         (lambda: bootstrap_difference([1, 2], [2, 4], method="normal"), "percentile, bca"),
-        (lambda: bootstrap_difference([1, 2], [2, 4], replicates=0), "at least 2"),
+        (lambda: bootstrap_difference([1, 2], [2, 4], bootstrap=Bootstrap(0)), "at least 2"),
     ],
 )
 def test_unusable_input_is_refused_in_a_sentence(call: object, message: str) -> None:

@@ -113,7 +113,7 @@ def test_unused_points_change_no_polychoric_correlation() -> None:
 def test_bootstrap_gives_omega_an_interval_about_the_estimate() -> None:
     """Property, and the same seed gives the same interval."""
     table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
-    one, same = (bootstrap_omega(table, replicates=60) for _ in range(2))
+    one, same = (bootstrap_omega(table, Bootstrap(60)) for _ in range(2))
     assert (one.ci_low or 1) < (one.estimate or 0) < (one.ci_high or 0)
     assert one.ci_low == same.ci_low
 
@@ -123,7 +123,7 @@ def test_omega_bootstrap_equals_omega_of_each_draw() -> None:
     rng = np.random.default_rng(7)
     table = rng.normal(0, 1, (40, 1)) + rng.normal(0, 0.8, (40, 5))
     table[rng.random(table.shape) < 0.05] = np.nan
-    found = bootstrap_omega(table, replicates=40, seed=11)
+    found = bootstrap_omega(table, Bootstrap(40, seed=11))
     drawn = np.random.default_rng(11).integers(0, 40, size=(40, 40))
     values = [omega_minres(table[chosen]).estimate for chosen in drawn]
     out = np.sqrt(40 / 39) * stats.t.ppf(0.975, 39)
@@ -137,7 +137,7 @@ def test_omega_bootstrap_of_too_little_says_why() -> None:
     """Two items give no factor; a bootstrap of few people covers too seldom (simulated: 73 % of 5)."""
     assert "at least three items" in bootstrap_omega(np.ones((5, 2))).undefined_because
     table = pd.read_csv(STATS / "scale.csv").to_numpy(float)
-    few, enough = bootstrap_omega(table[:9], replicates=50), bootstrap_omega(table, replicates=50)
+    few, enough = bootstrap_omega(table[:9], Bootstrap(50)), bootstrap_omega(table, Bootstrap(50))
     assert few.estimate is not None and few.ci_low is None
     assert "9 people are too few to draw again, 10 are needed" in few.ci_method
     assert enough.ci_low is not None and (enough.ci_high or 2) <= 1
@@ -258,7 +258,7 @@ def test_draws_beyond_0_to_1_are_undefined_and_many_of_them_leave_no_interval() 
     rng = np.random.default_rng(6)
     table = np.round(rng.normal(0, 0.5, (11, 1)) + rng.normal(0, 1, (11, 3)))
     table[0] = [9, 9, 9]
-    found = bootstrap_omega(table, replicates=200, seed=1)
+    found = bootstrap_omega(table, Bootstrap(200, seed=1))
     undefined = found.details.replicates_undefined
     assert undefined > 20 and found.ci_low is None
     assert found.ci_method.startswith(

@@ -17,6 +17,7 @@ from analysis.reliability.polychoric import polychoric
 from analysis.report import build_report
 from analysis.report.blocks import Document, Table
 from analysis.report.numbers import number
+from analysis.resampling import Bootstrap
 from study.report_view.data import ReportData
 from tests.simulated_report_data import simulated_report_data
 
@@ -46,7 +47,7 @@ def test_omega_and_ordinal_omega_are_the_result_objects(
     pages = own.pivot(index=["rater", "prompt"], columns="item", values="value").to_numpy()
     rows = _table(document, "reliability").data
     rows = rows[rows["system"] == "b"].set_index("statistic")
-    omega = bootstrap_omega(means, replicates=REPLICATES, seed=SEED)
+    omega = bootstrap_omega(means, Bootstrap(REPLICATES, seed=SEED))
     for name in ("estimate", "ci_low", "ci_high"):
         assert rows.loc["omega_minres", name] == pytest.approx(getattr(omega, name), abs=1e-6)
     ordinal = omega_ordinal(pages, range(1, 6))

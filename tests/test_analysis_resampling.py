@@ -16,7 +16,7 @@ from analysis.agreement.confusion import specific_agreement
 from analysis.agreement.labels import annotation_scores
 from analysis.agreement.spans import MarkedResponse, character_agreement
 from analysis.contrasts.paired import bootstrap_difference
-from analysis.description.text_measures_by_system import PromptDraws, measures_of_systems
+from analysis.description.text_measures_by_system import measures_of_systems
 from analysis.judge_worth.agreement import judge_agreement
 from analysis.judge_worth.consistency import score_self_agreement
 from analysis.reliability.omega_bootstrap import bootstrap_omega
@@ -57,7 +57,7 @@ def _texts(table: np.ndarray) -> Iterable[Estimate]:
         names = {str(row["system"]) for row in rows}
         pairs = [("a", "b")] if names == {"a", "b"} else []
         frame = pd.DataFrame(rows)
-        for m in measures_of_systems(frame, contrasts=pairs, drawing=PromptDraws(DRAWS)):
+        for m in measures_of_systems(frame, contrasts=pairs, bootstrap=Bootstrap(DRAWS)):
             if m.measure.family in ("rouge", "length"):
                 yield m.result
 
@@ -67,12 +67,12 @@ def _spans(table: np.ndarray) -> Iterable[Estimate]:
         MarkedResponse(9, {str(r): [(0, int(v))] for r, v in enumerate(row) if not np.isnan(v)})
         for row in table
     ]
-    yield character_agreement(responses, replicates=DRAWS)
+    yield character_agreement(responses, bootstrap=Bootstrap(DRAWS))
 
 
 def _labels(table: np.ndarray) -> Iterable[Estimate]:
     named = [[None if np.isnan(v) else str(int(v)) for v in column] for column in table.T]
-    found = annotation_scores(named[0], named[1], list("12345"), replicates=DRAWS)
+    found = annotation_scores(named[0], named[1], list("12345"), bootstrap=Bootstrap(DRAWS))
     yield from (found.macro_precision, found.macro_recall, found.macro_f1, found.weighted_f1)
     yield from (c.f1 for c in found.classes)
 
@@ -87,17 +87,19 @@ def _alphas(table: np.ndarray) -> Iterable[Estimate]:
 STATISTICS: dict[str, Callable[[np.ndarray], Iterable[Estimate]]] = {
     "alpha": _alphas,
     "Light": lambda t: [bootstrap_light_kappa(t, POINTS, bootstrap=Bootstrap(DRAWS))],
-    "specific agreement": lambda t: specific_agreement(t, POINTS, replicates=DRAWS),
-    "omega": lambda t: [bootstrap_omega(t, replicates=DRAWS)],
+    "specific agreement": lambda t: specific_agreement(t, POINTS, bootstrap=Bootstrap(DRAWS)),
+    "omega": lambda t: [bootstrap_omega(t, Bootstrap(DRAWS))],
     "difference": lambda t: [
-        bootstrap_difference(t[:, 0], t[:, 1], method=m, replicates=DRAWS)
+        bootstrap_difference(t[:, 0], t[:, 1], method=m, bootstrap=Bootstrap(DRAWS))
         for m in ("percentile", "bca")
     ],
     "labels": _labels,
     "spans": _spans,
     "texts": _texts,
     "judge": _judge,
-    "repeated scores": lambda t: [score_self_agreement(t, POINTS, replicates=DRAWS).alpha],
+    "repeated scores": lambda t: [
+        score_self_agreement(t, POINTS, bootstrap=Bootstrap(DRAWS)).alpha
+    ],
 }
 
 
@@ -198,7 +200,7 @@ def test_no_other_place_takes_percentiles_of_draws() -> None:
 def test_expanded_limits_of_a_mean_by_hand() -> None:
     """Oracle: scipy's t and normal: the quantiles at Phi(-+ sqrt(n / (n - 1)) t) of the draws."""
     x = np.random.default_rng(1).normal(size=12)
-    draws = resampled(12, 999, 5, lambda w: w @ x / 12)
+    draws = resampled(12, Bootstrap(999, seed=5), lambda w: w @ x / 12)
     again = np.random.default_rng(5).integers(0, 12, size=(999, 12))
     np.testing.assert_allclose(draws, x[again].mean(axis=1))
     out = np.sqrt(12 / 11) * stats.t.ppf(0.975, 11)
@@ -222,7 +224,7 @@ def test_blocks_make_the_same_draws_as_one_piece() -> None:
         seen.append(len(w))
         return w
 
-    parts = resampled(50, 400, 3, statistic, cells=20_000)
+    parts = resampled(50, Bootstrap(400, seed=3), statistic, cells=20_000)
     np.testing.assert_array_equal(parts, whole)
     assert len(seen) == 4 and (whole.sum(axis=1) == 50).all()
 

@@ -10,9 +10,15 @@ from numpy.typing import ArrayLike
 
 from analysis.agreement.coefficients import value_counts
 from analysis.agreement.two_raters import Confusion
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
+    Bootstrap,
+    Drawn,
+    bootstrap_interval,
+    resampled,
+)
 from analysis.results import Details, Estimate, undefined
-from analysis.validation import confidence_level, ratings_matrix, scale_points
+from analysis.validation import ratings_matrix, scale_points
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,7 @@ def specific_agreement(
     ratings: ArrayLike,
     points: Sequence[float],
     *,
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> tuple[Estimate, ...]:
     """Agreement on each point: of the other ratings where one rater gave it, the share that did too.
 
@@ -84,9 +88,8 @@ def specific_agreement(
     ratings : array-like, shape (units, raters)
         Missing as nan.
     points : sequence of float
-    level : float
-    replicates, seed
-        Of the percentile bootstrap of units.
+    bootstrap : Bootstrap
+        Of units.
 
     Returns
     -------
@@ -105,7 +108,6 @@ def specific_agreement(
     >>> [round(e.estimate, 3) for e in specific_agreement([[1, 1], [1, 2], [2, 2]], [1, 2])]
     [0.667, 0.667]
     """
-    confidence_level(level)
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
     counts = value_counts(table, scale)
@@ -113,10 +115,9 @@ def specific_agreement(
     same, beside = counts * (counts - 1), counts * np.maximum(per_unit - 1, 0)
     units = int((per_unit >= 2).sum())
     n_missing = int(table.shape[0]) - units
-    enough_replicates(replicates)
     size, q = table.shape[0], scale.size
     sums = np.hstack([same, beside])
-    drawn = resampled(size, replicates, seed, lambda w: w @ sums) if size else None
+    drawn = resampled(size, bootstrap, lambda w: w @ sums) if size else None
     results = []
     for k, point in enumerate(scale):
         whole = float(beside[:, k].sum())
@@ -138,6 +139,8 @@ def specific_agreement(
             details=PointDetails(float(point), given),
         )
         results.append(
-            bootstrap_interval(found, shares, Drawn("items", units, seed=seed), level=level)
+            bootstrap_interval(
+                found, shares, Drawn("items", units, seed=bootstrap.seed), level=bootstrap.level
+            )
         )
     return tuple(results)

@@ -9,9 +9,9 @@ import numpy as np
 
 from analysis.agreement.two_raters import cohen_kappa
 from analysis.description.proportions import wilson_share
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates
+from analysis.resampling import DEFAULT_BOOTSTRAP, Bootstrap, Drawn, bootstrap_interval
 from analysis.results import Details, Estimate, undefined
-from analysis.validation import BoolArray, FloatArray, IntArray, confidence_level
+from analysis.validation import BoolArray, FloatArray, IntArray
 from study.errors import AnalysisError
 
 MACRO_RULE = (
@@ -99,9 +99,7 @@ def annotation_scores(
     annotated: Sequence[str | None],
     labels: Sequence[str],
     *,
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> AnnotationScores:
     """Score an annotation of units with nominal classes.
 
@@ -115,10 +113,8 @@ def annotation_scores(
         None (or nan) where missing; units with both count.
     labels : sequence of str
         All classes that could be given, two or more, used or not.
-    level : float
-    replicates : int
-        At least 2.
-    seed : int
+    bootstrap : Bootstrap
+        Its level is that of all intervals.
 
     Returns
     -------
@@ -137,7 +133,7 @@ def annotation_scores(
     >>> scores.accuracy.estimate
     0.5
     """
-    confidence_level(level)
+    level = bootstrap.level
     names = [str(label) for label in labels]
     if len(names) < 2 or len(set(names)) != len(names):
         raise AnalysisError(f"labels: {names}; expected two or more different classes")
@@ -154,7 +150,7 @@ def annotation_scores(
     accuracy = wilson_share(
         int(np.trace(table)), n, statistic="accuracy", level=level, n_missing=n_missing, unit="item"
     )
-    drawn = _drawn(table, replicates, seed)
+    drawn = _drawn(table, bootstrap)
     found = _scores(table[None])
     draws = _scores(drawn)
     classes = tuple(
@@ -187,13 +183,12 @@ def _codes(
     return codes
 
 
-def _drawn(table: IntArray, replicates: int, seed: int) -> IntArray:
+def _drawn(table: IntArray, bootstrap: Bootstrap) -> IntArray:
     """Cross-tables of units drawn again, shape (replicates, classes, classes)."""
-    enough_replicates(replicates)
-    n, q = int(table.sum()), table.shape[0]
+    n, q, replicates = int(table.sum()), table.shape[0], bootstrap.replicates
     if n == 0:
         return np.zeros((replicates, q, q), dtype=np.int64)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(bootstrap.seed)
     cells = rng.multinomial(n, table.ravel() / n, size=replicates)
     return np.asarray(cells.reshape(replicates, q, q))
 

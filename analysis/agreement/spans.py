@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
+    Bootstrap,
+    Drawn,
+    bootstrap_interval,
+    resampled,
+)
 from analysis.results import Details, Estimate, undefined
-from analysis.validation import confidence_level
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,7 @@ class MarkedResponse:
 def character_agreement(
     responses: Sequence[MarkedResponse],
     *,
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> Estimate:
     """Specific agreement on characters: where one rater marked one, the share of others who did.
 
@@ -52,9 +55,8 @@ def character_agreement(
     Parameters
     ----------
     responses : sequence of MarkedResponse
-    level : float
-    replicates, seed
-        Of the percentile bootstrap of responses.
+    bootstrap : Bootstrap
+        Of responses.
 
     Returns
     -------
@@ -72,8 +74,6 @@ def character_agreement(
     >>> character_agreement([response]).estimate
     0.5
     """
-    confidence_level(level)
-    enough_replicates(replicates)
     several = [r for r in responses if len(r.by_rater) >= 2]
     n, n_missing = len(several), len(responses) - len(several)
     name, unit = "character_agreement", "response"
@@ -96,7 +96,7 @@ def character_agreement(
         because = "nobody marked a character with this label"
         return undefined(name, because, n=n, n_missing=n_missing, unit=unit)
     sums = np.column_stack([same, beside])
-    above, below = resampled(n, replicates, seed, lambda drawn: drawn @ sums).T
+    above, below = resampled(n, bootstrap, lambda drawn: drawn @ sums).T
     shares = np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)
     details = SpanDetails(marked, int((beside > 0).sum()))
     found = Estimate(
@@ -107,4 +107,6 @@ def character_agreement(
         unit=unit,
         details=details,
     )
-    return bootstrap_interval(found, shares, Drawn("responses", n, seed=seed), level=level)
+    return bootstrap_interval(
+        found, shares, Drawn("responses", n, seed=bootstrap.seed), level=bootstrap.level
+    )

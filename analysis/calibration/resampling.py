@@ -14,6 +14,7 @@ from analysis.calibration.draws import (
     covers,
     rated,
 )
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 
 CLUSTERS = (5, 8, 10, 20, 30)
@@ -54,12 +55,8 @@ class FewClusters:
         from analysis.agreement.bootstrap import bootstrap_alpha
         from analysis.agreement.labels import annotation_scores
         from analysis.contrasts.paired import bootstrap_difference
-        from analysis.resampling import Bootstrap
 
-        options: dict[str, Any] = {
-            "replicates": _DRAWS,
-            "seed": int(generator.integers(2**31)),
-        }
+        bootstrap = Bootstrap(_DRAWS, seed=int(generator.integers(2**31)))
         zero, normal = np.zeros(n), generator.normal(size=n)
         skewed = generator.exponential(size=n)
         first, second = ([str(k) for k in labels] for labels in _labels(generator, n))
@@ -68,29 +65,29 @@ class FewClusters:
             words = "" if method == "percentile" else ", BCa"
             for what, values, truth in (("normal", normal, 0.0), ("skewed", skewed, 1.0)):
                 found[f"mean of {what} differences{words}"] = (
-                    bootstrap_difference(zero, values, method=method, **options),
+                    bootstrap_difference(zero, values, method=method, bootstrap=bootstrap),
                     truth,
                 )
-        found["ratio of sums"] = (_ratio(generator, n, options["seed"]), 0.5)
+        found["ratio of sums"] = (_ratio(generator, n, bootstrap), 0.5)
         units = rated(generator, n, 4)
         found["ordinal alpha of four raters"] = (
-            bootstrap_alpha(units, POINTS, bootstrap=Bootstrap(**options)),
+            bootstrap_alpha(units, POINTS, bootstrap=bootstrap),
             self.alpha,
         )
-        scores = annotation_scores(first, second, "012", **options)
+        scores = annotation_scores(first, second, "012", bootstrap=bootstrap)
         found["macro F1 of three classes"] = (scores.macro_f1, self.macro_f1)
         return found
 
 
-def _ratio(generator: Generator, n: int, seed: int) -> Estimate:
+def _ratio(generator: Generator, n: int, bootstrap: Bootstrap) -> Estimate:
     """Hits over words, both sums over prompts, as the automatic measures are."""
     from analysis.resampling import Drawn, bootstrap_interval, resampled
 
     words = generator.poisson(4, n) + 1.0
     hits = generator.binomial(words.astype(int), generator.beta(2, 2, n))
-    draws = resampled(n, _DRAWS, seed, lambda drawn: (drawn @ hits) / (drawn @ words))
+    draws = resampled(n, bootstrap, lambda drawn: (drawn @ hits) / (drawn @ words))
     point = Estimate("ratio", float(hits.sum() / words.sum()))
-    return bootstrap_interval(point, draws, Drawn("prompts", n), level=0.95)
+    return bootstrap_interval(point, draws, Drawn("prompts", n), level=bootstrap.level)
 
 
 def plain_percentiles(generator: Generator) -> Outcome:
@@ -99,8 +96,9 @@ def plain_percentiles(generator: Generator) -> Outcome:
 
     outcome: Outcome = {}
     for n in (3, *CLUSTERS):
-        values, seed = generator.normal(size=n), int(generator.integers(2**31))
-        draws = resampled(n, _DRAWS, seed, lambda drawn, x=values: drawn @ x / x.size)  # type: ignore[misc]
+        values = generator.normal(size=n)
+        bootstrap = Bootstrap(_DRAWS, seed=int(generator.integers(2**31)))
+        draws = resampled(n, bootstrap, lambda drawn, x=values: drawn @ x / x.size)  # type: ignore[misc]
         low, high = np.quantile(draws, [0.025, 0.975])
         name = f"Plain bootstrap percentiles, {n} clusters: mean of normal differences"
         outcome[f"{name}|coverage"] = bool(low <= 0.0 <= high)

@@ -8,8 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.chapters.decisions import REPLICATES, SEED
 from analysis.chapters.shaping import BoolArray, FloatArray, ShapedRatings
 from analysis.description.frequencies import RaterTotal, rater_totals
+from analysis.resampling import Bootstrap
 from study.report_view.data import ReportData, ReportItem
 
 Standing = Literal["declared", "exploratory", "descriptive"]
@@ -36,6 +38,11 @@ class ReportContext:
     def level(self) -> float:
         """Confidence level of the plan."""
         return self.data.plan.confidence
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """How a chapter draws again."""
+        return Bootstrap(REPLICATES, self.level, SEED)
 
     @cached_property
     def system_labels(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.chapters.context import ReportContext
+from analysis.chapters.decisions import MEAN_REPLICATES
 from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.contrasts.multiplicity import adjust
 from analysis.contrasts.paired import (
@@ -22,6 +23,7 @@ from analysis.contrasts.paired import (
     bootstrap_differences,
     paired_contrast,
 )
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.rounding import differences
 from study.report_view.data import Named
@@ -202,7 +204,9 @@ def paired_columns(
     unit: str,
 ) -> ColumnContrast:
     """``second`` minus ``first``, row by row the same rater; see `analysis.contrasts.paired`."""
-    drawn = bootstrap_differences(first, second, level=level, seed=seed, unit=unit)
+    drawn = bootstrap_differences(
+        first, second, bootstrap=Bootstrap(MEAN_REPLICATES, level, seed), unit=unit
+    )
     return ColumnContrast(
         paired_contrast(
             first,

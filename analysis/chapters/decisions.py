@@ -6,9 +6,14 @@ import numpy as np
 
 from analysis.validation import FloatArray
 
-# One seed for all that a report draws again: the same study gives the same bytes.
+# One seed for what a report draws again, so that the same study gives the same bytes; text measures and the
+# judge take the seed of the study's design.
 SEED = 20250301
 REPLICATES = 1000
+# A mean is drawn in no time, and BCa reads its limits far out in the tails.
+MEAN_REPLICATES = 9999
+# Ratios of sums over prompts, which are few and cheap.
+PROMPT_REPLICATES = 2000
 # Above this the bootstrap takes more time than a jackknife that says nearly the same is worth.
 MOST_RATINGS_REDRAWN = 20_000
 # The mixed model of ratings with gaps needs a matrix of raters, and the bootstrap of Light's kappa

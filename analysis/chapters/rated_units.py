@@ -18,7 +18,7 @@ from analysis.agreement.krippendorff import krippendorff_alpha
 from analysis.agreement.two_raters import light_kappa
 from analysis.chapters import decisions
 from analysis.chapters.context import ReportContext
-from analysis.chapters.decisions import MOST_RATERS_PAIRED, REPLICATES, SEED
+from analysis.chapters.decisions import MOST_RATERS_PAIRED
 from analysis.chapters.shaping import BoolArray
 from analysis.resampling import Bootstrap
 from analysis.results import Estimate
@@ -81,9 +81,7 @@ def study_units(
     """Ratings of a study's items one below the other; of several, each row knows its response."""
     matrices = [context.item_matrix(i, raters) for i in places]
     responses = np.tile(np.arange(len(matrices[0])), len(matrices)) if len(matrices) > 1 else None
-    return RatedUnits(
-        np.vstack(matrices), points, Bootstrap(REPLICATES, context.level, SEED), responses
-    )
+    return RatedUnits(np.vstack(matrices), points, context.bootstrap, responses)
 
 
 Coefficient = Callable[[RatedUnits, str], Estimate]

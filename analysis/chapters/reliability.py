@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.decisions import REPLICATES, SEED
+from analysis.chapters.decisions import REPLICATES
 from analysis.reliability.consistency import ScaleReliability, scale_reliability
 from analysis.reliability.omega import OmegaDetails, omega_ml, omega_ordinal
 from analysis.reliability.omega_bootstrap import bootstrap_omega
 from analysis.reliability.polychoric import PolychoricCorrelations, polychoric
-from analysis.resampling import BootstrapDetails
+from analysis.resampling import Bootstrap, BootstrapDetails
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray
 from study.report_view.data import Named
@@ -112,7 +112,7 @@ def _system(
         context.data.systems[system],
         tuple(labels),
         scale_reliability(means, level=context.level),
-        bootstrap_omega(means, replicates=REPLICATES, level=context.level, seed=SEED),
+        bootstrap_omega(means, context.bootstrap),
         ordinal,
         correlations,
     )
@@ -158,7 +158,7 @@ def table_reliability(
     level : float
     """
     omegas = [
-        bootstrap_omega(items, replicates=REPLICATES, level=level),
+        bootstrap_omega(items, Bootstrap(REPLICATES, level)),
         omega_ml(items),
         omega_ml(items, standardised=True),
     ]

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import primary_pair
+from analysis.chapters.decisions import PROMPT_REPLICATES
 from analysis.description.text_measures import FAMILIES, Family
-from analysis.description.text_measures_by_system import (
-    PromptDraws,
-    SystemMeasure,
-    measures_of_systems,
-)
+from analysis.description.text_measures_by_system import SystemMeasure, measures_of_systems
+from analysis.resampling import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def text_measure_chapter(context: ReportContext) -> TextMeasureChapter | None:
         contrasts=[] if pair is None else [(systems[pair[0]], systems[pair[1]])],
         families=families,
         language=data.protocol.language,
-        drawing=PromptDraws(level=context.level, seed=data.protocol.design.seed),
+        bootstrap=Bootstrap(PROMPT_REPLICATES, context.level, data.protocol.design.seed),
     )
     # Imported responses have no tokens: who has some would tell who was imported.
     shown = tuple(m for m in found if data.unblinded or m.measure.name != "tokens")

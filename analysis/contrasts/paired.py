@@ -21,7 +21,13 @@ from analysis.contrasts.effect_sizes import (
 )
 from analysis.contrasts.ranks import fisher_z_interval
 from analysis.contrasts.signed_rank import SignedRankDetails, signed_rank_test, signed_ranks
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled_means
+from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
+    Bootstrap,
+    Drawn,
+    bootstrap_interval,
+    resampled_means,
+)
 from analysis.results import Assumption, Details, Estimate, undefined
 from analysis.rounding import differences
 from analysis.validation import (
@@ -311,9 +317,7 @@ def bootstrap_difference(
     second: ArrayLike,
     *,
     method: str = "bca",
-    replicates: int = 9999,
-    level: float = 0.95,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     unit: str = "rater",
 ) -> Estimate:
     """Mean paired difference with a bootstrap interval that assumes no distribution.
@@ -323,9 +327,8 @@ def bootstrap_difference(
     first, second : array-like, shape (raters,)
     method : {"bca", "percentile"}
         ``"bca"`` corrects for bias and skewness.
-    replicates : int
-    level : float
-    seed : int
+    bootstrap : Bootstrap
+        Of the pairs.
     unit : str
 
     Returns
@@ -336,9 +339,7 @@ def bootstrap_difference(
     ----------
     .. [1] Efron, B. (1987). Better bootstrap confidence intervals.
     """
-    return bootstrap_differences(
-        first, second, (method,), replicates=replicates, level=level, seed=seed, unit=unit
-    )[0]
+    return bootstrap_differences(first, second, (method,), bootstrap=bootstrap, unit=unit)[0]
 
 
 # scipy.stats.bootstrap draws the same means, and its limits are Efron's plain percentiles. Ours are those of
@@ -349,30 +350,26 @@ def bootstrap_differences(
     second: ArrayLike,
     methods: Sequence[str] = INTERVALS,
     *,
-    replicates: int = 9999,
-    level: float = 0.95,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     unit: str = "rater",
 ) -> tuple[Estimate, ...]:
     """The same by several methods, from the same draws; see `bootstrap_difference`."""
-    confidence_level(level)
     for method in methods:
         one_of(method, INTERVALS, "method")
-    enough_replicates(replicates)
     a, b, n_missing = complete_pairs(first, second)
     difference, n = differences(a, b), int(a.size)
     because, name = _refusal(difference), "bootstrap_mean_difference"
     if because:
         gone = undefined(name, because, n=n, n_missing=n_missing, unit=unit)
         return (gone,) * len(methods)
-    drawn = resampled_means(difference, replicates, seed)
+    drawn = resampled_means(difference, bootstrap)
     point = Estimate(name, float(difference.mean()), n=n, n_missing=n_missing, unit=unit)
     return tuple(
         bootstrap_interval(
             point,
             drawn,
-            Drawn(f"{unit}s", n, f"{method} bootstrap", seed),
-            level=level,
+            Drawn(f"{unit}s", n, f"{method} bootstrap", bootstrap.seed),
+            level=bootstrap.level,
             corrected=_bias_corrected(difference, drawn) if method == "bca" else None,
         )
         for method in methods

@@ -14,9 +14,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.description.text_measures import FAMILIES, Family, Measure, measure_responses
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
+    Bootstrap,
+    Drawn,
+    bootstrap_interval,
+    resampled,
+)
 from analysis.results import Details, Estimate, undefined
-from analysis.validation import FloatArray, columns_present, confidence_level
+from analysis.validation import FloatArray, columns_present
 from study.errors import AnalysisError
 
 
@@ -63,7 +69,7 @@ def measures_of_systems(
     contrasts: Sequence[tuple[str, str]] = (),
     families: Sequence[Family] = FAMILIES,
     language: str = "en",
-    drawing: PromptDraws | None = None,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> tuple[SystemMeasure, ...]:
     """Every measure of every system, and the differences that are asked for.
 
@@ -82,7 +88,8 @@ def measures_of_systems(
         Differences, first minus second, over prompts that both have.
     families : sequence of {"rouge", "length", "readability", "speed"}
     language : str
-    drawing : PromptDraws, optional
+    bootstrap : Bootstrap
+        Of prompts.
 
     Returns
     -------
@@ -94,15 +101,13 @@ def measures_of_systems(
     Raises
     ------
     AnalysisError
-        When a column or a system is missing, or fewer than two replicates are asked for.
+        When a column or a system is missing.
 
     References
     ----------
     .. [1] Davison, A. C., & Hinkley, D. V. (1997). Bootstrap methods and their application.
     """
-    drawing = drawing or PromptDraws()
-    confidence_level(drawing.level)
-    enough_replicates(drawing.replicates)
+    drawing = _PromptDraws(bootstrap)
     columns_present(list(responses.columns), ["prompt", "system", "text"], "the responses")
     prompts, rows = np.unique(responses["prompt"].astype(str).to_numpy(), return_inverse=True)
     names = responses["system"].astype(str).to_numpy()
@@ -161,20 +166,10 @@ def _sums(
 
 
 @dataclass(frozen=True)
-class PromptDraws:
-    """How prompts are drawn again, and the intervals from it.
+class _PromptDraws:
+    """Measures with intervals from prompts that are drawn again."""
 
-    Parameters
-    ----------
-    replicates : int
-        At least 2.
-    level : float
-    seed : int
-    """
-
-    replicates: int = 2000
-    level: float = 0.95
-    seed: int = 0
+    bootstrap: Bootstrap
 
     def of_system(self, measure: Measure, sums: _Sums) -> Estimate:
         """The measure of one system."""
@@ -212,7 +207,7 @@ class PromptDraws:
         """
         above, below = (np.column_stack(sums) for sums in zip(*parts, strict=True))
         return resampled(
-            len(above), self.replicates, self.seed, lambda drawn: (drawn @ above) / (drawn @ below)
+            len(above), self.bootstrap, lambda drawn: (drawn @ above) / (drawn @ below)
         )
 
     def _with_interval(
@@ -229,15 +224,14 @@ class PromptDraws:
         point = Estimate(
             measure.name,
             estimate,
-            ci_level=self.level,
+            ci_level=self.bootstrap.level,
             n=n,
             n_missing=int(known.size) - n,
             unit="prompt",
             details=MeasureDetails(None, _why_missing(sums)),
         )
-        return bootstrap_interval(
-            point, values, Drawn("prompts", n, seed=self.seed), level=self.level
-        )
+        drawn = Drawn("prompts", n, seed=self.bootstrap.seed)
+        return bootstrap_interval(point, values, drawn, level=self.bootstrap.level)
 
     def _without_interval(
         self, measure: Measure, estimate: float, known: np.ndarray, sums: Sequence[_Sums]
@@ -251,7 +245,7 @@ class PromptDraws:
         return Estimate(
             measure.name,
             estimate,
-            ci_level=self.level,
+            ci_level=self.bootstrap.level,
             n=n,
             n_missing=int(known.size) - n,
             unit="prompt",

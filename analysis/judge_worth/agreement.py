@@ -175,7 +175,7 @@ def judge_agreement(
     n_missing = int(chosen.size - units.n)
     if units.n == 0:
         return _nothing(units, n_missing)
-    draws = draw_together(units, bootstrap.replicates, bootstrap.level, bootstrap.seed)
+    draws = draw_together(units, bootstrap)
     difference = differences(units, draws)
     system = None if facts.systems is None else _named(facts.systems, chosen, "systems")
     length = None if facts.lengths is None else _lengths(facts.lengths, chosen)

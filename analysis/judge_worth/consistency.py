@@ -18,6 +18,7 @@ from analysis.contrasts.cluster_means import (
 )
 from analysis.contrasts.preference import TIE, Comparison
 from analysis.judge_worth.resampling import JudgedUnits, draw_together, drawn_estimate
+from analysis.resampling import DEFAULT_BOOTSTRAP, Bootstrap
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import FloatArray, confidence_level, ratings_matrix, scale_points
 
@@ -163,9 +164,7 @@ def score_self_agreement(
     points: Sequence[float],
     *,
     prompts: Sequence[Any] | NDArray[Any] | None = None,
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> SelfAgreement:
     """Agreement of repeated scores.
 
@@ -176,10 +175,10 @@ def score_self_agreement(
     points : sequence of float
     prompts : sequence, optional
         Prompt of each response.
-    replicates, seed
-        Of the bootstrap of alpha, which draws prompts.
+    bootstrap : Bootstrap
+        Of alpha, which draws prompts; its level is that of all intervals.
     """
-    confidence_level(level)
+    level = bootstrap.level
     scale, table = scale_points(points), ratings_matrix(repeats)
     codes, _ = cluster_codes(prompts, table.shape[0])
     kept = (~np.isnan(table)).sum(axis=1) >= 2
@@ -194,7 +193,7 @@ def score_self_agreement(
     variances = np.nanvar(table, axis=1, ddof=1)
     return SelfAgreement(
         clustered_share(same, codes, statistic="self_identical", level=level, unit="response"),
-        _alpha(table, scale, codes, replicates, level, seed),
+        _alpha(table, scale, codes, bootstrap),
         _root(cluster_mean(variances, codes, statistic="self_spread", level=level)),
     )
 
@@ -203,9 +202,7 @@ def _alpha(
     table: FloatArray,
     scale: FloatArray,
     codes: NDArray[np.int64],
-    count: int,
-    level: float,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> Estimate:
     from analysis.agreement.coefficients import value_counts
     from analysis.agreement.krippendorff import alphas, unit_coincidences
@@ -215,7 +212,7 @@ def _alpha(
     prompt = np.unique(codes, return_inverse=True)[1].reshape(-1)
     # Repeats of one judge are no raters to be drawn: two columns stand for "enough of them".
     units = JudgedUnits(rounded[:, :2], rounded[:, 0], scale, prompt)
-    draws = draw_together(units, count, level, seed)
+    draws = draw_together(units, bootstrap)
     by_unit = unit_coincidences(value_counts(rounded, scale))
     q = scale.size
     drawn = (draws.units @ by_unit.reshape(len(table), q * q)).reshape(-1, q, q)

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.agreement.coefficients import point_indices, value_counts
 from analysis.agreement.krippendorff import alphas
-from analysis.resampling import Drawn, bootstrap_interval, drawn_counts
+from analysis.resampling import Bootstrap, Drawn, bootstrap_interval, drawn_counts
 from analysis.results import Details, Estimate, undefined
 from analysis.validation import BoolArray, FloatArray, IntArray
 
@@ -80,15 +80,14 @@ class Draws:
     units : ndarray, shape (draws, units)
     prompts : ndarray, shape (draws, prompts)
         The same as ``units``, by prompt.
-    level : float
-    seed : int
+    bootstrap : Bootstrap
+        What they were drawn by.
     """
 
     raters: FloatArray
     units: FloatArray
     prompts: FloatArray
-    level: float
-    seed: int
+    bootstrap: Bootstrap
 
     def blocks(self, cells_of_a_draw: int) -> Iterator[Draws]:
         """The draws in pieces that fit into memory."""
@@ -111,17 +110,17 @@ class DrawnDetails(Details):
     prompts: int
 
 
-def draw_together(units: JudgedUnits, replicates: int, level: float, seed: int) -> Draws:
+def draw_together(units: JudgedUnits, bootstrap: Bootstrap) -> Draws:
     """Draw raters and prompts again, independently of each other.
 
     References
     ----------
     .. [1] Owen, A. B. (2007). The pigeonhole bootstrap. Annals of Applied Statistics, 1, 386-411.
     """
-    rng = np.random.default_rng(seed)
-    raters = _drawn(units.n_raters, replicates, rng)
-    prompts = _drawn(units.n_prompts, replicates, rng)
-    return Draws(raters, prompts[:, units.prompt], prompts, level, seed)
+    rng = np.random.default_rng(bootstrap.seed)
+    raters = _drawn(units.n_raters, bootstrap.replicates, rng)
+    prompts = _drawn(units.n_prompts, bootstrap.replicates, rng)
+    return Draws(raters, prompts[:, units.prompt], prompts, bootstrap)
 
 
 def _drawn(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
@@ -155,7 +154,7 @@ def drawn_estimate(
     point = Estimate(
         statistic,
         float(values[0]),
-        ci_level=draws.level,
+        ci_level=draws.bootstrap.level,
         n=units.n,
         unit="response",
         details=DrawnDetails(units.n_raters if clusters is None else None, units.n_prompts),
@@ -164,9 +163,8 @@ def drawn_estimate(
         what, clusters = "raters and prompts drawn together", min(units.n_raters, units.n_prompts)
     else:
         what = "prompts drawn again"
-    return bootstrap_interval(
-        point, values[1:], Drawn(what, clusters, seed=draws.seed), level=draws.level
-    )
+    drawn = Drawn(what, clusters, seed=draws.bootstrap.seed)
+    return bootstrap_interval(point, values[1:], drawn, level=draws.bootstrap.level)
 
 
 @dataclass(frozen=True)

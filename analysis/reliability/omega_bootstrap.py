@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.reliability.omega import IMPROPER, is_share, omega_minres
-from analysis.resampling import Drawn, bootstrap_interval, enough_replicates, resampled
+from analysis.resampling import (
+    DEFAULT_BOOTSTRAP,
+    Bootstrap,
+    Drawn,
+    bootstrap_interval,
+    resampled,
+)
 from analysis.results import Estimate
-from analysis.validation import FloatArray, confidence_level, ratings_matrix
+from analysis.validation import FloatArray, ratings_matrix
 
 _SWEEPS = 2000
 _SETTLED = 1e-9
@@ -20,19 +26,15 @@ _TINY = 1e-12
 FEWEST_PERSONS = 10
 
 
-def bootstrap_omega(
-    items: ArrayLike, *, replicates: int = 1000, level: float = 0.95, seed: int = 0
-) -> Estimate:
+def bootstrap_omega(items: ArrayLike, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> Estimate:
     """Omega of one minimum-residual factor, with a percentile interval from drawing people again.
 
     Parameters
     ----------
     items : array-like, shape (people, items)
         Missing as nan; each correlation takes the people who answered both items.
-    replicates : int
-        At least 2; 1,000 or more for an interval to be published.
-    level : float
-    seed : int
+    bootstrap : Bootstrap
+        Of people.
 
     Returns
     -------
@@ -46,8 +48,6 @@ def bootstrap_omega(
     .. [1] Kelley, K., & Pornprasertmanit, S. (2016). Confidence intervals for population reliability
        coefficients.
     """
-    confidence_level(level)
-    enough_replicates(replicates)
     point = omega_minres(items)
     if point.estimate is None:
         return point
@@ -58,9 +58,10 @@ def bootstrap_omega(
     table = ratings_matrix(items)
     n, k = table.shape
     values = resampled(
-        n, replicates, seed, lambda drawn: omegas(_correlations(table, drawn)), cells=6 * k * k
+        n, bootstrap, lambda drawn: omegas(_correlations(table, drawn)), cells=6 * k * k
     )
-    found = bootstrap_interval(point, values, Drawn("people", point.n, seed=seed), level=level)
+    people = Drawn("people", point.n, seed=bootstrap.seed)
+    found = bootstrap_interval(point, values, people, level=bootstrap.level)
     return replace(found, ci_method=found.ci_method + caution)
 
 

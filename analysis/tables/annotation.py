@@ -13,6 +13,8 @@ import pandas as pd
 from analysis.agreement.labels import MACRO_RULE, AnnotationScores, annotation_scores
 from analysis.agreement.two_raters import PairDetails, cohen_kappa, confusion
 from analysis.chapters.answers.choices import annotators_together
+from analysis.chapters.decisions import REPLICATES
+from analysis.resampling import DEFAULT_BOOTSTRAP, Bootstrap
 from analysis.results import Estimate
 from analysis.samples import different_samples
 from analysis.tables.blocks import Listing, ResultBlock, UndefinedBlock, under
@@ -82,9 +84,7 @@ def emotion_of(
     reference: str | None = None,
     labels: Sequence[str] = (),
     annotators: Sequence[str] = (),
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> list[ResultBlock]:
     """Scores of each annotator against the reference, and agreement of the annotators.
 
@@ -101,9 +101,8 @@ def emotion_of(
         All labels that could be given; those that occur by default.
     annotators : sequence of str
         Columns of the annotators; by default all but the reference and the descriptive ones.
-    level : float
-    replicates, seed
-        Of the bootstrap of units.
+    bootstrap : Bootstrap
+        Of units; its level is that of all intervals.
 
     Raises
     ------
@@ -131,10 +130,7 @@ def emotion_of(
     else:
         pairs = [] if crowd else list(combinations(annotators, 2))
     for one, two in pairs:
-        scores = annotation_scores(
-            table[one], table[two], named,
-            level=level, replicates=replicates, seed=seed,
-        )  # fmt: skip
+        scores = annotation_scores(table[one], table[two], named, bootstrap=bootstrap)
         what = f"{two} against {'the ' if one == REFERENCE else ''}{one}"
         blocks.append(_score_block(what, one, two, scores, len(frame)))
     blocks = _with_different_samples(blocks)
@@ -147,7 +143,9 @@ def emotion_of(
     if len(annotators) > 1:
         place = {label: float(i) for i, label in enumerate(named)}
         codes = {a: [np.nan if v is None else place[v] for v in table[a]] for a in annotators}
-        blocks.append(_agreement_block(pd.DataFrame(codes), named, level, paired=not crowd))
+        blocks.append(
+            _agreement_block(pd.DataFrame(codes), named, bootstrap.level, paired=not crowd)
+        )
     return blocks
 
 
@@ -208,8 +206,7 @@ def emotion_by(
             reference=reference,
             labels=labels,
             annotators=[str(c) for c in table.cells.columns] if roles.long or named else (),
-            level=level,
-            seed=seed,
+            bootstrap=Bootstrap(REPLICATES, level, seed),
         )
         chosen = roles.long or bool(named)
         passed = [c for c in table.cells.columns if c != reference and _descriptive(c)]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.description.text_measures_by_system import PromptDraws, measures_of_systems
+from analysis.chapters.decisions import PROMPT_REPLICATES
+from analysis.description.text_measures_by_system import measures_of_systems
+from analysis.resampling import Bootstrap
 from analysis.tables.blocks import ResultBlock
 from analysis.tables.reading import cell_at, described, numeric_columns
 from analysis.validation import columns_present
@@ -97,7 +99,7 @@ def texts_of(
         systems=systems,
         contrasts=contrasts,
         language=language,
-        drawing=PromptDraws(level=level, seed=seed),
+        bootstrap=Bootstrap(PROMPT_REPLICATES, level, seed),
     )
     pairs = [(system, None) for system in systems] + list(contrasts)
     return [

@@ -18,9 +18,9 @@ from analysis.agreement.krippendorff import krippendorff_alpha
 from analysis.agreement.labels import AnnotationScores, annotation_scores
 from analysis.agreement.two_raters import Confusion, cohen_kappa, confusion
 from analysis.chapters.context import ReportContext
-from analysis.chapters.decisions import SEED
 from analysis.chapters.shaping import BoolArray
 from analysis.description.proportions import wilson_share
+from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.validation import FloatArray
 from study.entities import NO_REASON
@@ -165,10 +165,10 @@ def _agreement(
         options,
         tuple(tuple(int((column == p).sum()) for p in points) for column in matrix.T),
         annotators_together(matrix, points, level=level),
-        specific_agreement(matrix, points, level=level, seed=SEED),
+        specific_agreement(matrix, points, bootstrap=context.bootstrap),
         confusion(matrix[:, 0], matrix[:, 1], points) if two else pooled_confusion(matrix, points),
         cohen_kappa(matrix[:, 0], matrix[:, 1], points, level=level) if two else None,
-        _scores(matrix, points, options, level) if two else None,
+        _scores(matrix, points, options, context.bootstrap) if two else None,
     )
 
 
@@ -183,11 +183,11 @@ def annotators_together(matrix: FloatArray, points: Sequence[float], *, level: f
 
 
 def _scores(
-    matrix: FloatArray, points: Sequence[int], options: Sequence[str], level: float
+    matrix: FloatArray, points: Sequence[int], options: Sequence[str], bootstrap: Bootstrap
 ) -> AnnotationScores:
     """The second rater against the first."""
     first, second = (
         [None if np.isnan(v) else options[points.index(int(v))] for v in column]
         for column in matrix.T
     )
-    return annotation_scores(first, second, options, level=level, seed=SEED)
+    return annotation_scores(first, second, options, bootstrap=bootstrap)

@@ -8,7 +8,6 @@ import pandas as pd
 
 from analysis.agreement.spans import MarkedResponse, character_agreement
 from analysis.chapters.context import ReportContext
-from analysis.chapters.decisions import SEED
 from analysis.contrasts.cluster_means import clustered_share
 from analysis.results import Estimate
 from study.report_view.data import Named, ReportItem
@@ -77,7 +76,7 @@ def _label(context: ReportContext, item: ReportItem, label: Named) -> MarkedLabe
             statistic="labelled_share", level=context.level, unit="response read",
         )  # fmt: skip
         systems.append(SystemSpans(system, len(hits), share, int(read["hit"].sum())))
-    agreement = character_agreement(_marked(frame, label.id), level=context.level, seed=SEED)
+    agreement = character_agreement(_marked(frame, label.id), bootstrap=context.bootstrap)
     characters = 0 if agreement.estimate is None else agreement.details.of.marked
     return MarkedLabel(label, tuple(systems), agreement, characters)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,6 @@ def _repeats(
                 wide.to_numpy(dtype=np.float64),
                 c.points,
                 prompts=[str(prompt) for prompt, _ in wide.index],
-                level=context.level,
-                seed=context.data.protocol.design.seed,
+                bootstrap=replace(context.bootstrap, seed=context.data.protocol.design.seed),
             ),
         )
