@@ -251,7 +251,7 @@ def validation_chapter() -> str:
     ]
     lines.append("|---|---|---|---|---|---|")
     lines += [
-        f"| {statistic} | {data} | {oracle} | {theirs:.10g} | {ours:.10g} | {abs(ours - theirs):.0e} |"
+        f"| {statistic} | {data} | {oracle} | {theirs:.10g} | {ours:.10g} | {abs(ours - theirs):.3e} |"
         for statistic, data, oracle, theirs, ours in _compared()
     ]
     return "\n".join([*lines, ""])

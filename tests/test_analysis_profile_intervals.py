@@ -68,7 +68,7 @@ def validation_chapter() -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {what} | long_missing | {oracle} | {theirs:.8g} | {ours:.8g} | {abs(ours - theirs):.0e} |"
+        f"| {what} | long_missing | {oracle} | {theirs:.8g} | {ours:.8g} | {abs(ours - theirs):.3e} |"
         for what, oracle, theirs, ours in _compared()
     ]
     return "\n".join([*lines, ""])

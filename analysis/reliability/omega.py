@@ -144,7 +144,8 @@ def _result(
     because = _impossible(float(value), loading, unique, item_names(items, loading.size))
     if because:
         return undefined(name, because, n=factor.n, n_missing=factor.n_missing, unit="person")
-    heywood = bool(unique.min() < _IMPROPER)
+    least = float(unique.min())
+    heywood = least < _IMPROPER
     return Estimate(
         name,
         min(max(float(value), 0.0), 1.0),
@@ -156,7 +157,8 @@ def _result(
             int(loading.size),
             float(loading.min()),
             float(loading.max()),
-            float(unique.min()),
+            # Maximum likelihood ends near its bound, at 1e-9 to 1e-8 as the processor has it: that is 0.
+            0.0 if abs(least) < _IMPROPER else least,
             "yes" if heywood or capped else "no",
             PAIRWISE if name == "omega_minres" else LISTWISE,
         ),
