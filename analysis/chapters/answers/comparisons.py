@@ -7,6 +7,7 @@ result is to speak about.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from analysis.agreement.coefficients import fleiss_kappa, gwet_ac, percent_agreement
 from analysis.agreement.krippendorff import krippendorff_alpha
+from analysis.chapters.answers.asked import each_question
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import FloatArray
 from analysis.contrasts.cluster_means import ClusteredShareDetails, clustered_share
@@ -79,17 +81,11 @@ def comparison_chapter(context: ReportContext) -> tuple[ComparedItem, ...] | Non
 
     Empty where the study asks no such question, None where nobody answered one.
     """
-    items = [i for i in context.data.compared if i.kind == "pairwise"]
-    if not items:
-        return ()
-    if not len(context.data.comparisons):
-        return None
-    return tuple(_item(context, item) for item in items)
+    answers = context.data.comparisons
+    return each_question(context, "pairwise", answers, partial(_item, context))
 
 
-def _item(context: ReportContext, item: ReportItem) -> ComparedItem:
-    frame = context.data.comparisons
-    frame = frame[frame["item"] == item.id]
+def _item(context: ReportContext, item: ReportItem, frame: pd.DataFrame) -> ComparedItem:
     by_group = [
         (group, label, frame if not group else frame[frame["group"] == group])
         for group, label in _groups(context)

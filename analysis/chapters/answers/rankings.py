@@ -6,11 +6,13 @@ Mean ranks and shares of first places are first averaged over a rater's prompts,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from analysis.agreement.intraclass import kendall_w
+from analysis.chapters.answers.asked import each_question
 from analysis.chapters.context import ReportContext
 from analysis.contrasts.preference import Strengths, plackett_luce
 from analysis.description.numbers import NumberSummary, number_summary
@@ -67,16 +69,11 @@ def ranking_chapter(context: ReportContext) -> tuple[RankedItem, ...] | None:
 
     Empty where the study asks no such question, None where nobody answered one.
     """
-    items = [i for i in context.data.compared if i.kind == "ranking"]
-    if not items:
-        return ()
-    if not len(context.data.rankings):
-        return None
-    return tuple(_item(context, item) for item in items)
+    return each_question(context, "ranking", context.data.rankings, partial(_item, context))
 
 
-def _item(context: ReportContext, item: ReportItem) -> RankedItem:
-    frame = _rows(context, item)
+def _item(context: ReportContext, item: ReportItem, answers: pd.DataFrame) -> RankedItem:
+    frame = _with_first_places(answers)
     orders, raters, tied = _orders(frame)
     prompts = tuple(_concordance(str(p), own) for p, own in frame.groupby("prompt", sort=True))
     known = [p.w.estimate for p in prompts if p.w.estimate is not None]
@@ -90,10 +87,8 @@ def _item(context: ReportContext, item: ReportItem) -> RankedItem:
     )
 
 
-def _rows(context: ReportContext, item: ReportItem) -> pd.DataFrame:
-    """The item's ranks, with the part of the first place that each response has."""
-    frame = context.data.rankings
-    frame = frame[frame["item"] == item.id]
+def _with_first_places(frame: pd.DataFrame) -> pd.DataFrame:
+    """The ranks, with the part of the first place that each response has."""
     best = frame.groupby(["rater", "prompt"])["rank"].transform("min")
     first = frame["rank"] == best
     sharing = first.groupby([frame["rater"], frame["prompt"]]).transform("sum")

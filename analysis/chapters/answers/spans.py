@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from analysis.agreement.spans import MarkedResponse, character_agreement
+from analysis.chapters.answers.asked import each_question
 from analysis.chapters.context import ReportContext
 from analysis.contrasts.cluster_means import clustered_share
 from analysis.results import Estimate
@@ -53,19 +55,14 @@ def spans_chapter(context: ReportContext) -> tuple[MarkedItem, ...] | None:
 
     Empty where the study asks no such question, None where nobody answered one.
     """
-    items = [i for i in context.data.compared if i.kind == "spans"]
-    if not items:
-        return ()
-    if not len(context.data.spans):
-        return None
-    return tuple(
-        MarkedItem(item, tuple(_label(context, item, label) for label in item.labels))
-        for item in items
-    )
+    return each_question(context, "spans", context.data.spans, partial(_item, context))
 
 
-def _label(context: ReportContext, item: ReportItem, label: Named) -> MarkedLabel:
-    frame = context.data.spans[context.data.spans["item"] == item.id]
+def _item(context: ReportContext, item: ReportItem, frame: pd.DataFrame) -> MarkedItem:
+    return MarkedItem(item, tuple(_label(context, label, frame) for label in item.labels))
+
+
+def _label(context: ReportContext, label: Named, frame: pd.DataFrame) -> MarkedLabel:
     systems = []
     for system in context.data.systems:
         read = frame[frame["system"] == system.id]
