@@ -6,10 +6,14 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 # How a missing answer is called that came without any of the reasons below, in every table.
 NO_REASON = "no reason recorded"
+# The t tests of two independent groups, and the one where a plan, a command or nobody names another: Welch's
+# needs no equal variances.
+TwoGroupTest = Literal["student", "welch"]
+DEFAULT_TWO_GROUP_TEST: TwoGroupTest = "welch"
 
 
 class MissingReason(StrEnum):

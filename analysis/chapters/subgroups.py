@@ -17,6 +17,7 @@ from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.contrasts.clustered_groups import ClusteredDifferenceDetails, cluster_difference
 from analysis.contrasts.two_groups import GroupComparison, compare_groups
 from analysis.results import Estimate
+from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Split:
 
     key: str
     question: str
-    planned: str
+    planned: TwoGroupTest
     declared: bool
     answers: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
@@ -107,7 +108,7 @@ def compare_repeated(
     raters: NDArray[Any],
     *,
     names: tuple[str, str],
-    planned: str,
+    planned: TwoGroupTest,
     level: float,
 ) -> RepeatedComparison:
     """Two groups of ratings, by rater; first minus second.
@@ -166,8 +167,10 @@ def subgroup_splits(context: ReportContext) -> list[Split]:
     several = len(context.shaped.groups_with_raters) > 1
     if several and all(s.key != "group" for s in splits):
         by_group = tuple(str(g) for g in context.shaped.rater_groups)
-        # Nobody declared a test for this split; Welch's needs no equal variances.
-        splits.append(Split("group", "group of raters", "welch", False, by_group, groups))
+        # Nobody declared a test for this split.
+        splits.append(
+            Split("group", "group of raters", DEFAULT_TWO_GROUP_TEST, False, by_group, groups)
+        )
     return splits
 
 

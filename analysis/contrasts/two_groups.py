@@ -7,6 +7,7 @@ beside it, and the checks of normality and variance are shown without switching 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,9 +40,10 @@ from analysis.validation import (
     positive,
     without_missing,
 )
+from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 from study.errors import AnalysisError
 
-PLANNED = ("student", "welch")
+PLANNED: tuple[TwoGroupTest, ...] = get_args(TwoGroupTest)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class SummaryComparison:
     """
 
     groups: tuple[Summary, Summary]
-    planned: str
+    planned: TwoGroupTest
     student: Estimate[TDetails]
     welch: Estimate[TDetails]
     hedges_g: Estimate[StandardisedDetails]
@@ -83,7 +85,7 @@ def compare_groups(
     second: ArrayLike,
     *,
     names: tuple[str, str] = ("first", "second"),
-    planned: str = "welch",
+    planned: TwoGroupTest = DEFAULT_TWO_GROUP_TEST,
     level: float = 0.95,
     unit: str = "rater",
 ) -> GroupComparison:
@@ -161,7 +163,7 @@ def compare_summaries(
     first: Summary,
     second: Summary,
     *,
-    planned: str = "welch",
+    planned: TwoGroupTest = DEFAULT_TWO_GROUP_TEST,
     level: float = 0.95,
     unit: str = "rater",
 ) -> SummaryComparison:

@@ -20,6 +20,7 @@ from analysis.tables.reading import cell_at, described, numeric_columns
 from analysis.tables.repeated_raters import Repeats, refuse_two_roles
 from analysis.tables.summary_rows import refuse_summary_rows
 from analysis.validation import columns_present, place_of
+from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 from study.errors import AnalysisError
 
 
@@ -101,7 +102,7 @@ def compare_by(
     by: str,
     *,
     repeats: Repeats,
-    planned: str = "welch",
+    planned: TwoGroupTest = DEFAULT_TWO_GROUP_TEST,
     level: float = 0.95,
 ) -> list[ResultBlock]:
     """Two groups of values, by rater where raters repeat.
@@ -175,7 +176,7 @@ def _compared(
 
 
 def _compared_by_rater(
-    rows: pd.DataFrame, value: str, by: str, rater: str, planned: str, level: float
+    rows: pd.DataFrame, value: str, by: str, rater: str, planned: TwoGroupTest, level: float
 ) -> list[ResultBlock]:
     first, second = _two_groups(rows, by)
     grouped = rows[by].notna()
@@ -280,7 +281,7 @@ def paired_by(
 
 
 def groups_of(
-    frame: pd.DataFrame, *, planned: str = "welch", level: float = 0.95
+    frame: pd.DataFrame, *, planned: TwoGroupTest = DEFAULT_TWO_GROUP_TEST, level: float = 0.95
 ) -> list[ResultBlock]:
     """Published n, mean and SD: columns group, n, mean, sd; other columns name the comparison.
 

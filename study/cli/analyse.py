@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -16,6 +16,7 @@ from study.cli.tables import (
     with_roles,
     with_table,
 )
+from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 from study.errors import AnalysisError
 from study.table_file.names import listed_names
 
@@ -47,8 +48,8 @@ level_option = click.option(
 )
 planned_option = click.option(
     "--planned",
-    type=click.Choice(["welch", "student"]),
-    default="welch",
+    type=click.Choice(get_args(TwoGroupTest)),
+    default=DEFAULT_TWO_GROUP_TEST,
     show_default=True,
     help="The t test that was declared in advance.",
 )
@@ -81,7 +82,7 @@ class CompareOptions:
     rater: str | None
     weight: str | None
     rows_independent: bool
-    planned: str
+    planned: TwoGroupTest
     level: float
 
 
@@ -293,7 +294,7 @@ def _parse_bounds(text: str | None) -> tuple[float, float] | None:
 @planned_option
 @level_option
 @json_option
-def groups(table: HandedTable, planned: str, level: float, as_json: bool) -> None:
+def groups(table: HandedTable, planned: TwoGroupTest, level: float, as_json: bool) -> None:
     """Two groups from published n, mean and SD (columns group, n, mean, sd).
 
     \b

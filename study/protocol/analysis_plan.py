@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 from study.errors import ProtocolError
 from study.protocol.block import Block, Identifier, Text
 
@@ -24,8 +25,9 @@ class SubgroupTest(Block):
     """Comparison of totals between the values of a demographic question, within each system."""
 
     by: Identifier = Field(description="Id of a demographic question of kind choice.")
-    declared: Literal["student", "welch"] = Field(
-        default="welch", description="Test that the plan declares; student assumes equal variances."
+    declared: TwoGroupTest = Field(
+        default=DEFAULT_TWO_GROUP_TEST,
+        description="Test that the plan declares; student assumes equal variances.",
     )
 
 
