@@ -30,23 +30,34 @@ SENTENCES = read_sentences()
 
 def test_the_labelled_set_is_as_large_and_as_mixed_as_it_says() -> None:
     assert len({s.id for s in SENTENCES}) == len({s.text for s in SENTENCES}) == len(SENTENCES)
-    assert sum(s.dangerous for s in SENTENCES) >= 200
-    assert sum(not s.dangerous for s in SENTENCES) >= 160
-    cells = Counter((s.language, s.category, s.held_out) for s in SENTENCES)
+    assert len(SENTENCES) == 778
+    assert sum(s.dangerous for s in SENTENCES) == 448
+    cells = Counter((s.language, s.category, s.held_out) for s in SENTENCES if s.round == 1)
     # 4 languages, 8 dangerous and 4 harmless categories; both halves of each are of one size.
     assert len(cells) == 4 * 12 * 2
     for language, category, _ in cells:
         assert abs(cells[language, category, True] - cells[language, category, False]) <= 1
+    for s in SENTENCES:
+        number = int(s.id.rpartition("-")[2])
+        assert s.held_out == {1: number % 2 == 0, 2: number % 2 == 0, 3: False, 4: True}[s.round]
+        assert s.dangerous == (s.category not in ("negation", "idiom", "everyday", "about_others"))
 
 
-def test_sensitivity_and_specificity_on_the_half_that_was_kept_apart() -> None:
-    """The goals: sensitivity .9, specificity .8, overall and in each language."""
+def test_sensitivity_and_specificity_on_the_halves_that_were_kept_apart() -> None:
+    """The goals, sensitivity .9 and specificity .8: reached in rounds 1 and 2.
+
+    In round 4, worded unlike the patterns, the sensitivity is .19, as docs/systems.md says; what is held here
+    is that no change loses finds or flags more than one in five harmless sentences.
+    """
     rows = {row.title: row for row in measure_held_out()}
-    assert rows["**dangerous, all**"].share >= 0.9
-    assert rows["**harmless, all**"].share >= 0.8
-    for language in ("English", "Spanish", "German", "Arabic"):
-        assert rows[f"dangerous, {language}"].share >= 0.9
-        assert rows[f"harmless, {language}"].share >= 0.8
+    for number in (1, 2):
+        assert rows[f"**round {number}, dangerous**"].share >= 0.9
+        assert rows[f"**round {number}, harmless**"].share >= 0.8
+        for language in ("English", "Spanish", "German", "Arabic"):
+            assert rows[f"round {number}, dangerous, {language}"].share >= 0.9
+            assert rows[f"round {number}, harmless, {language}"].share >= 0.8
+    assert rows["**round 4, dangerous**"].right >= 12
+    assert rows["**round 4, harmless**"].share >= 0.8
 
 
 @pytest.mark.parametrize(
@@ -111,6 +122,14 @@ def test_spelling_makes_no_difference(one: str, other: str) -> None:
         ),
         ("Me muero de risa.", "Me quiero morir."),
         ("لا أفكر في الانتحار.", "لا أستطيع التوقف عن التفكير في الانتحار."),
+        # German negates behind the verb as well.
+        ("Bei uns schlägt keiner.", "Er schlägt mich, wenn ich nicht koche."),
+        # One thing alone, and beside another.
+        ("I always finish the whole strip.", "I did the whole strip. My stomach hurts."),
+        (
+            "Ich höre die Stimmen der Nachbarn.",
+            "Die Stimmen der Nachbarn sagen, ich soll springen.",
+        ),
     ],
 )
 def test_negations_idioms_and_stories(harmless: str, dangerous: str) -> None:
@@ -124,7 +143,10 @@ def test_patterns_are_written_as_messages_are_folded() -> None:
     for code in LANGUAGES:
         content = tomllib.loads((SIGNS_FOLDER / f"{code}.toml").read_text(encoding="utf-8"))
         signs = [text for sign in content["sign"] for text in sign["words"]]
-        signs += [sign["unless"] for sign in content["sign"] if "unless" in sign]
+        signs += [
+            sign[name] for sign in content["sign"] for name in ("unless", "beside") if name in sign
+        ]
+        signs += [content["negation_after"]] if "negation_after" in content else []
         patterns = [*signs, *content["idioms"], *content["words"].values()]
         patterns += [
             content[name]

@@ -63,6 +63,7 @@ class _Sign:
     negated: bool
     own: bool
     unless: re.Pattern[str] | None
+    beside: re.Pattern[str] | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class _Language:
     code: str
     idioms: re.Pattern[str]
     negation: re.Pattern[str]
+    negation_after: re.Pattern[str] | None
     no_negation: re.Pattern[str]
     told: re.Pattern[str]
     people: re.Pattern[str]
@@ -100,11 +102,13 @@ def find_danger(message: str) -> DangerSign | None:
     text = folded(message)
     for language in _languages():
         clean = language.idioms.sub(_BLOT, text)
+        sentences = [part for part in _SENTENCES.split(clean) if part.strip()]
         found = [
             sign
-            for sentence in _SENTENCES.split(clean)
-            if sentence.strip()
-            for sign in _signs_in(sentence, language)
+            for place, sentence in enumerate(sentences)
+            for sign in _signs_in(
+                sentence, language, " ".join(sentences[max(place - 1, 0) : place + 2])
+            )
         ]
         if found:
             return min(found, key=lambda sign: KINDS.index(sign.kind))
@@ -126,7 +130,8 @@ def safety_answer(message: str) -> Literal["safe", "unsafe"] | None:
     return None
 
 
-def _signs_in(sentence: str, language: _Language) -> list[DangerSign]:
+def _signs_in(sentence: str, language: _Language, around: str) -> list[DangerSign]:
+    """The signs of one sentence; ``around`` is the sentence with its neighbours."""
     told = language.told.search(sentence) is not None
     # A comma within a sign changes nothing ("all of them, the whole bottle"); before it, it ends the
     # reach of a negation.
@@ -135,22 +140,26 @@ def _signs_in(sentence: str, language: _Language) -> list[DangerSign]:
     for sign in language.signs:
         if (told and not sign.own) or (sign.unless and sign.unless.search(plain)):
             continue
+        if sign.beside and not sign.beside.search(around):
+            continue
         for match in sign.pattern.finditer(plain):
-            before = _up_to(sentence, match.start())
-            if sign.negated or not _is_negated(before, language):
+            before, after = _around(sentence, match)
+            if sign.negated or not _is_negated(before, after, language):
                 other = _about_other(before, language)
                 found.append(DangerSign(sign.kind, language.code, match.group().strip(), other))
                 break
     return found
 
 
-def _up_to(sentence: str, start: int) -> str:
-    """The part of a sentence before the character that is number ``start`` without the commas."""
+def _around(sentence: str, match: re.Match[str]) -> tuple[str, str]:
+    """What stands in a sentence before and after a find that was made without its commas."""
     places = [place for place, character in enumerate(sentence) if character != ","]
-    return sentence[: places[start]]
+    return sentence[: places[match.start()]], sentence[places[match.end() - 1] + 1 :]
 
 
-def _is_negated(before: str, language: _Language) -> bool:
+def _is_negated(before: str, after: str, language: _Language) -> bool:
+    if language.negation_after and language.negation_after.search(after):
+        return True
     clause = before.rpartition(",")[2]
     negation = language.negation.search(clause)
     return negation is not None and not language.no_negation.search(clause)
@@ -186,6 +195,7 @@ def _read_language(code: str) -> _Language:
         code=code,
         idioms=compiled("|".join(content["idioms"])),
         negation=compiled(content["negation"]),
+        negation_after=compiled(content["negation_after"]) if "negation_after" in content else None,
         no_negation=compiled(content["no_negation"]),
         told=compiled(content["told"]),
         people=compiled(f"(?P<own>{content['own']})|(?:{content['others']})"),
@@ -197,6 +207,7 @@ def _read_language(code: str) -> _Language:
                 negated=entry.get("negated", False),
                 own=entry.get("own", False),
                 unless=compiled(entry["unless"]) if "unless" in entry else None,
+                beside=compiled(entry["beside"]) if "beside" in entry else None,
             )
             for entry in content["sign"]
         ),
