@@ -11,7 +11,7 @@ import streamlit as st
 
 from study.errors import EvenhandError, LinkError, StoreError
 from study.participation import Step, find_place
-from study.store.raters import read_raters
+from study.store.raters import any_simulated
 from study.store.study import Study
 from survey_app import identity
 from survey_app.drawing import elements
@@ -110,18 +110,18 @@ _CHECK_SECONDS = 10
 _checked: dict[Path, tuple[float, bool]] = {}
 
 
-def _any_simulated(study: Study) -> bool:
+def _known_simulated(study: Study) -> bool:
     """Whether anybody in the study is simulated; looked up at most every ten seconds."""
     at, simulated = _checked.get(study.folder, (-_CHECK_SECONDS, False))
     if simulated or time.monotonic() - at < _CHECK_SECONDS:
         return simulated
-    simulated = any(rater.simulated for rater in read_raters(study))
+    simulated = any_simulated(study)
     _checked[study.folder] = (time.monotonic(), simulated)
     return simulated
 
 
 def _mark_simulated(study: Study, words: Messages) -> None:
-    if _any_simulated(study):
+    if _known_simulated(study):
         elements.note(words("page.simulated"), "simulated")
 
 

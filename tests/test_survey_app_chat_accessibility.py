@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from study.store.raters import enrol
 from tests.conftest import eventually, wait_until_still
 from tests.fixtures_chat import ChatSite, chat_site
 from tests.test_survey_app_accessibility import (
@@ -20,7 +22,7 @@ from tests.test_survey_app_accessibility import (
     SMALLEST_TARGET,
     check,
     scrolls_sideways,
-    serious_findings,
+    findings,
 )
 from tests.test_survey_app_chat import SCREENS, wait_for_reply, write
 
@@ -55,7 +57,7 @@ def clean(page: Page) -> None:
         wait_until_still(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert serious_findings(page) == [], (width, scheme)
+            assert findings(page) == [], (width, scheme)
         eventually(lambda: small_targets(page), [])
         eventually(lambda: scrolls_sideways(page), False)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
@@ -90,6 +92,18 @@ def test_every_state_of_the_chat_page(
     page.get_by_role("radiogroup").nth(5).wait_for()
     page.set_viewport_size({"width": 820, "height": 1180})
     check(page)
+
+
+def test_one_simulated_rater_marks_everybodys_chat_within_a_landmark(
+    tmp_path: Path, open_tablet: Callable[..., RaterPage]
+) -> None:
+    with chat_site(tmp_path, raters=1) as site:
+        enrol(site.study, "adult", 1, simulated=True)
+        page = open_tablet(site.server.link(site.new_talker())).page
+        page.get_by_text("12 messages left").wait_for()
+        banner = page.get_by_role("banner").get_by_text("Simulated data - not a real study")
+        expect(banner).to_be_visible()
+        clean(page)
 
 
 def test_a_screen_reader_is_told_a_whole_reply_and_not_each_word(

@@ -30,6 +30,7 @@ from study.entities import Conversation
 from study.errors import EvenhandError, LinkError, RatingError, StoreError
 from study.participation import Place, Step
 from study.store import conversations
+from study.store.raters import any_simulated
 from study.store.ratings import mark_shown
 from survey_app.chat import document
 from survey_app.chat.live import LiveConversations
@@ -73,10 +74,11 @@ class ChatAddresses:
             talk = _talk_of(place)
             await run_in_threadpool(mark_shown, study_in_force(), talk.assignment_id)
             draft = await run_in_threadpool(_draft, place)
+            # Anybody, and not only this rater, as on the other pages: the study's data are not all real.
+            simulated = await run_in_threadpool(any_simulated, study_in_force())
         except (_Elsewhere, EvenhandError):
             return RedirectResponse("/", status_code=303)
         study = study_in_force()
-        simulated = place.rater.simulated
         body = document.chat_page(
             study.in_language(place.rater.language), place, talk, draft=draft, simulated=simulated
         )

@@ -61,7 +61,7 @@ def chat_page(
         '<script defer src="/evenhand/quiet.js" data-quiet="button, summary, a"></script>'
         '<script defer src="/evenhand/drafts.js"></script>'
         '<script defer src="/evenhand/chat.js"></script></head><body class="evenhand-chat">'
-        f"{mark}{_head(words, title)}"
+        f"{_head(words, title, mark)}"
         f'<div class="chat-frame">{_aside(words, topic, chat.support)}'
         f"{_main(words, partner)}</div>"
         f"<noscript><p>{html.escape(words('page.scripts_needed'))}</p></noscript>"
@@ -69,10 +69,12 @@ def chat_page(
     )
 
 
-def _head(words: Messages, title: str) -> str:
+def _head(words: Messages, title: str, mark: str) -> str:
+    # The mark within it: who goes by landmarks would never come upon what stands outside of all.
     return (
-        f'<header class="chat-head"><h1 class="evenhand-title" id="chat-title" tabindex="-1">'
-        f'{html.escape(title)}</h1><p class="chat-budget" id="chat-budget"></p></header>'
+        f'<header>{mark}<div class="chat-head">'
+        f'<h1 class="evenhand-title" id="chat-title" tabindex="-1">{html.escape(title)}</h1>'
+        '<p class="chat-budget" id="chat-budget"></p></div></header>'
     )
 
 
