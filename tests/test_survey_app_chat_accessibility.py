@@ -21,8 +21,8 @@ from tests.test_survey_app_accessibility import (
     SIZES,
     SMALLEST_TARGET,
     check,
-    scrolls_sideways,
     findings,
+    scrolls_sideways,
 )
 from tests.test_survey_app_chat import SCREENS, wait_for_reply, write
 

@@ -6,8 +6,10 @@ through ``study.store``; and for what must not be there, all requests and the br
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -429,6 +431,47 @@ def test_a_cut_line_keeps_what_was_tapped_and_never_brings_an_older_draft_over_i
     tablet.save()
     tablet.wait_for_saved(1)
     assert saved_answers(server, rater) == {1: [5] * 8}
+
+
+@contextlib.contextmanager
+def no_drafts_taken(server: SurveyServer) -> Iterator[None]:
+    """The database fails at each draft while this lasts, and does everything else."""
+    with contextlib.closing(sqlite3.connect(server.study.folder / "study.db")) as database:
+        database.execute("ALTER TABLE draft RENAME TO draft_away")
+        yield
+        database.execute("ALTER TABLE draft_away RENAME TO draft")
+
+
+def test_a_draft_that_the_server_could_not_take_is_shown_once_it_can(
+    start_server: Callable[..., SurveyServer], open_tablet: Callable[..., RaterPage]
+) -> None:
+    server = start_server(raters=1)
+    rater = server.new_rater(rating=True)
+    tablet = open_tablet(server.link(rater))
+    page = tablet.page
+    with no_drafts_taken(server):
+        tablet.answer([4] * 8)
+        page.reload()
+        # Twice: what is changed on the page without the draft is added to it and not put in its place.
+        for item, point in ((1, 1), (6, 2)):
+            target = tablet.items()[item].get_by_role("radio").nth(point - 1)
+            expect(page.locator(CHECKED)).to_have_count(0)
+            target.tap()
+            expect(target).to_have_attribute("aria-checked", "true")
+            page.reload()
+        tablet.items()
+        expect(page.locator(CHECKED)).to_have_count(0)
+    # Nothing is touched: the page is opened again by itself.
+    found = [4, 1, 4, 4, 4, 4, 2, 4]
+    for place, point in enumerate(found):
+        radio = page.get_by_role("radiogroup").nth(place).get_by_role("radio").nth(point - 1)
+        expect(radio).to_have_attribute("aria-checked", "true")
+    eventually(lambda: page.evaluate("sessionStorage.length"), 0)
+    wait_until_settled(page)
+    tablet.save()
+    tablet.wait_for_saved(1)
+    assert saved_answers(server, rater) == {1: found}
+    assert stored(server, rater) == {}
 
 
 def test_the_message_being_written_is_found_on_another_device_until_it_is_sent(

@@ -33,6 +33,7 @@
 
   let page = null;
   let last = "";
+  let opened = null;
   function pageNow() {
     const title = document.querySelector("[data-evenhand-page]");
     return title && title.dataset.evenhandPage;
@@ -41,15 +42,16 @@
   function begin() {
     if (page === pageNow()) return;
     page = pageNow();
-    last = JSON.stringify(values());
+    opened = values();
+    last = JSON.stringify(opened);
   }
   function look(at) {
     if (at === null || at !== pageNow()) return; // the touch was on the page before
-    if (at !== page) { page = at; last = ""; } // neither touch nor key: dictated, or filled in
+    if (at !== page) { page = at; last = ""; opened = null; } // neither touch nor key: dictated, or filled in
     const found = values(), text = JSON.stringify(found);
     if (text === last) return;
     last = text;
-    window.evenhandDrafts.keep(page, found);
+    window.evenhandDrafts.keep(page, found, opened);
   }
   for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, begin, true);
   let touched = null;

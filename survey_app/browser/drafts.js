@@ -13,6 +13,9 @@
   let waiting = null;
   let sending = false;
   let timer = null;
+  // The draft that the document before this one could not hand in, nor this one before it asked for its
+  // page: the page was opened without it.
+  let late = null;
 
   function sendIn(ms) {
     clearTimeout(timer);
@@ -31,18 +34,36 @@
     let status = 0;
     try { status = (await post(draft)).status; } catch { /* no connection: see below */ }
     sending = false;
-    const answered = status >= 200 && status < 500;
-    // Refused is answered, too: that page is saved by now, or somebody else's.
-    if (answered && waiting === draft) waiting = null;
+    const answered = isAnswer(status);
+    if (answered && waiting === draft) {
+      waiting = null;
+      sessionStorage.removeItem(UNSENT);
+    }
     if (waiting !== null) sendIn(answered ? 0 : AGAIN_MS);
+    else if (status === 200) showLate(draft);
   }
-  function keep(page, values) {
-    waiting = { page, values, writer, number: ++number };
+  // Refused is answered, too: that page is saved by now, or somebody else's.
+  const isAnswer = (status) => status >= 200 && status < 500;
+
+  // Gives what the widgets hold and what they held when the page was opened, by their keys. What the rater
+  // has not changed since is what the late draft says, though the page does not show it yet.
+  function keep(page, values, opened = null) {
+    const same = (key) => opened !== null && JSON.stringify(values[key]) === JSON.stringify(opened[key]);
+    const ofLate = late !== null && late.page === page ? Object.entries(late.values) : [];
+    const unchanged = ofLate.filter(([key]) => same(key));
+    waiting = { page, values: { ...values, ...Object.fromEntries(unchanged) }, writer, number: ++number };
     sendIn(WAIT_MS);
+  }
+  // Opened again, the page shows it. The chat, which has no such title, has shown it from the start; a page
+  // that is still being drawn may have been asked for before the draft was there.
+  function showLate(draft) {
+    if (late === null || late.page !== draft.page || !document.getElementById("root")) return;
+    const title = document.querySelector("[data-evenhand-page]");
+    if (!title || title.dataset.evenhandPage === late.page) location.reload();
   }
   // What is saved is no draft any more.
   function forget() {
-    waiting = null;
+    waiting = late = null;
     sessionStorage.removeItem(UNSENT);
   }
 
@@ -50,13 +71,17 @@
   let unsent = null;
   const left = sessionStorage.getItem(UNSENT);
   if (left !== null) {
-    sessionStorage.removeItem(UNSENT);
     const request = new XMLHttpRequest();
     request.open("POST", ADDRESS, false);
     request.setRequestHeader("Content-Type", "application/json");
-    try { request.send(left); } catch { /* no connection: there will hardly be a page either */ }
-    // Refused: what it was a draft of is saved.
-    if (request.status === 200 || request.status === 0) unsent = JSON.parse(left);
+    try { request.send(left); } catch { /* no connection: status is 0 */ }
+    if (request.status === 200) unsent = JSON.parse(left);
+    // The database was busy, or the line cut: it stays where a reload finds it, and is sent until it is taken.
+    if (isAnswer(request.status)) sessionStorage.removeItem(UNSENT);
+    else {
+      unsent = late = waiting = JSON.parse(left);
+      sendIn(AGAIN_MS);
+    }
   }
   window.addEventListener("pagehide", () => {
     if (waiting === null) return;
