@@ -9,7 +9,7 @@ import re
 import socket
 import sqlite3
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,17 @@ from streamlit.testing.v1 import AppTest
 from study import participation
 from study.entities import Rater, RaterStatus
 from study.errors import EvenhandError, LockError, ProtocolError, StoreError
+from study.protocol import Item, load_protocol
 from study.store.raters import find_by_code, link_secret, read_raters
 from study.store.ratings import read_ratings
 from survey_app import identity
+from survey_app.drawing.rating_card import Card
 from survey_app.messages import available_languages, load_messages
 from survey_app.server.documents import shell
 from survey_app.server.serving import ServingError, serve
 from survey_app.server.settings import STUDY_VARIABLE
 from survey_app.server.study_in_force import close_study, study_in_force
+from tests.fixtures_item_kinds import every_kind_protocol
 
 if TYPE_CHECKING:
     from study.store.study import Study
@@ -211,6 +214,22 @@ def test_every_sentence_is_used_and_every_used_sentence_exists() -> None:
         assert {key for key in used if key.split(".")[0] in sections} <= keys
         assert {key for key in keys - used if not key.startswith(families)} == set()
         assert {f"status.{status.value}" for status in RaterStatus} <= keys
+
+
+def test_an_item_has_the_same_keys_in_every_order_and_none_has_anothers(tmp_path: Path) -> None:
+    """A draft and a saved answer find their item by these keys; each rater has another order."""
+    protocol = load_protocol(every_kind_protocol(tmp_path))
+    items = protocol.items
+
+    def keys(order: Sequence[Item]) -> dict[str, str]:
+        card = Card("f00dfeed99", protocol, load_messages("en"), order)
+        return {item_id: widget.key for item_id, widget in card.widgets.items()}
+
+    own = keys(items)
+    assert len(set(own.values())) == len(items) > 1
+    assert keys(items[::-1]) == own
+    # Were some of them not asked, the others would keep theirs.
+    assert keys(items[2:]) == {item.id: own[item.id] for item in items[2:]}
 
 
 def test_catalogues_have_the_same_places() -> None:

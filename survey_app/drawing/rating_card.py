@@ -53,6 +53,9 @@ class Card:
     @cached_property
     def widgets(self) -> dict[str, Widget[Any]]:
         """Item id -> its widget, in the order on the page."""
+        # By the item's place in the protocol, which the lock freezes and all languages share, and not by its
+        # place on the page: in a rater's random order, no item can come to another one's draft. Nor by its
+        # id, which is the coordinator's word: a key is seen by the browser.
         numbers = {item.id: number for number, item in enumerate(self.protocol.items, start=1)}
         return {
             item.id: widget_for(
