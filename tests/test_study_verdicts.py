@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import insert, select
 
 from protocols import shipped_protocols
+from study.clock import now
 from study.errors import LockError
 from study.store import tables
 from study.store.database import migrate, open_engine
@@ -29,6 +32,7 @@ from study.store.judge.verdicts import (
 from study.store.locking import lock_study
 from study.store.responses import read_responses, save_response
 from study.store.study import Study, create_study
+from tests.fixtures_study import drop_tables
 
 
 @pytest.fixture
@@ -94,6 +98,46 @@ def test_migrations_make_the_declared_tables(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
+
+
+def test_a_ledger_from_before_has_the_fingerprints_that_its_replies_name(
+    store_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "study").mkdir()
+    drop_tables(store_url)
+    engine = open_engine(store_url)
+    bodies = {
+        "named": '{"system_fingerprint": "fp_1", "choices": []}',
+        "not named": "{}",
+        "no text": '{"system_fingerprint": 7}',
+        "half": '{"system_fingerprint": "fp_\\ud800"}',
+        "no object": "[]",
+        "no JSON": "<html>busy",
+    }
+    row = dict.fromkeys(_TEXTS, "x") | {"replicate": 1, "seed": 1, "round": 1, "attempts": 1}
+    row |= {"cost_is_bound": False, "simulated": False, "sent_at": now()}
+    replies = {name: json.dumps({"body": body}) for name, body in bodies.items()}
+    migrate(engine, "0009")
+    with engine.begin() as connection:
+        for name, reply in replies.items():
+            answered = {"cache_key": name, "state": "answered", "reply": reply}
+            connection.execute(insert(tables.verdict_call).values(row | answered))
+        sent = row | {"cache_key": "no reply", "state": "sent"}
+        connection.execute(insert(tables.verdict_call).values(sent))
+    migrate(engine)
+    call = tables.verdict_call.c
+    with engine.connect() as connection:
+        rows = connection.execute(select(call.cache_key, call.system_fingerprint, call.reply)).all()
+    named = {"named": "fp_1", "half": "fp_\N{REPLACEMENT CHARACTER}"}
+    assert {r.cache_key: r.system_fingerprint for r in rows if r.system_fingerprint} == named
+    assert {r.cache_key: r.reply for r in rows} == replies | {"no reply": None}
+    engine.dispose()
+
+
+_TEXTS = (
+    "probe", "rubric_id", "rubric_version", "rubric_sha256", "mode", "scoring", "prompt_id", "plan", "model",
+    "endpoint", "request",
+)  # fmt: skip
 
 
 def test_nothing_is_judged_before_the_lock(study: Study) -> None:

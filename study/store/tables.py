@@ -255,6 +255,7 @@ verdict_call = Table(
     Column("batch_id", Text),
     Column("sent_at", Time, nullable=False),
     Column("answered_at", Time),
+    Column("system_fingerprint", Text),
     UniqueConstraint("cache_key", "round"),
     CheckConstraint("state IN ('sent', 'answered', 'failed')", name="state"),
     CheckConstraint("(state = 'answered') = (reply IS NOT NULL)", name="reply"),

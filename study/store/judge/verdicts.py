@@ -120,7 +120,7 @@ class CallResult:
 
 @dataclass(frozen=True)
 class CallFacts:
-    """One row of the ledger without the bodies of its request and its reply.
+    """One row of the ledger without its request, its reply and its failure.
 
     Attributes
     ----------
@@ -302,7 +302,7 @@ def record_results(study: Study, results: Sequence[CallResult]) -> None:
 
 _RESULT = (
     "state", "reply", "failure", "returned_model", "prompt_tokens", "completion_tokens", "latency_s",
-    "simulated", "answered_at",
+    "simulated", "answered_at", "system_fingerprint",
 )  # fmt: skip
 
 
@@ -330,9 +330,18 @@ def _result_columns(result: CallResult) -> dict[str, Any]:
         "new_latency_s": result.latency_s,
         "new_simulated": result.simulated,
         "new_answered_at": now(),
+        "new_system_fingerprint": _storable(_fingerprint(result.reply)),
         "new_attempts": result.attempts,
         "new_cost": result.cost,
     }
+
+
+def _fingerprint(reply: Mapping[str, Any] | None) -> str | None:
+    try:
+        found = json.loads(str((reply or {}).get("body"))).get("system_fingerprint")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return found if isinstance(found, str) and found else None
 
 
 def record_reading(
@@ -417,7 +426,7 @@ def _facts(row: Any) -> dict[str, Any]:
         "model": row.model,
         "endpoint": row.endpoint,
         "returned_model": row.returned_model,
-        "fingerprint": _fingerprint(_loaded(row.reply)),
+        "fingerprint": row.system_fingerprint or "",
         "prompt_tokens": row.prompt_tokens,
         "completion_tokens": row.completion_tokens,
         "cost": row.cost,
@@ -429,14 +438,6 @@ def _facts(row: Any) -> dict[str, Any]:
         "sent_at": row.sent_at,
         "answered_at": row.answered_at,
     }
-
-
-def _fingerprint(reply: Mapping[str, Any] | None) -> str:
-    try:
-        found = json.loads(str((reply or {}).get("body"))).get("system_fingerprint")
-    except (ValueError, AttributeError, RecursionError):
-        return ""
-    return found if isinstance(found, str) else ""
 
 
 @dataclass(frozen=True)
@@ -472,8 +473,7 @@ class Ledger:
 def read_ledger(study: Study) -> Ledger:
     """The ledger and what the newest parser read in it, in two statements."""
     call, verdict = tables.verdict_call, tables.verdict.c
-    # The request is the largest column, the reply the next: it is here for its fingerprint alone.
-    columns = [column for column in call.c if column.name not in ("request", "failure")]
+    columns = [c for c in call.c if c.name not in ("request", "reply", "failure")]
     with study.reading() as connection:
         calls = [
             CallFacts(**_facts(row))
