@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Generic
+from typing import Any, Generic, Never, overload
 
 from typing_extensions import TypeVar
 
@@ -144,6 +144,24 @@ class Estimate(Generic[D]):
         }
 
 
+@overload
+def undefined(
+    statistic: str, because: str, *, n: int = 0, n_missing: int = 0, unit: str = ""
+) -> Estimate[Never]: ...
+
+
+@overload
+def undefined(
+    statistic: str,
+    because: str,
+    *,
+    n: int = 0,
+    n_missing: int = 0,
+    unit: str = "",
+    details: E,
+) -> Estimate[E]: ...
+
+
 def undefined(
     statistic: str,
     because: str,
@@ -152,8 +170,12 @@ def undefined(
     n_missing: int = 0,
     unit: str = "",
     details: Details = NO_DETAILS,
-) -> Estimate:
-    """An estimate that does not exist for these data, with the reason and what is still known."""
+) -> Estimate[Any]:
+    """An estimate that does not exist for these data, with the reason and what is still known.
+
+    To a type checker it has the details that it is given. Without any it is an `Estimate[Never]`: it stands
+    where an estimate with any details is expected, since nobody reads details of what does not exist.
+    """
     return Estimate(
         statistic,
         None,

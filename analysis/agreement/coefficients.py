@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Never
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -249,7 +250,7 @@ def _from_units(found: _Linearised, rated: _Rated, level: float) -> Estimate[Coe
 
 def _begun(
     name: str, ratings: ArrayLike, points: Sequence[float], weights: str, level: float
-) -> tuple[_Rated, FloatArray, Estimate | None]:
+) -> tuple[_Rated, FloatArray, Estimate[Never] | None]:
     """The ratings, the weights of every two points, and the refusal of too few units."""
     confidence_level(level)
     rated, matrix = _rated(ratings, points), agreement_weights(points, weights)
@@ -271,7 +272,7 @@ def _corrected(
     chance: float,
     unit_chance: FloatArray,
     level: float,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """(agreement - chance) / (1 - chance) with Gwet's linearised variance.
 
     ``unit_chance`` is each unit's contribution to chance agreement; a constant array where chance
@@ -305,7 +306,7 @@ def percent_agreement(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """Share of pairs of ratings of the same unit that agree, averaged over units.
 
     Not corrected for chance: with one popular point it is high whatever the raters do.
@@ -357,7 +358,7 @@ def fleiss_kappa(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """Fleiss' kappa, generalised to weights and missing ratings.
 
     Chance: two ratings drawn from the pooled distribution of points. With complete ratings and no
@@ -380,24 +381,27 @@ def fleiss_kappa(
     either_side = (matrix @ shares + matrix.T @ shares) / 2.0
     unit_chance = (rated.counts @ either_side) / rated.per_unit
     result = _corrected(name, rated, matrix, chance, unit_chance, level)
-    if result.estimate is None or weights != "unweighted" or np.ptp(rated.per_unit) > 0:
+    found = result.details
+    # Without a value the details are `ObservedDetails`.
+    if not isinstance(found, CoefficientDetails) or weights != "unweighted":
         return result
-    return _with_fleiss_z(result, shares, rated)
+    if np.ptp(rated.per_unit) > 0:
+        return result
+    return result.with_details(_with_fleiss_z(found, float(result.estimate or 0.0), shares, rated))
 
 
 def _with_fleiss_z(
-    result: Estimate[CoefficientDetails], shares: FloatArray, rated: _Rated
-) -> Estimate[CoefficientDetails]:
+    found: CoefficientDetails, kappa: float, shares: FloatArray, rated: _Rated
+) -> CoefficientDetails:
     from scipy import stats
 
     n, m = rated.counts.shape[0], float(rated.per_unit[0])
     spread = shares * (1.0 - shares)
     inner = spread.sum() ** 2 - (spread * (1.0 - 2.0 * shares)).sum()
     error = float(np.sqrt(2.0 * inner / (n * m * (m - 1.0))) / spread.sum())
-    z = float(result.estimate or 0.0) / error
+    z = kappa / error
     p_value = float(2 * stats.norm.sf(abs(z)))
-    details = replace(result.details, z_null=z, standard_error_null=error, p_value_null=p_value)
-    return result.with_details(details)
+    return replace(found, z_null=z, standard_error_null=error, p_value_null=p_value)
 
 
 def gwet_ac(
@@ -406,7 +410,7 @@ def gwet_ac(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """Gwet's AC1 (unweighted) or AC2 (weighted).
 
     Chance depends on how evenly the points are used, so the coefficient stays high when one point
@@ -437,7 +441,7 @@ def brennan_prediger(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """Brennan and Prediger's coefficient: chance is every point being equally likely.
 
     Parameters, return value and errors as `percent_agreement`. All ratings on one point give 1,
@@ -463,7 +467,7 @@ def conger_kappa(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[CoefficientDetails | ObservedDetails]:
     """Conger's kappa: Cohen's kappa for several raters, each with a distribution of his own.
 
     Chance: two different raters, each drawing from his own distribution of points. Columns

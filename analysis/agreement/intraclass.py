@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Never
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -80,12 +81,16 @@ class IntraclassCorrelations:
         The same for the mean of all k raters.
     """
 
-    icc1: Estimate
-    icc2: Estimate
-    icc3: Estimate
-    icc1k: Estimate
-    icc2k: Estimate
-    icc3k: Estimate
+    icc1: Estimate[IntraclassDetails]
+    icc2: Estimate[IntraclassDetails]
+    icc3: Estimate[IntraclassDetails]
+    icc1k: Estimate[IntraclassDetails]
+    icc2k: Estimate[IntraclassDetails]
+    icc3k: Estimate[IntraclassDetails]
+
+
+# Of a single rating, and of the mean of all.
+_Pair = tuple[Estimate[IntraclassDetails], Estimate[IntraclassDetails]]
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def icc(
     return IntraclassCorrelations(one[0], two[0], three[0], one[1], two[1], three[1])
 
 
-def icc2_alone(ratings: ArrayLike, *, missing: str = "complete") -> Estimate:
+def icc2_alone(ratings: ArrayLike, *, missing: str = "complete") -> Estimate[IntraclassDetails]:
     """ICC(2,1) of `icc` without its interval under missing ratings, for methods that repeat it."""
     one_of(missing, MISSING, "missing")
     table = ratings_matrix(ratings)
@@ -182,9 +187,7 @@ def icc2_alone(ratings: ArrayLike, *, missing: str = "complete") -> Estimate:
     return _agreement_forms(squares, 0.95)[0]
 
 
-def _by_likelihood(
-    pair: tuple[Estimate, Estimate], found: _Incomplete, level: float
-) -> tuple[Estimate, Estimate]:
+def _by_likelihood(pair: _Pair, found: _Incomplete, level: float) -> _Pair:
     """Single and mean coefficient with an interval that knows which ratings are missing."""
     single, mean = pair
     if single.estimate is None:
@@ -195,7 +198,9 @@ def _by_likelihood(
     return _instead(single, (low, high)), _instead(mean, carried)
 
 
-def _instead(estimate: Estimate, limits: tuple[float, float]) -> Estimate:
+def _instead(
+    estimate: Estimate[IntraclassDetails], limits: tuple[float, float]
+) -> Estimate[IntraclassDetails]:
     if estimate.estimate is None:
         return estimate
     return replace(
@@ -207,7 +212,7 @@ def _instead(estimate: Estimate, limits: tuple[float, float]) -> Estimate:
     )
 
 
-def _warned(pair: tuple[Estimate, Estimate]) -> tuple[Estimate, Estimate]:
+def _warned(pair: _Pair) -> _Pair:
     """The coefficients with the note that their intervals take the table as full."""
     single, mean = (
         replace(
@@ -254,7 +259,7 @@ def _additive_residual(table: FloatArray) -> float:
     return float((y * y).sum() - explained)
 
 
-def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate:
+def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate[Never]:
     kept = table[~np.isnan(table).any(axis=1)]
     refused = _refused(table, kept)
     if refused:
@@ -272,7 +277,7 @@ def _complete_squares(table: FloatArray) -> _MeanSquares | Estimate:
     )
 
 
-def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate:
+def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate[Never]:
     kept = table[~np.isnan(table).all(axis=1)] if table.shape[1] else table[:0]
     kept = kept[:, ~np.isnan(kept).all(axis=0)] if len(kept) else kept
     refused = _refused(table, kept)
@@ -327,14 +332,12 @@ def _estimate(
     )
 
 
-def _f_forms(
-    squares: _MeanSquares, level: float
-) -> tuple[tuple[Estimate, Estimate], tuple[Estimate, Estimate]]:
+def _f_forms(squares: _MeanSquares, level: float) -> tuple[_Pair, _Pair]:
     """ICC(1) and ICC(3), single and mean, whose intervals are those of an F ratio."""
     from scipy import stats
 
     n, k = squares.units, squares.raters
-    pairs = []
+    pairs: list[_Pair] = []
     for number, noise, df2 in (
         ("1", squares.within, n * (k - 1)),
         ("3", squares.error, (n - 1) * (k - 1)),
@@ -365,7 +368,7 @@ def _satterthwaite(squares: _MeanSquares, a: float, b: float) -> float:
     return (first + second) ** 2 / (first**2 / (k - 1) + second**2 / ((n - 1) * (k - 1)))
 
 
-def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Estimate]:
+def _agreement_forms(squares: _MeanSquares, level: float) -> _Pair:
     """ICC(2), single and mean."""
     from scipy import stats
 
@@ -394,7 +397,7 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> tuple[Estimate, Est
     return first, _estimate("icc2k", (between - error) / whole, carried, test, squares, level)
 
 
-def kendall_w(ratings: ArrayLike) -> Estimate:
+def kendall_w(ratings: ArrayLike) -> Estimate[ConcordanceDetails]:
     """Kendall's coefficient of concordance, corrected for ties.
 
     Do the raters order the units alike? 0 to 1. Units with a gap are left out.

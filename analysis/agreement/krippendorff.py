@@ -96,7 +96,7 @@ def krippendorff_alpha(
     *,
     metric: str = "ordinal",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[AlphaDetails]:
     """Krippendorff's alpha with missing ratings.
 
     Parameters

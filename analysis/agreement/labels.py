@@ -243,7 +243,7 @@ def _class(
         recall = replace(recall, undefined_because=f"{name!r} never occurs in the reference")
     if given + had == 0:
         why = f"{name!r} occurs nowhere"
-        f1 = replace(undefined("f1", why, n_missing=n_missing, unit="item"), details=details)
+        f1 = undefined("f1", why, n_missing=n_missing, unit="item", details=details)
     else:
         f1 = Estimate(
             "f1",

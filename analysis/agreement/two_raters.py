@@ -208,7 +208,7 @@ def cohen_kappa(
     *,
     weights: str = "unweighted",
     level: float = 0.95,
-) -> Estimate:
+) -> Estimate[KappaDetails]:
     """Cohen's kappa of two raters, unweighted or weighted.
 
     kappa = (observed - chance) / (1 - chance), chance from the two raters' own distributions.
@@ -387,7 +387,7 @@ def _indicator_products(
 
 def light_kappa(
     ratings: ArrayLike, points: Sequence[float], *, weights: str = "unweighted"
-) -> Estimate:
+) -> Estimate[LightDetails]:
     """Light's kappa: the mean of Cohen's kappa over all pairs of raters, pairwise complete.
 
     Pairs whose kappa is undefined are left out and counted in the details.
@@ -423,7 +423,9 @@ def light_kappa(
     )
 
 
-def stuart_maxwell(first: ArrayLike, second: ArrayLike, points: Sequence[float]) -> Estimate:
+def stuart_maxwell(
+    first: ArrayLike, second: ArrayLike, points: Sequence[float]
+) -> Estimate[MarginsDetails]:
     """Do two raters use the scale's points equally often? Stuart and Maxwell's chi-square.
 
     The estimate is the chi-square itself; with two points it is McNemar's test without

@@ -100,7 +100,8 @@ def _system(
     items = [context.data.items[i] for i in places]
     labels = [item.label for item in items]
     means = pd.DataFrame(context.shaped.rater_item_means[:, system, :][:, places], columns=labels)
-    ordinal, correlations = undefined("omega_ordinal", _NO_POINTS, unit="page"), None
+    ordinal: Estimate[OmegaDetails] = undefined("omega_ordinal", _NO_POINTS, unit="page")
+    correlations = None
     if all(item.kind == "points" for item in items):
         points = sorted({value for item in items for value, _ in item.points})
         pages = _pages(context, system, places)

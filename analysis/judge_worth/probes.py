@@ -107,7 +107,9 @@ def _effect(key: tuple[str, ...], rows: pd.DataFrame, level: float) -> ProbeEffe
             if not np.isnan(moved).all()
             else "no pair has a result on both sides"
         )
-        mean = undefined(name, because, n_missing=len(rows), unit="pair of verdicts")
+        mean: Estimate[ClusterMeanDetails] = undefined(
+            name, because, n_missing=len(rows), unit="pair of verdicts"
+        )
     else:
         mean = cluster_mean(
             difference, prompts, statistic=name, level=level, unit="pair of verdicts"

@@ -248,7 +248,7 @@ def scale_reliability(items: ArrayLike, *, level: float = 0.95) -> ScaleReliabil
     )
 
 
-def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate:
+def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate[ConsistencyDetails]:
     name = "cronbach_alpha_standardised"
     if scale.standardised_alpha is None:
         because = (
@@ -266,7 +266,9 @@ def _standardised(scale: Consistency, n: int, n_missing: int) -> Estimate:
     )
 
 
-def _feldt(scale: Consistency, n: int, n_missing: int, k: int, level: float) -> Estimate:
+def _feldt(
+    scale: Consistency, n: int, n_missing: int, k: int, level: float
+) -> Estimate[ConsistencyDetails]:
     from scipy import stats
 
     df1, df2 = n - 1, (n - 1) * (k - 1)

@@ -138,7 +138,7 @@ class _Factor:
 
 def _result(
     name: str, value: float, factor: _Factor, items: ArrayLike, capped: str = ""
-) -> Estimate:
+) -> Estimate[OmegaDetails]:
     """Omega, or why there is none; ``capped``: what else makes the solution improper."""
     loading, unique = factor.loading, factor.unique
     because = _impossible(float(value), loading, unique, item_names(items, loading.size))
@@ -165,7 +165,7 @@ def _result(
     )
 
 
-def omega_minres(items: ArrayLike) -> Estimate:
+def omega_minres(items: ArrayLike) -> Estimate[OmegaDetails]:
     """Omega total of one minimum-residual factor of the correlations, as R's psych gives it.
 
     omega = 1 - sum of unique variances / sum of all correlations.
@@ -198,7 +198,7 @@ def omega_minres(items: ArrayLike) -> Estimate:
     return _result("omega_minres", 1 - unique.sum() / r.sum(), factor, items)
 
 
-def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate:
+def omega_ml(items: ArrayLike, *, standardised: bool = False) -> Estimate[OmegaDetails]:
     """Omega of a one-factor model fitted by maximum likelihood.
 
     omega = (sum of loadings)^2 / ((sum of loadings)^2 + sum of unique variances).
@@ -267,7 +267,7 @@ def _loadings_by_likelihood(r: FloatArray) -> tuple[FloatArray, FloatArray]:
     return (loading if loading.sum() >= 0 else -loading), np.exp(best.x[k:])
 
 
-def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate:
+def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate[OmegaDetails]:
     """Omega of the normal variables behind ordered answers.
 
     A one-factor model on polychoric correlations by diagonally weighted least squares; reliability
