@@ -39,6 +39,7 @@ MEASURED_COVERAGE = {5: (84, 99), 8: (90, 98), 10: (91, 97), 20: (92, 95)}
 MOST_UNDEFINED = 0.10
 WITHOUT_WIDTH = "none by bootstrap: (nearly) all draws gave the same value, which is no certainty"
 # Cells of the largest array held in memory at once: 16 MB of floats.
+# The stream of random numbers goes on from block to block, so another size gives the same draws.
 _BLOCK_CELLS = 2_000_000
 
 
@@ -86,6 +87,7 @@ def blocks(replicates: int, cells_of_a_draw: int) -> Iterator[int]:
 def drawn_counts(n: int, replicates: int, rng: np.random.Generator) -> FloatArray:
     """How often each of n clusters is drawn with replacement, shape (replicates, n)."""
     chosen = rng.integers(0, n, size=(replicates, n))
+    # Each draw counts in a range of its own, so that one bincount does for all.
     chosen += np.arange(replicates)[:, None] * n
     drawn = np.bincount(chosen.ravel(), minlength=replicates * n).reshape(replicates, n)
     return drawn.astype(np.float64)
@@ -273,6 +275,7 @@ def bootstrap_interval(
     if corrected is not None:
         z = np.array([corrected(float(end)) for end in z])
     low, high = np.quantile(known, stats.norm.cdf(z))
+    # Perfect agreement gave [1, 1] before this rule: no draw can differ where no unit does.
     if np.isclose(low, high, rtol=1e-12, atol=1e-12):
         return without(WITHOUT_WIDTH)
     details = replace(details, standard_error=float(known.std(ddof=1)))

@@ -159,6 +159,8 @@ def _drawn_coincidences(
         return np.asarray((_drawn_units(of, replicates, rng) @ by_unit).reshape(replicates, q, q))
     weight = drawn_counts(raters, replicates, rng)
     counts = (weight @ indicators).reshape(replicates, units, q)
+    # A rater drawn w times is w of the counts, and w squared of the pairs of copies that agree because they
+    # are one person: these are taken out below.
     squares = (weight**2 @ indicators).reshape(replicates, units, q)
     of_unit = np.ones((replicates, units))
     if resample == "both":
@@ -247,6 +249,7 @@ def _light_of(
     shape = (drawn.shape[0], pairs, scale.size)
     rows, columns = (drawn @ first).reshape(shape), (drawn @ second).reshape(shape)
     chance = np.einsum("bpk,kl,bpl->bp", rows, weights, columns, optimize=True) / size**2
+    # Chance is near 1 where both raters of a drawn pair used one point only.
     defined = (1.0 - chance > _TINY) & (n >= 2)
     kappa = np.divide(observed - chance, 1.0 - chance, out=np.zeros_like(chance), where=defined)
     known = defined.sum(axis=1)

@@ -117,6 +117,7 @@ def specific_agreement(
     n_missing = int(table.shape[0]) - units
     size, q = table.shape[0], scale.size
     sums = np.hstack([same, beside])
+    # One set of draws for all points, so that their intervals can be set side by side.
     drawn = resampled(size, bootstrap, lambda w: w @ sums) if size else None
     results = []
     for k, point in enumerate(scale):

@@ -13,6 +13,7 @@ Deviance = Callable[[float, float], tuple[float, float]]
 
 # Raters' share of rater and error variance beyond which the likelihood is not searched.
 _MOST_RATER = 0.9999
+# At 1 itself a ratio of variances is infinite.
 _NEARLY_ONE = 1.0 - 1e-6
 
 
@@ -54,6 +55,7 @@ def crossed_deviance(table: FloatArray) -> Deviance:
         explained = right[0].T @ (right[0] / top[:, None]) + lower.T @ np.linalg.solve(schur, lower)
         ones = n - explained[0, 0]
         residual = sums[3] - explained[1, 1] - (sums[2] - explained[0, 1]) ** 2 / ones
+        # Rounding can leave less than nothing where units and raters explain every rating.
         variance = max(float(residual), 1e-300) / (n - 1.0)
         logdet = np.log(top).sum() + np.linalg.slogdet(schur)[1] + np.log(ones)
         return float(logdet + (n - 1.0) * np.log(variance)), variance
@@ -76,6 +78,9 @@ def crossed_variances(table: FloatArray) -> tuple[float, float, float]:
     from scipy import optimize
 
     deviance = crossed_deviance(table)
+    # Without bounds or slopes: the deviance is even in both ratios, so a variance of zero is an ordinary
+    # point at which the sign turns. A simplex sees values only, which are flat to their last digits at the
+    # end: the ratios hold to about seven digits, and the eighth differs between processors.
     best = optimize.minimize(
         lambda theta: deviance(abs(theta[0]), abs(theta[1]))[0],
         np.array([1.0, 0.5]),
@@ -155,6 +160,8 @@ def profile_interval(
         best = optimize.minimize_scalar(
             at, bounds=(least, _MOST_RATER), method="bounded", options={"xatol": 1e-6}
         )
+        # The bounded search never looks at its ends, and the best share of the raters is often exactly
+        # zero.
         return float(min(best.fun, at(least))) - allowed
 
     floor = _lowest(form, k)

@@ -14,6 +14,7 @@ from analysis.validation import FloatArray, confidence_level, one_of, ratings_ma
 
 MISSING = ("complete", "mixed_model", "mixed_model_profile")
 _FORMS = ("icc1", "icc2", "icc3", "icc1k", "icc2k", "icc3k")
+# Below this a sum of squares, or what a coefficient is divided by, is rounding.
 _TINY = 1e-12
 # Limits that only rounding parts: with an F of 0 both are the lowest value that there is.
 _STEADY = 1e-10
@@ -236,6 +237,7 @@ def _refused(table: FloatArray, kept: FloatArray) -> Estimate | None:
         because = f"{n} usable units; an intraclass correlation needs at least two"
     elif np.nanmax(kept) == np.nanmin(kept):
         because = "all ratings are equal, so there is no variance to share out"
+    # The mean, n - 1 units and k - 1 raters take n + k - 1 degrees of freedom; the error needs one more.
     elif (~np.isnan(kept)).sum() < n + k:
         because = "there are too few ratings to tell units, raters and error apart"
     elif _additive_residual(kept) < _TINY:
@@ -255,6 +257,8 @@ def _additive_residual(table: FloatArray) -> float:
     reduced = np.diag(present.sum(axis=0)) - (present / by_unit[:, None]).T @ present
     right = y.sum(axis=0) - present.T @ (y.sum(axis=1) / by_unit)
     explained = (y.sum(axis=1) ** 2 / by_unit).sum()
+    # Singular beyond the one constant where raters fall into sets that share no unit; any solution leaves
+    # the same residual, so the pseudo-inverse does.
     explained += right @ np.linalg.pinv(reduced, hermitian=True) @ right
     return float((y * y).sum() - explained)
 
@@ -283,6 +287,7 @@ def _mixed_squares(table: FloatArray) -> _MeanSquares | Estimate[Never]:
     refused = _refused(table, kept)
     if refused:
         return refused
+    # As psych::ICC does with lmer's variances: the mean squares that a full table would have had.
     unit, rater, error = variances = crossed_variances(kept)
     n, k = kept.shape
     return _MeanSquares(
@@ -419,6 +424,7 @@ def kendall_w(ratings: ArrayLike) -> Estimate[ConcordanceDetails]:
     from scipy import stats
 
     table = ratings_matrix(ratings)
+    # W needs whole rankings: a gap would change the ranks of all other units for that rater.
     kept = table[~np.isnan(table).any(axis=1)] if table.shape[1] else table[:0]
     (n, m), n_missing = kept.shape, table.shape[0] - kept.shape[0]
     because = ""

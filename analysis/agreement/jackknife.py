@@ -23,7 +23,9 @@ MOST_LEFT_OUT = 40
 # A large table leaves fewer and larger groups out; the interval has fewer degrees of freedom then.
 LARGE_TABLE = 200_000
 MOST_LEFT_OUT_OF_LARGE = 20
+# Of the groups of clusters, so that a table has the same interval every time.
 _SEED = 20250301
+# Of a variance: a coefficient that moves by less than 1e-14 moves by rounding.
 _TINY = 1e-28
 # Details of a coefficient that rest on no assumption about the units.
 _KEPT = ("observed_agreement", "chance_agreement", "raters", "method", "pairable_ratings")
@@ -114,6 +116,7 @@ def jackknife_agreement(
     known = [part for part in parts if part is not None]
     if not why and len(known) < len(parts):
         why = f"none: undefined when some of the {what} are left out"
+    # One variance a factor: clusters, and raters where they are a sample too.
     variance = sum(v for v, _ in known)
     if not why and variance < _TINY:
         why = f"none: leaving out any of the {what} changes nothing"

@@ -78,6 +78,9 @@ def alphas(coincidences: FloatArray, points: FloatArray, metric: str) -> FloatAr
     paired = totals[..., :, None] * totals[..., None, :]
     expected = (paired * delta).sum(axis=(-2, -1))
     ratio = np.divide(observed, expected, out=np.full_like(expected, np.nan), where=expected > 0)
+    # n - 1, as the pairs of chance are drawn without replacement: a kappa draws with it, and in large
+    # tables the two meet. The diagonal of `paired` would be n_c (n_c - 1), but its difference is 0 in every
+    # metric.
     return np.asarray(1.0 - (n - 1.0) * ratio)
 
 
@@ -86,6 +89,7 @@ def unit_coincidences(counts: FloatArray) -> FloatArray:
     m = counts.sum(axis=1)
     pairs = counts[:, :, None] * counts[:, None, :]
     q = counts.shape[1]
+    # A rating is not paired with itself.
     pairs[:, np.arange(q), np.arange(q)] -= counts
     return np.asarray(pairs / np.maximum(m - 1.0, 1.0)[:, None, None])
 
@@ -142,6 +146,7 @@ def krippendorff_alpha(
     scale = scale_points(points)
     table = ratings_matrix(ratings, scale)
     counts = value_counts(table, scale)
+    # A unit with one rating leaves altogether, from chance too: the other coefficients keep it there.
     counts = counts[counts.sum(axis=1) >= 2]
     n, n_missing = counts.shape[0], table.shape[0] - counts.shape[0]
     name = f"krippendorff_alpha_{metric}"
@@ -161,6 +166,8 @@ def krippendorff_alpha(
     if not np.isnan(without).any():
         spread = ((without - without.mean()) ** 2).sum()
         jackknife = float(np.sqrt((n - 1.0) / n * spread))
+    # Ordinal differences depend on how often each point was given and move with every unit; the linearised
+    # error takes differences that stand still, and would leave that part out.
     if metric == "ordinal":
         error, method = jackknife or 0.0, "jackknife over units, t"
     else:

@@ -84,6 +84,7 @@ def quadratic_kappas(
     a, b, n_missing = complete_pairs(first, second, ("first rater", "second rater"))
     if points is None:
         a, b = np.split(without_rounding(np.concatenate([a, b])), [a.size])
+    # By place goes by what these two used, not by what the whole table did: a third rater changes nothing.
     used = np.unique(np.concatenate([a, b]))
     if used.size > MOST_VALUES:
         raise AnalysisError(

@@ -82,6 +82,7 @@ def character_agreement(
     for place, response in enumerate(several):
         counts = np.zeros(response.length)
         for parts in response.by_rater.values():
+            # Parts of one rater may overlap; a character is marked once by him all the same.
             own = np.zeros(response.length, dtype=bool)
             for start, end in parts:
                 own[start:end] = True

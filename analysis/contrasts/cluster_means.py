@@ -210,6 +210,8 @@ def clustered_share(
     effective = float(groups)
     if groups < mean.n:
         if error > 0 and spread > 0:
+            # Clusters whose observations differ more within than by chance would be worth more than their
+            # number.
             effective = min(float(mean.n), spread / error**2)
         if groups >= 2:
             effective *= (z / float(stats.t.ppf((1 + level) / 2, groups - 1))) ** 2
@@ -219,6 +221,7 @@ def clustered_share(
     return Estimate(
         statistic,
         share,
+        # Wilson's limit is 0 or 1 there, and rounding leaves 1e-17 of it.
         0.0 if share == 0.0 else max(0.0, middle - half),
         1.0 if share == 1.0 else min(1.0, middle + half),
         level,

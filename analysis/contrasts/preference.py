@@ -287,6 +287,7 @@ def _fit(choices: _Choices) -> tuple[FloatArray, FloatArray, float | None] | Non
     beta = np.zeros(x.shape[1])
     best, info, scores = _likelihood(x, choice, choices.chosen, n, beta)
     for _ in range(_STEPS):
+        # Nothing tells these strengths apart, or they run off to infinity and the likelihood goes flat.
         if np.linalg.cond(info) > 1e10:
             return None
         step = np.linalg.solve(info, scores.sum(axis=0))
@@ -310,6 +311,7 @@ def _fit(choices: _Choices) -> tuple[FloatArray, FloatArray, float | None] | Non
         return beta, inverse, None
     if groups < 2:
         return beta, np.zeros_like(inverse, dtype=np.float64), None
+    # Newton's information is that of independent choices; only the error takes the clusters into account.
     totals = np.zeros((groups, beta.size))
     np.add.at(totals, choices.cluster, scores)
     meat = groups / (groups - 1.0) * totals.T @ totals

@@ -141,6 +141,7 @@ def _exact_p_value(ranks: FloatArray, n_first: int) -> float:
     and the choices with each sum can be counted one rank at a time.
     """
     doubled = np.rint(2 * ranks).astype(int)
+    # ways[i, s]: choices of i of the ranks seen so far whose doubled sum is s.
     ways = np.zeros((n_first + 1, int(doubled.sum()) + 1))
     ways[0, 0] = 1.0
     for rank in doubled:
@@ -219,6 +220,7 @@ def cliffs_delta(
         + y.size**2 * ((rows - delta) ** 2).sum()
         - spread_cells
     ) / (pairs * (x.size - 1) * (y.size - 1))
+    # The unbiased variance can be zero or negative; this floor is Cliff's own. Oracle: effsize.
     variance = max(float(variance), (1 - delta**2) / (pairs - 1))
     z = float(stats.t.ppf((1 + level) / 2, n - 2))
     if abs(delta) == 1.0:

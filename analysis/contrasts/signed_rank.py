@@ -124,5 +124,6 @@ def _exact_p_value(ranks: FloatArray, smaller: float) -> float:
     share[0] = 1.0
     for rank in doubled:
         share[rank:] = share[rank:] + share[:-rank]
+        # Shares of all signs in place of their number, which is 2 to the power of up to 499.
         share /= 2
     return float(min(1.0, 2 * share[: round(2 * smaller) + 1].sum()))

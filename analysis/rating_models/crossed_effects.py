@@ -219,6 +219,7 @@ class BlockSystem:
         cross = _scaled_cross(products.cross, one, two)
         self.gain = _blocks_times(self.first_inverse, cross)
         wide = cross.shape[0] * cross.shape[1]
+        # Dense: in a study in which every rater meets every prompt no entry of it is zero.
         schur = -(cross.reshape(wide, -1).T @ self.gain.reshape(wide, -1))
         own = np.eye(width) + two.T @ products.second @ two
         index = np.arange(levels)

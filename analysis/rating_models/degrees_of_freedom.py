@@ -24,6 +24,7 @@ from analysis.rating_models.maximum import information_matrix
 from analysis.rating_models.ratings import Codes, Floats
 from analysis.rating_models.restricted_likelihood import LinearMixedLikelihood, LinearState
 
+# The adjustment needs sums over all pairs of effects: matrices of this many rows and columns, 8 MB each.
 _MOST_EFFECTS = 1000
 
 
@@ -70,6 +71,8 @@ class Satterthwaite:
         degrees = np.array([self.degrees(row) for row in turned])
         q = len(values)
         statistic = float(np.sum((turned @ beta) ** 2 / values)) / q
+        # From here on as lmerTest's `get_Fstat_ddf`: equal degrees stay as they are, and at 2 or below an F
+        # with so few has no mean to match.
         if np.ptp(degrees) < 1e-8:
             return f_test(statistic, q, float(degrees.mean()))
         if np.any(degrees <= 2):
@@ -189,6 +192,7 @@ def kenward_roger(
             value = pieces.trace(i, j) - 2 * np.sum(covariance * second) + np.trace(product)
             information[i, j] = information[j, i] = 0.5 * value
     weights = np.linalg.pinv(information, rcond=1e-12, hermitian=True)
+    # Kenward and Roger's third term, with second slopes of V, is zero: V is linear in the variances.
     excess = sum(
         weights[i, j] * (curves[i, j] - slopes[i] @ covariance @ slopes[j])
         for i in range(k)

@@ -38,6 +38,7 @@ from analysis.results import Assumption, Estimate
 
 _MOST_STEPS = 200
 FEW_RATERS = 50
+# A correlation nearer to its bounds divides by rounding.
 _EDGE = 1e-9
 UNIT = "rater (the ratings of a rater are one cluster; prompts are fixed)"
 
@@ -120,6 +121,7 @@ def fit_exchangeable(y: Floats, x: Floats, cluster: Codes) -> ExchangeableFit:
     scale = 0.0
     for _ in range(_MOST_STEPS):
         scale, new = _moments(groups, y - x @ beta)
+        # Below it the working correlation matrix of the largest cluster has a negative eigenvalue.
         floor = -1 / (groups.sizes.max() - 1)
         if not scale > 0 or not floor + _EDGE < new < 1 - _EDGE:
             correlation = new
@@ -183,6 +185,7 @@ def _mancl_derouen(blocks: Floats, inverse: Floats, scores: Floats) -> Floats | 
     The clusters' leverage has rank p, so the inverse is one of p by p.
     """
     inner = np.eye(inverse.shape[0]) - inverse @ blocks
+    # A cluster with leverage 1 in some direction: without it that coefficient could not be estimated.
     if np.min(np.abs(np.linalg.det(inner))) < 1e-8:
         return None
     carried = np.linalg.solve(inner, (scores @ inverse)[:, :, None])

@@ -33,6 +33,7 @@ from analysis.rating_models.ordinal_likelihood import gap_terms, padded
 from analysis.rating_models.ratings import Codes, Floats
 
 _MODE_STEPS = 60
+# F(40) is 1 - 4e-18, which is 1 in double precision.
 _FARTHEST = 40.0
 
 

@@ -12,6 +12,7 @@ from analysis.rating_models.maximum import Maximum, maximise
 from analysis.rating_models.ordinal_likelihood import fit_counts, level_counts
 from analysis.rating_models.ratings import CrossedRatings, Floats
 
+# Not zero: the likelihood is even in every entry of Lambda, so its slope there is zero too.
 _START_SD = 0.5
 
 

@@ -362,6 +362,7 @@ def _effect_test(ratings: CrossedRatings, fit: LinearFit, unit: str) -> Likeliho
     ones = np.ones((ratings.n, 1))
     terms = list(fit.likelihood.terms)
     x = np.column_stack([ones, ratings.contrasts()])
+    # Restricted likelihoods of different means are of different data, and no ratio.
     larger = fit_linear(ratings.value, x, terms, reml=False)
     smaller = fit_linear(ratings.value, ones, terms, reml=False)
     if not (larger.maximum.converged and smaller.maximum.converged):

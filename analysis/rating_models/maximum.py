@@ -9,13 +9,19 @@ import numpy as np
 
 from analysis.rating_models.ratings import Floats
 
+# Step of the differences of the exact gradient: the error of a central difference is of the order of its
+# square, and rounding is divided by it.
 _DIFFERENCE = 1e-4
 _NEWTON_STEPS = 8
 _BFGS_STEPS = 80
 _NEAR = 1e-11
+# After the last quasi-Newton step; Newton steps close what is less than this, and nothing that still
+# climbs.
 _FAR = 1e-4
 _ROUNDING = 1e-14
 _SETTLED = 1e-8
+# Share of the largest curvature below which a direction counts as flat, as that of a variance estimated at
+# zero is.
 _FLAT = 1e-7
 
 Objective = Callable[[Floats], tuple[float, Floats]]
@@ -141,6 +147,7 @@ def _newton(objective: Objective, parameters: Floats, value: float, gradient: Fl
         values, vectors = np.linalg.eigh(information)
         if values[-1] <= 0:
             break
+        # On a saddle the size of the curvature still gives a step uphill; its sign would lead down.
         curved = np.maximum(np.abs(values), _FLAT * values[-1])
         step = vectors @ ((vectors.T @ gradient) / curved)
         decrement = float(gradient @ step)

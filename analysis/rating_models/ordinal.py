@@ -33,6 +33,7 @@ from analysis.rating_models.results import (
 )
 from analysis.results import Assumption, Details, undefined
 
+# Each point is a threshold: with a slider from 0 to 100 most would rest on one rating or none.
 _MOST_POINTS = 20
 TITLE = "Cumulative-link model (logit), fixed effects only"
 UNIT = (
@@ -223,6 +224,7 @@ def saturated_log_likelihood(counts: Floats) -> float:
 
 def effect_test(ratings: CrossedRatings, log_likelihood: float) -> LikelihoodRatio:
     """Likelihood-ratio test that all levels have the same distribution, under proportional odds."""
+    # One distribution for all levels has its maximum at the pooled shares, so nothing is to be searched.
     null = saturated_log_likelihood(level_counts(ratings).sum(axis=0, keepdims=True))
     return likelihood_ratio(
         "likelihood_ratio_effect",

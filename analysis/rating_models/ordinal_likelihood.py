@@ -63,6 +63,7 @@ def fit_cumulative_link(category: Codes, x: Floats, weights: Floats) -> Cumulati
     """
     share = np.bincount(category, weights)
     cumulative = np.cumsum(share)[:-1] / share.sum()
+    # The maximum where no level differs; it is inside the ordered thresholds, as every point occurs.
     parameters = np.concatenate([np.log(cumulative / (1 - cumulative)), np.zeros(x.shape[1])])
     upper, lower = bound_rows(category, x, share.size)
     value, score, information = log_likelihood(parameters, category, upper, lower, weights)

@@ -49,6 +49,7 @@ def _rater_means(ratings: CrossedRatings) -> Floats:
     counts = np.bincount(cell, minlength=shape[0] * shape[1])
     sums = np.bincount(cell, ratings.value, minlength=counts.size)
     means = np.full(counts.size, np.nan)
+    # A rater without a rating of a level has no difference there, and drops out of that level's test alone.
     np.divide(sums, counts, out=means, where=counts > 0)
     return means.reshape(shape)
 

@@ -35,6 +35,7 @@ _DOUBLINGS = 12
 _NEAR_ZERO = 1e-6
 # Logarithms of a residual SD beyond this have left the data far behind.
 _FARTHEST = 60.0
+# An odds ratio of 1e13: an end beyond it is none that data could show.
 _LARGEST_LOGIT = 30.0
 
 
@@ -171,6 +172,7 @@ class VarianceProfile:
     def __init__(
         self, y: Floats, x: Floats, terms: list[RandomTerm], start: Floats, sigma: float
     ) -> None:
+        # As lme4's confint does, which refits a REML fit before it profiles.
         self.likelihood = LinearMixedLikelihood(y, x, terms, reml=False)
         found = self._best(np.append(start, np.log(sigma)), lambda free: free)
         self.parameters, self.value = found

@@ -133,6 +133,7 @@ class LinearMixedLikelihood:
         if not np.max(np.abs(parameters)) < _FARTHEST:
             return -np.inf, np.zeros(parameters.size)
         state = self.state(parameters)
+        # The search is kept from running towards a residual of nothing, where the likelihood has no bound.
         if state.penalized <= self.negligible:
             return -np.inf, np.zeros(parameters.size)
         degrees = self.degrees

@@ -122,6 +122,7 @@ def _joint_moments(table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArra
     Both about the joint means; squares[i, j] is that of column i over the rows it shares with j.
     """
     present = (~np.isnan(table)).astype(np.float64)
+    # Sums of squares of what is far from zero would lose the digits that part the items.
     centre = np.array([c[~np.isnan(c)].mean() if (~np.isnan(c)).any() else 0.0 for c in table.T])
     z = np.where(present > 0, table - centre, 0.0)
     n = present.T @ present

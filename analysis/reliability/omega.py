@@ -26,6 +26,7 @@ from analysis.validation import BoolArray, FloatArray, ratings_matrix
 
 # Two items give one correlation for two loadings.
 _FEW_ITEMS = "a factor needs at least three items to be told from the data"
+# What a search for loadings leaves of a unique variance of zero, or of an omega of 0 or 1.
 _IMPROPER = 1e-6
 NO_INTERVAL = "none: only the omega of one minimum-residual factor has one, by bootstrap"
 # A unique variance of zero or below that still leaves omega between 0 and 1 is said with the number.
@@ -260,6 +261,7 @@ def _loadings_by_likelihood(r: FloatArray) -> tuple[FloatArray, FloatArray]:
         start,
         jac=True,
         method="L-BFGS-B",
+        # Logarithms of unique variances: exp(-20) is the 2e-9 at which a Heywood case ends.
         bounds=[(None, None)] * k + [(-20.0, 5.0)] * k,
         options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10, "maxfun": 20000},
     )
@@ -297,6 +299,7 @@ def omega_ordinal(items: ArrayLike, points: Sequence[float]) -> Estimate[OmegaDe
         because = _FEW_ITEMS
     if because:
         return undefined("omega_ordinal", because, n=n, n_missing=n_missing, unit="person")
+    # A correlation without a variance has no weight, where it would have had all of it.
     variance = np.where(found.variance > 0, found.variance, np.inf)
     loading = _loadings_by_residuals(found.correlation, 1 / variance / (1 / variance).max())
     unique = 1 - loading**2

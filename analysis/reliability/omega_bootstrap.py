@@ -99,6 +99,7 @@ def omegas(correlations: FloatArray) -> FloatArray:
     if not len(r):
         return found
     k = r.shape[1]
+    # The diagonal of drawn pairs is 1 but for rounding, and the sum of all is omega's denominator.
     r[:, np.arange(k), np.arange(k)] = 1.0
     total = r.sum(axis=(1, 2))
     values, vectors = np.linalg.eigh(r)

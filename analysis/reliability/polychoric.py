@@ -18,6 +18,7 @@ from analysis.validation import FloatArray, IntArray, ratings_matrix, scale_poin
 
 # Integration over the correlation: exact to about 1e-12 up to |r| = .99.
 _NODES = 96
+# At 1 the density has no height.
 _LARGEST = 0.9999
 # Beyond this the search was still on its way to 1: the likelihood has no maximum within, mostly because
 # cells of the cross-table are empty, and the figure is where the search was told to end.
@@ -125,6 +126,7 @@ def bivariate_normal(h: FloatArray, k: FloatArray, r: float) -> FloatArray:
     from scipy import special
 
     nodes, weights = _legendre()
+    # With the arcsine the density's 1 / sqrt(1 - r^2) falls out of the integral.
     end = np.arcsin(r)
     angle = end * (nodes + 1) / 2
     a, b = h[:, None, None], k[None, :, None]
@@ -140,6 +142,7 @@ def _cells(cuts_i: FloatArray, cuts_j: FloatArray, r: float) -> FloatArray:
     grid[1:-1, 1:-1] = bivariate_normal(cuts_i, cuts_j, r)
     grid[1:-1, -1], grid[-1, 1:-1] = special.ndtr(cuts_i), special.ndtr(cuts_j)
     grid[-1, -1] = 1.0
+    # Differences of nearly equal probabilities can come out at zero or below, and go into a logarithm.
     return np.asarray(np.maximum(np.diff(np.diff(grid, axis=0), axis=1), 1e-300))
 
 
