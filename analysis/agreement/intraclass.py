@@ -195,8 +195,13 @@ def _by_likelihood(pair: _Pair, found: _Incomplete, level: float) -> _Pair:
         return pair
     k = found.table.shape[1]
     low, high = profile_interval(found.table, single.statistic, found.variances, level)
-    carried = (low * k / (1 + low * (k - 1)), high * k / (1 + high * (k - 1)))
+    carried = (of_the_mean(low, k), of_the_mean(high, k))
     return _instead(single, (low, high)), _instead(mean, carried)
+
+
+def of_the_mean(single: float, k: int) -> float:
+    """Reliability of the mean of k raters from that of one (Spearman and Brown)."""
+    return single * k / (1.0 + single * (k - 1.0))
 
 
 def _instead(
@@ -398,7 +403,7 @@ def _agreement_forms(squares: _MeanSquares, level: float) -> _Pair:
     whole = between + (rater - error) / n
     if whole < _TINY or 1 + low * (k - 1) < _TINY:
         return first, undefined("icc2k", _NEGATIVE, n=n, unit="item")
-    carried = (low * k / (1 + low * (k - 1)), high * k / (1 + high * (k - 1)))
+    carried = (of_the_mean(low, k), of_the_mean(high, k))
     return first, _estimate("icc2k", (between - error) / whole, carried, test, squares, level)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from analysis.agreement.bootstrap import FEWEST_RATERS_DRAWN, cluster_indices
 from analysis.agreement.coefficients import t_limits
-from analysis.agreement.intraclass import icc2_alone
+from analysis.agreement.intraclass import icc2_alone, of_the_mean
 from analysis.results import Details, Estimate
 from analysis.validation import FloatArray, IntArray, confidence_level, ratings_matrix
 
@@ -175,7 +175,7 @@ def jackknife_icc2(
     k = int(single.details.raters)
 
     def carried(value: float | None) -> float | None:
-        return None if value is None else value * k / (1.0 + value * (k - 1.0))
+        return None if value is None else of_the_mean(value, k)
 
     details = replace(single.details, standard_error=None)
     return single, replace(
