@@ -20,9 +20,10 @@ def test_without_r_the_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R with the package ordinal")
-def test_clmm_gives_rs_estimates_in_the_benchmark() -> None:
+@pytest.mark.parametrize("responses", [False, True])
+def test_clmm_gives_rs_estimates_in_the_benchmark(responses: bool) -> None:
     """Oracle: R's clmm in the same run, to 1e-4. How much faster, `evenhand bench` says; no test does."""
-    result = bench_clmm()
+    result = bench_clmm(random_responses=responses)
     if result["r_absent_because"]:
         pytest.skip(result["r_absent_because"])
     assert result["largest_difference"] < 1e-4

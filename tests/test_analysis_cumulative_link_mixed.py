@@ -19,8 +19,9 @@ from analysis.rating_models.crossed_effects import (
 )
 from analysis.rating_models.laplace import LaplaceLikelihood
 from analysis.rating_models.laplace_fit import fit_laplace
-from analysis.rating_models.ordinal_mixed import fit_clmm, random_terms
+from analysis.rating_models.ordinal_mixed import fit_clmm
 from analysis.rating_models.predictions import point_probabilities
+from analysis.rating_models.random_terms import random_terms
 from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 
 FOLDER = Path(__file__).parent / "reference" / "models"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.rating_models.laplace_fit import LaplaceFit, fit_laplace
-from analysis.rating_models.ordinal_mixed import random_terms
+from analysis.rating_models.random_terms import random_terms
 from analysis.rating_models.ratings import CrossedRatings, RatingColumns, prepare_ratings
 from analysis.rating_models.side_by_side import one_thread
 
@@ -24,13 +24,16 @@ _REPEATS = 5
 _R_LIMIT_SECONDS = 600
 _R_PROGRAM = """
 library(ordinal)
-d <- read.csv(commandArgs(TRUE)[1])
+asked <- commandArgs(TRUE)
+d <- read.csv(asked[1])
+formula <- rating ~ system + (1 | rater) + (1 | prompt)
+if (asked[2] == "responses") formula <- update(formula, . ~ . + (1 | prompt:system))
 d$rating <- factor(d$value, ordered = TRUE)
 d$system <- relevel(factor(d$system), "A")
 d$rater <- factor(d$rater)
 d$prompt <- factor(d$prompt)
 seconds <- system.time(
-  fit <- clmm(rating ~ system + (1 | rater) + (1 | prompt), data = d)
+  fit <- clmm(formula, data = d)
 )[["elapsed"]]
 table <- coef(summary(fit))
 number <- function(x) paste0("[", paste(format(x, digits = 15), collapse = ","), "]")
@@ -40,7 +43,9 @@ cat(sprintf('{"seconds": %s, "log_likelihood": %s, "estimates": %s, "std_errors"
 """
 
 
-def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
+def bench_clmm(
+    frame: pd.DataFrame | None = None, *, random_responses: bool = False
+) -> dict[str, Any]:
     """Time the cumulative-link mixed model, standard errors included, here and in R.
 
     Parameters
@@ -48,6 +53,8 @@ def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
     frame : DataFrame, optional
         Columns ``value``, ``system`` (reference ``A``), ``rater``, ``prompt``. Without it a seeded
         study of 36 raters, 10 prompts and 2 systems with 14 % missing is drawn.
+    random_responses : bool
+        With a random intercept of each response (prompt by system), too.
 
     Returns
     -------
@@ -56,16 +63,17 @@ def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
         ``largest_difference`` of estimates and standard errors from R's; the last three are None
         without R, and ``r_absent_because`` says why.
     """
-    data = simulated_ratings(seed=20260) if frame is None else frame
+    response_sd = 0.5 if random_responses else 0.0
+    data = simulated_ratings(seed=20260, response_sd=response_sd) if frame is None else frame
     ratings = prepare_ratings(
         data, RatingColumns("value", "system", "rater", "prompt"), reference="A"
     )
     times = []
     with one_thread():
-        fit = _fit(ratings)
+        fit = _fit(ratings, random_responses)
         for _ in range(_REPEATS):
             start = time.perf_counter()
-            fit = _fit(ratings)
+            fit = _fit(ratings, random_responses)
             times.append(time.perf_counter() - start)
     seconds = float(np.median(times))
     fixed = fit.likelihood.n_fixed
@@ -83,7 +91,7 @@ def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
         "largest_difference": None,
         "r_absent_because": "",
     }
-    other, absent = _in_r(data)
+    other, absent = _in_r(data, "responses" if random_responses else "prompts")
     if other is None:
         return {**result, "r_absent_because": absent}
     differences = [
@@ -100,11 +108,12 @@ def bench_clmm(frame: pd.DataFrame | None = None) -> dict[str, Any]:
     }
 
 
-def _fit(ratings: CrossedRatings) -> LaplaceFit:
-    return fit_laplace(ratings, ratings.contrasts(), random_terms(ratings, False)[0])
+def _fit(ratings: CrossedRatings, random_responses: bool) -> LaplaceFit:
+    terms = random_terms(ratings, False, random_responses)[0]
+    return fit_laplace(ratings, ratings.contrasts(), terms)
 
 
-def _in_r(data: pd.DataFrame) -> tuple[dict[str, Any] | None, str]:
+def _in_r(data: pd.DataFrame, random: str) -> tuple[dict[str, Any] | None, str]:
     """R's fit of the same data, or why there is none."""
     program = shutil.which("Rscript")
     if program is None:
@@ -115,7 +124,7 @@ def _in_r(data: pd.DataFrame) -> tuple[dict[str, Any] | None, str]:
         script.write_text(_R_PROGRAM, encoding="utf-8")
         try:
             done = subprocess.run(  # noqa: S603 (our own script, on our own file)
-                [program, "--vanilla", str(script), str(path)],
+                [program, "--vanilla", str(script), str(path), random],
                 capture_output=True,
                 text=True,
                 timeout=_R_LIMIT_SECONDS,
@@ -137,6 +146,7 @@ def simulated_ratings(
     log_odds: float = 0.5,
     rater_sd: float = 0.75,
     prompt_sd: float = 0.35,
+    response_sd: float = 0.0,
     missing: float = 0.14,
 ) -> pd.DataFrame:
     """Seeded ratings on five points from the cumulative-link mixed model itself.
@@ -156,6 +166,8 @@ def simulated_ratings(
         draw.normal(0, rater_sd, n_raters)[rater] + draw.normal(0, prompt_sd, n_prompts)[prompt]
     )
     latent = latent + log_odds * system + draw.logistic(size=rater.size)
+    if response_sd:
+        latent = latent + draw.normal(0, response_sd, (n_prompts, 2))[prompt, system]
     frame = pd.DataFrame(
         {
             "rater": [f"R{code:04d}" for code in rater],

@@ -154,13 +154,14 @@ def run_benchmarks() -> list[dict[str, Any]]:
         }
         for b in (*bench_alpha_bootstrap(), bench_pairwise_kappas())
     ]
-    return [*rows, _clmm_row(bench_clmm())]
+    plain, responses = bench_clmm(), bench_clmm(random_responses=True)
+    return [*rows, _clmm_row(plain, ""), _clmm_row(responses, " with random responses")]
 
 
-def _clmm_row(measured: dict[str, Any]) -> dict[str, Any]:
+def _clmm_row(measured: dict[str, Any], kind: str) -> dict[str, Any]:
     absent = measured.get("r_absent_because")
     return {
-        "benchmark": f"cumulative-link mixed model, {measured['n']} ratings",
+        "benchmark": f"cumulative-link mixed model{kind}, {measured['n']} ratings",
         "peer": f"ordinal::clmm in R{f' (not measured: {absent})' if absent else ''}",
         "seconds": measured["seconds"],
         "peer_seconds": measured.get("seconds_r"),

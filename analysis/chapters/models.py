@@ -16,10 +16,11 @@ import numpy as np
 from analysis.chapters.context import ReportContext
 from analysis.contrasts.multiplicity import adjust
 from analysis.rating_models.gee import fit_gee
-from analysis.rating_models.linear import METHOD, RESPONSE_UNIT, fit_lmm
+from analysis.rating_models.linear import METHOD, fit_lmm
 from analysis.rating_models.ordinal import fit_clm, proportional_odds_test
-from analysis.rating_models.ordinal_mixed import fit_clmm, inference_unit
+from analysis.rating_models.ordinal_mixed import fit_clmm
 from analysis.rating_models.paired_means import fit_paired_t
+from analysis.rating_models.random_terms import RESPONSE_UNIT, inference_unit
 from analysis.rating_models.ratings import (
     CrossedRatings,
     RatingColumns,
@@ -30,6 +31,7 @@ from analysis.rating_models.results import Coefficient, LikelihoodRatio, ModelFi
 from analysis.rating_models.side_by_side import (
     compare_slopes,
     fit_or_reason,
+    fit_ordinal_response_model,
     fit_response_model,
     one_thread,
 )
@@ -51,7 +53,8 @@ OF_SUMS = ("lmer_slope", "lmer_response")
 OF_NUMERIC_ITEMS = (*OF_SUMS, "gee")
 OF_ITEMS = ("clmm_slope", "clmm", *OF_NUMERIC_ITEMS)
 OF_TABLES = (
-    "lmer_intercept", "lmer_slope", "lmer_response", "clm", "clmm", "clmm_slope", "gee", "paired_t",
+    "lmer_intercept", "lmer_slope", "lmer_response", "clm", "clmm", "clmm_slope", "clmm_response",
+    "gee", "paired_t",
 )  # fmt: skip
 _COLUMNS = RatingColumns("value", "system", "rater", "prompt")
 
@@ -95,6 +98,9 @@ def _fit(name: str, ratings: CrossedRatings, choices: FitChoices) -> ModelFit:
         if ratings.n > choices.most.get(name, math.inf):
             return _without_responses(ratings, choices.most[name])
         return fit_or_reason(fit_response_model, ratings, **options)
+    if name == "clmm_response":
+        options |= {"most_ratings": choices.most.get(name)}
+        return fit_or_reason(fit_ordinal_response_model, ratings, **options)
     options |= {"random_slopes": name.endswith("_slope")}
     if name.startswith("lmer"):
         return fit_or_reason(fit_lmm, ratings, **options)
@@ -127,7 +133,8 @@ class RatingModels:
         ``lmer_response``: linear, with random responses (prompt by level) and, where the data allow,
         random rater slopes: the one that speaks to other prompts and responses. ``clm``, ``clmm``,
         ``clmm_slope``: ordinal, without random effects, with random intercepts, with random rater
-        slopes. ``gee``. ``paired_t``: t test on each rater's mean.
+        slopes. ``clmm_response``: ordinal, as ``lmer_response``. ``gee``. ``paired_t``: t test on
+        each rater's mean.
     proportional_odds : LikelihoodRatio
         Test of the ordinal models' main idea.
     comparisons : tuple of LikelihoodRatio
@@ -191,7 +198,7 @@ def models_of_table(
         Between 0 and 1.
     most_ratings : int
         With more ratings than this the cumulative-link mixed models are left out, which is said (the
-        one with random slopes already above a quarter of it).
+        ones with random slopes or responses already above a quarter of it).
     profile : bool
         Profile-likelihood intervals for the variances of the linear mixed models and the effects of
         the cumulative-link mixed model with random intercepts; seconds of work.
@@ -211,9 +218,9 @@ def models_of_table(
     refuse_repeats(frame, columns)
     choices = FitChoices(
         level,
-        {"clmm": most_ratings, "clmm_slope": most_ratings // 4},
-        # A profile of the ordinal model with random slopes takes minutes.
-        frozenset(OF_TABLES) - {"clmm_slope"} if profile else frozenset(),
+        {"clmm": most_ratings} | dict.fromkeys(("clmm_slope", "clmm_response"), most_ratings // 4),
+        # A profile of the ordinal models with random slopes takes minutes.
+        frozenset(OF_TABLES) - {"clmm_slope", "clmm_response"} if profile else frozenset(),
     )
     with one_thread():
         fits = fit_models(ratings, OF_TABLES, choices)

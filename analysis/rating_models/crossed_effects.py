@@ -319,8 +319,9 @@ def _scaled_cross(cross: Floats, one: Floats, two: Floats) -> Floats:
     levels, _, others, width = cross.shape
     if one.size == 1 and two.size == 1:
         return np.asarray((cross * (one[0, 0] * two[0, 0])).reshape(levels, 1, others))
-    scaled = np.einsum("ca,lcmd,db->lamb", one, cross, two, optimize=True)
-    return np.asarray(scaled.reshape(levels, one.shape[0], others * width))
+    # Two products of matrices: einsum would spend as long on the choice of their order.
+    left = (one.T @ cross.reshape(levels, one.shape[0], others * width)).reshape(-1, width)
+    return np.asarray((left @ two).reshape(levels, one.shape[0], others * width))
 
 
 def _block_inverse(blocks: Floats) -> Floats:

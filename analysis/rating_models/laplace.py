@@ -47,33 +47,81 @@ class _Mode:
     value: float
 
 
+@dataclass(frozen=True)
+class AtMode:
+    """What stands at the mode of the random effects, for one value of the parameters.
+
+    Parameters
+    ----------
+    effects : list of ndarray, each (levels, r)
+        Of each term, spherical.
+    upper, lower : ndarray, shape (n,)
+        Bounds of each rating without its random effects.
+    system : BlockSystem
+        H at the mode.
+    gaps : float
+        The part of the log-likelihood that depends on the thresholds alone.
+    """
+
+    effects: list[Floats]
+    upper: Floats
+    lower: Floats
+    system: BlockSystem
+    gaps: float
+
+
 class LaplaceLikelihood:
-    """Log-likelihood of parameters (thresholds k - 1, slopes p, entries of Lambda by term).
+    """Log-likelihood of parameters (thresholds, slopes p, entries of Lambda by term).
+
+    The k - 1 thresholds are the same for all ratings, or each group of ``nominal`` has its own, one
+    group after the other: then a group's effect may differ from threshold to threshold.
 
     Parameters
     ----------
     category : ndarray of int, shape (n,)
     x : ndarray, shape (n, p)
     terms : sequence of one or two RandomTerm
+    nominal : ndarray of int, shape (n,), optional
+        Group of each rating, 0 to g - 1, each of which uses every point.
 
     Notes
     -----
     The mode of the last call is kept as the next start: neighbouring parameters have near modes.
     """
 
-    def __init__(self, category: Codes, x: Floats, terms: Sequence[RandomTerm]) -> None:
+    def __init__(
+        self,
+        category: Codes,
+        x: Floats,
+        terms: Sequence[RandomTerm],
+        nominal: Codes | None = None,
+    ) -> None:
         self.category = category
         self.x = x
         self.terms = order_for_elimination(terms)
         self.n_points = int(category.max()) + 1
-        self.counts = np.bincount(category, minlength=self.n_points).astype(float)
+        self.group = np.zeros_like(category) if nominal is None else nominal
+        self.n_groups = int(self.group.max()) + 1
+        self.cell = self.group * self.n_points + category
+        self.counts = self._by_cell(np.ones(category.size))
         self._modes: list[Floats] = [np.zeros((t.n_levels, t.width)) for t in self.terms]
         self.evaluations = 0
+
+    def _by_cell(self, weights: Floats) -> Floats:
+        """Sums by group and point, shape (g, k)."""
+        size = self.n_groups * self.n_points
+        found = np.bincount(self.cell, weights, minlength=size)
+        return np.asarray(found.reshape(self.n_groups, self.n_points))
+
+    @property
+    def n_thresholds(self) -> int:
+        """Thresholds of all groups."""
+        return self.n_groups * (self.n_points - 1)
 
     @property
     def n_fixed(self) -> int:
         """Thresholds and slopes."""
-        return self.n_points - 1 + int(self.x.shape[1])
+        return self.n_thresholds + int(self.x.shape[1])
 
     @property
     def n_parameters(self) -> int:
@@ -91,19 +139,35 @@ class LaplaceLikelihood:
     def __call__(self, parameters: Floats) -> tuple[float, Floats]:
         """Log-likelihood and gradient; minus infinity when the thresholds are not ascending."""
         self.evaluations += 1
-        thresholds = parameters[: self.n_points - 1]
+        thresholds = parameters[: self.n_thresholds].reshape(self.n_groups, -1)
         # Beyond this many logits a probability is 0 or 1 to every digit: the maximum is not there.
         if not np.max(np.abs(parameters)) < _FARTHEST or np.any(np.diff(thresholds) <= 0):
             return -np.inf, np.zeros(parameters.size)
-        slopes = parameters[self.n_points - 1 : self.n_fixed]
-        factors = self.factors(parameters)
-        bounds = padded(thresholds)
-        fixed = self.x @ slopes
-        a, b = bounds[self.category + 1] - fixed, bounds[self.category] - fixed
-        mode, system, weight = self._find_mode(a, b, factors)
-        gap, slope, _ = gap_terms(thresholds)
-        value = mode.value + float(self.counts @ gap) - 0.5 * system.log_determinant
-        return value, self._gradient(mode, system, weight, slope)
+        a, b = self._bounds(parameters, thresholds)
+        mode, system, weight = self._find_mode(a, b, self.factors(parameters))
+        gaps = [gap_terms(own) for own in thresholds]
+        value = mode.value - 0.5 * system.log_determinant
+        value += sum(float(n @ gap) for n, (gap, _, _) in zip(self.counts, gaps, strict=True))
+        return value, self._gradient(mode, system, weight, np.stack([s for _, s, _ in gaps]))
+
+    def at_mode(self, parameters: Floats) -> AtMode | None:
+        """Random effects at their mode; None when the parameters are not allowed."""
+        thresholds = parameters[: self.n_thresholds].reshape(self.n_groups, -1)
+        if not np.max(np.abs(parameters)) < _FARTHEST or np.any(np.diff(thresholds) <= 0):
+            return None
+        a, b = self._bounds(parameters, thresholds)
+        mode, system, _ = self._find_mode(a, b, self.factors(parameters))
+        gaps = sum(
+            float(n @ gap_terms(own)[0]) for n, own in zip(self.counts, thresholds, strict=True)
+        )
+        return AtMode(mode.effects, a, b, system, gaps)
+
+    def _bounds(self, parameters: Floats, thresholds: Floats) -> tuple[Floats, Floats]:
+        """Upper and lower bound of each rating without its random effects."""
+        bounds = np.stack([padded(own) for own in thresholds])
+        fixed = self.x @ parameters[self.n_thresholds : self.n_fixed]
+        upper = bounds[self.group, self.category + 1] - fixed
+        return upper, bounds[self.group, self.category] - fixed
 
     def _at(self, effects: list[Floats], a: Floats, b: Floats, factors: list[Floats]) -> _Mode:
         from scipy.special import expit
@@ -174,10 +238,9 @@ class LaplaceLikelihood:
         by_eta = slope - 0.5 * (leverage * skew - weight * along)
         by_upper = 1 - below - 0.5 * (leverage * curve_a + along * density_a)
         by_lower = -(1 - above) - 0.5 * (leverage * curve_b + along * density_b)
-        size = self.n_points
-        up = np.bincount(self.category, by_upper, minlength=size) + self.counts * gap_slope
-        low = np.bincount(self.category, by_lower, minlength=size) - self.counts * gap_slope
-        parts: list[Floats] = [up[:-1] + low[1:], self.x.T @ by_eta]
+        up = self._by_cell(by_upper) + self.counts * gap_slope
+        low = self._by_cell(by_lower) - self.counts * gap_slope
+        parts: list[Floats] = [(up[:, :-1] + low[:, 1:]).ravel(), self.x.T @ by_eta]
         traces = system.trace_terms()
         for term, u, v, trace in zip(self.terms, mode.effects, pull, traces, strict=True):
             full = term.sums(by_eta).T @ u - trace.T - 0.5 * term.sums(slope).T @ v

@@ -30,11 +30,19 @@ class LaplaceFit:
         return self.maximum.converged and bool(np.all(np.abs(flat) < 1e-3))
 
     def covariance(self, term: str) -> Floats | None:
-        """Covariance matrix of a term's random effects; None when the term is not in the model."""
+        """Covariance matrix of a term's random effects; None when the term is not in the model.
+
+        Responses ("response") are further columns of the prompts' term, all with one variance.
+        """
+        name = "prompt" if term == "response" else term
         factors = self.likelihood.factors(self.maximum.parameters)
         for known, factor in zip(self.likelihood.terms, factors, strict=True):
-            if known.name == term:
-                return np.asarray(factor @ factor.T)
+            if known.name != name:
+                continue
+            whole = np.asarray(factor @ factor.T)
+            if not known.tied:
+                return None if term == "response" else whole
+            return whole[1:2, 1:2] if term == "response" else whole[:1, :1]
         return None
 
 

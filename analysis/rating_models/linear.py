@@ -22,11 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.rating_models.crossed_effects import (
-    RandomTerm,
-    prompt_and_response_term,
-    without_slopes,
-)
+from analysis.rating_models.crossed_effects import RandomTerm, without_slopes
 from analysis.rating_models.degrees_of_freedom import (
     FTest,
     KenwardRoger,
@@ -36,7 +32,8 @@ from analysis.rating_models.degrees_of_freedom import (
     satterthwaite,
 )
 from analysis.rating_models.maximum import Maximum, maximise
-from analysis.rating_models.ordinal_mixed import (
+from analysis.rating_models.random_terms import (
+    RESPONSE_UNIT,
     estimate_unit,
     inference_unit,
     random_terms,
@@ -63,10 +60,6 @@ from analysis.rating_models.variance_components import (
 from analysis.results import Assumption, Estimate, undefined
 
 METHOD = "restricted maximum likelihood (REML)"
-RESPONSE_UNIT = (
-    "rater and response (raters, prompts and responses random: results speak to other raters, other "
-    "prompts and other responses of these systems)"
-)
 
 
 @dataclass(frozen=True)
@@ -153,11 +146,7 @@ def fit_lmm(
     bare = _unfitted(ratings, random_slopes, random_responses)
     if because:
         return replace(bare, undefined_because=because)
-    terms, no_prompt = random_terms(ratings, random_slopes)
-    if random_responses:
-        terms[1] = prompt_and_response_term(
-            ratings.prompt, len(ratings.prompts), ratings.level, ratings.levels
-        )
+    terms, no_prompt = random_terms(ratings, random_slopes, random_responses)
     x = np.column_stack([np.ones(ratings.n), ratings.contrasts()])
     if ratings.n <= x.shape[1] + 1:
         said = f"{ratings.n} ratings are too few for {x.shape[1]} means and an error"

@@ -74,8 +74,18 @@ def information_matrix(objective: Objective, parameters: Floats) -> Floats:
     return (columns + columns.T) / 2.0
 
 
+@dataclass(frozen=True)
+class Climb:
+    """Where a quasi-Newton search ended: parameters, value, gradient, promised further rise."""
+
+    parameters: Floats
+    value: float
+    gradient: Floats
+    promised: float
+
+
 def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
-    """Maximum of ``objective`` near ``start``.
+    """Maximum of ``objective`` near ``start``, with the information there.
 
     Parameters
     ----------
@@ -85,6 +95,19 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     scale : ndarray, shape (p, p)
         A guess at the inverse information, positive definite: it makes the first steps short
         where the likelihood is steep.
+    """
+    found = climb(objective, start, scale)
+    if not np.isfinite(found.value):
+        return Maximum(start, found.value, np.eye(start.size), False, np.inf, _no_direction(start))
+    if found.promised > _FAR:
+        # A likelihood that still climbs here has its maximum at infinity, or at a wall.
+        nothing, where = np.eye(start.size), found.parameters
+        return Maximum(where, found.value, nothing, False, found.promised, _no_direction(start))
+    return _newton(objective, found.parameters, found.value, found.gradient)
+
+
+def climb(objective: Objective, start: Floats, scale: Floats) -> Climb:
+    """The quasi-Newton part of `maximise` alone, which leaves out the information matrix.
 
     Notes
     -----
@@ -93,9 +116,9 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
     """
     parameters, inverse = start, scale
     value, gradient = objective(parameters)
-    if not np.isfinite(value):
-        return Maximum(start, value, np.eye(start.size), False, np.inf, _no_direction(start))
     promised = np.inf
+    if not np.isfinite(value):
+        return Climb(parameters, value, gradient, promised)
     for _ in range(_BFGS_STEPS):
         step = inverse @ gradient
         promised = float(gradient @ step)
@@ -115,11 +138,7 @@ def maximise(objective: Objective, start: Floats, scale: Floats) -> Maximum:
                 + np.outer(moved, moved) * (1.0 + float(turned @ side) / curve) / curve
                 - (np.outer(side, moved) + np.outer(moved, side)) / curve
             )
-    if promised > _FAR:
-        # A likelihood that still climbs here has its maximum at infinity, or at a wall.
-        nothing = np.eye(start.size)
-        return Maximum(parameters, value, nothing, False, promised, _no_direction(start))
-    return _newton(objective, parameters, value, gradient)
+    return Climb(parameters, value, gradient, promised)
 
 
 def _noise(value: float) -> float:

@@ -1,7 +1,8 @@
 """Cumulative-link mixed model: ordinal ratings by raters who each meet the same prompts.
 
 P(Y_i <= j) = F(theta_j - x_i' beta - a_rater(i) - b_prompt(i)) with normal rater and prompt effects,
-and on request a rater's own effect of each compared level. Fitted by the Laplace approximation, as
+and on request a rater's own effect of each compared level and an effect of each response (prompt by
+level), without which the results speak to these responses only. Fitted by the Laplace approximation, as
 R's ``ordinal::clmm`` does, with the random effects' block structure used (``crossed_effects``).
 Written here on purpose: no Python package fits this model by maximum likelihood. The oracle is R.
 
@@ -17,10 +18,11 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from analysis.rating_models.crossed_effects import RandomTerm, random_term, without_slopes
+from analysis.rating_models.crossed_effects import without_slopes
 from analysis.rating_models.laplace import LaplaceLikelihood
 from analysis.rating_models.laplace_fit import LaplaceFit, fit_laplace
 from analysis.rating_models.ordinal import (
@@ -31,9 +33,19 @@ from analysis.rating_models.ordinal import (
     unused_note,
     with_profile,
 )
+from analysis.rating_models.ordinal_inference.effects import small_sample_effects
+from analysis.rating_models.ordinal_inference.partial_odds import PartialOdds, partial_odds
+from analysis.rating_models.ordinal_inference.quadrature import QuadratureCheck, quadrature_check
 from analysis.rating_models.ordinal_likelihood import fit_counts, level_counts
 from analysis.rating_models.predictions import predicted_distributions
 from analysis.rating_models.profiles import laplace_slope_profiles
+from analysis.rating_models.random_terms import (
+    RESPONSE_UNIT,
+    estimate_unit,
+    inference_unit,
+    random_terms,
+    slope_obstacle,
+)
 from analysis.rating_models.ratings import CrossedRatings, Floats
 from analysis.rating_models.results import LikelihoodRatio, ModelFit, likelihood_ratio
 from analysis.rating_models.variance_components import (
@@ -49,62 +61,38 @@ METHOD = "maximum likelihood, Laplace approximation"
 
 @dataclass(frozen=True)
 class LaplaceDetails(Details):
-    """How often the likelihood was evaluated."""
+    """How often the likelihood was evaluated, and what the fit was held to.
+
+    Parameters
+    ----------
+    evaluations : int
+    quadrature : QuadratureCheck or None
+        The same model by adaptive quadrature, where its one random intercept allows that.
+    partial : PartialOdds or None
+        With random responses: the model with an effect of its own at each threshold.
+    """
 
     evaluations: int
+    quadrature: QuadratureCheck | None = None
+    partial: PartialOdds | None = None
 
-
-def random_terms(ratings: CrossedRatings, random_slopes: bool) -> tuple[list[RandomTerm], str]:
-    """The random terms that these data can carry, and why a prompt term is left out."""
-    slopes = ratings.contrasts() if random_slopes else None
-    labels = ratings.terms if random_slopes else ()
-    terms = [random_term("rater", ratings.rater, len(ratings.raters), slopes, labels)]
-    because = ratings.prompt_obstacle()
-    if not because:
-        terms.append(random_term("prompt", ratings.prompt, len(ratings.prompts)))
-    return terms, because
-
-
-def slope_obstacle(ratings: CrossedRatings, random_slopes: bool) -> str:
-    """Why a rater's own effects cannot be estimated; empty when they can or are not asked for."""
-    effects = len(ratings.raters) * len(ratings.levels)
-    if random_slopes and ratings.n <= effects:
-        return (
-            f"{ratings.n} ratings for {effects} random effects ({len(ratings.raters)} raters by "
-            f"{len(ratings.levels)} levels): a rater's own effect and error cannot be told apart"
-        )
-    return ""
-
-
-def inference_unit(ratings: CrossedRatings) -> str:
-    """The unit of inference, in words, of a model whose random prompt is an intercept only.
-
-    Where a prompt has responses of several systems its intercept is the same in all of them and
-    cancels out of their difference, so these models say nothing about other responses.
-    """
-    if ratings.prompt_obstacle():
-        return "rater (random: results speak to other raters, with these prompts only)"
-    if ratings.one_system_per_prompt:
-        return (
-            "rater and prompt (both random, and each prompt has one system: results speak to other "
-            "raters and other prompts)"
-        )
-    return (
-        "rater (random: results speak to other raters who judge these very responses; the random "
-        "prompt intercept cancels out of differences between systems)"
-    )
-
-
-def estimate_unit(ratings: CrossedRatings) -> str:
-    """The same in short, for the estimates."""
-    both = not ratings.prompt_obstacle() and ratings.one_system_per_prompt
-    return "rater and prompt" if both else "rater"
+    def to_dict(self) -> dict[str, Any]:
+        """The figures alone."""
+        told: dict[str, Any] = {"evaluations": self.evaluations}
+        if self.quadrature is not None:
+            told["quadrature_nodes"] = self.quadrature.nodes
+            told["quadrature_log_likelihood"] = self.quadrature.log_likelihood
+            told["quadrature_largest_shift"] = self.quadrature.largest_shift
+        if self.partial is not None and self.partial.fails:
+            told["effects_by_threshold"] = [e.to_dict() for e in self.partial.effects]
+        return told
 
 
 def fit_clmm(
     ratings: CrossedRatings,
     *,
     random_slopes: bool = False,
+    random_responses: bool = False,
     ci_level: float = 0.95,
     most_ratings: int | None = None,
     profile: bool = False,
@@ -116,6 +104,11 @@ def fit_clmm(
     ratings : CrossedRatings
     random_slopes : bool
         Let the effect of each level differ between raters (correlated with the rater's intercept).
+    random_responses : bool
+        Let each response (prompt by level) have a random intercept, as ``(1 | prompt:system)`` beside
+        ``(1 | prompt)`` in R. Tests and intervals of the effects are then those of
+        `analysis.rating_models.ordinal_inference.small_sample`, and proportional odds is tested
+        against effects that differ between thresholds, with the same random effects.
     ci_level : float
         Between 0 and 1; Wald intervals, whose standard errors carry the uncertainty of the
         variances, as in R's ``clmm``.
@@ -123,7 +116,7 @@ def fit_clmm(
         Leave the model out, and say so, with more ratings than this (its time grows with them).
     profile : bool
         Put profile-likelihood intervals into ``details.profile`` of the coefficients; a dozen fits
-        for each.
+        for each. With random responses they are the intervals.
 
     Returns
     -------
@@ -142,11 +135,12 @@ def fit_clmm(
         or ordinal_obstacle(ratings)
         or ratings.rater_obstacle()
         or slope_obstacle(ratings, random_slopes)
+        or (ratings.response_obstacle() if random_responses else "")
     )
-    bare = _unfitted(ratings, random_slopes)
+    bare = _unfitted(ratings, random_slopes, random_responses)
     if because:
         return replace(bare, undefined_because=because)
-    terms, no_prompt = random_terms(ratings, random_slopes)
+    terms, no_prompt = random_terms(ratings, random_slopes, random_responses)
     fit = fit_laplace(ratings, ratings.contrasts(), terms)
     if not fit.settled:
         said = (
@@ -157,6 +151,8 @@ def fit_clmm(
     found = _model_fit(ratings, fit, bare, no_prompt, ci_level)
     if because := few_raters(ratings):
         return for_these_raters_only(found, because)
+    if random_responses:
+        return small_sample_effects(ratings, fit, found, ci_level=ci_level, profile=profile)
     if not profile:
         return found
     ends = laplace_slope_profiles(fit, level=ci_level)
@@ -164,14 +160,17 @@ def fit_clmm(
     return replace(found, coefficients=tuple(with_profile(e, both) for e, both in pairs))
 
 
-def _unfitted(ratings: CrossedRatings, random_slopes: bool) -> ModelFit:
+def _unfitted(ratings: CrossedRatings, random_slopes: bool, random_responses: bool) -> ModelFit:
     slopes = " and slopes" if random_slopes else ""
-    prompts = not ratings.prompt_obstacle()
+    crossed = "" if ratings.prompt_obstacle() else " and crossed random prompt intercepts"
+    if random_responses:
+        crossed = ", crossed random prompt and response (prompt by system) intercepts"
     return ratings.unfitted(
-        "cumulative_link_mixed_slopes" if random_slopes else "cumulative_link_mixed",
-        title=f"Cumulative-link mixed model (logit), random rater intercepts{slopes}"
-        + (" and crossed random prompt intercepts" if prompts else ""),
-        unit_of_inference=inference_unit(ratings),
+        "cumulative_link_mixed"
+        + ("_slopes" if random_slopes else "")
+        + ("_responses" if random_responses else ""),
+        title=f"Cumulative-link mixed model (logit), random rater intercepts{slopes}{crossed}",
+        unit_of_inference=RESPONSE_UNIT if random_responses else inference_unit(ratings),
         method=METHOD,
     )
 
@@ -181,7 +180,9 @@ def _model_fit(
 ) -> ModelFit:
     parameters = fit.maximum.parameters
     covariance = fit.maximum.covariance()
-    unit = estimate_unit(ratings)
+    responses = fit.covariance("response") is not None
+    unit = "rater and response" if responses else estimate_unit(ratings)
+    partial = _partial_odds(ratings, fit, ci_level) if responses else None
     slopes, thresholds = odds_estimates(
         ratings, parameters, np.sqrt(np.diag(covariance)), unit, ci_level
     )
@@ -202,6 +203,7 @@ def _model_fit(
             _effect_test(ratings, fit, unit),
             _random_effects_test(ratings, fit, unit),
             check,
+            *(() if partial is None else (partial.test,)),
             *components.tests,
         ),
         predictions=predicted_distributions(
@@ -220,8 +222,12 @@ def _model_fit(
             proportional_odds_assumption(check),
             Assumption("rater and prompt effects are normal", None, "not tested"),
         ),
-        details=LaplaceDetails(fit.likelihood.evaluations),
+        details=LaplaceDetails(fit.likelihood.evaluations, quadrature_check(fit), partial),
     )
+
+
+def _partial_odds(ratings: CrossedRatings, fit: LaplaceFit, ci_level: float) -> PartialOdds:
+    return partial_odds(ratings, list(fit.likelihood.terms), fit, ci_level=ci_level)
 
 
 def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> float:
@@ -230,7 +236,10 @@ def _spread(likelihood: LaplaceLikelihood, parameters: Floats, code: int) -> flo
     for term, factor in zip(likelihood.terms, likelihood.factors(parameters), strict=True):
         row = np.zeros(term.width)
         row[0] = 1.0
-        if term.width > 1 and code > 0:
+        if term.tied:
+            # Columns of a response follow the prompt's own, one for each level.
+            row[1 + code] = 1.0
+        elif term.width > 1 and code > 0:
             row[code] = 1.0
         total += float(np.sum((row @ factor) ** 2))
     return float(np.sqrt(total))

@@ -98,13 +98,21 @@ def slope_profiles(counts: Floats, fit: CumulativeLinkFit, *, level: float) -> t
         return top - floor
 
     return tuple(
-        _both_ends(partial(height, slope), float(best[slope]), float(errors[slope]))
+        both_ends(partial(height, slope), float(best[slope]), float(errors[slope]))
         for slope in range(fit.thresholds.size, best.size)
     )
 
 
-def _both_ends(height: Callable[[float], float], best: float, error: float) -> Bounds:
-    """Where the likelihood falls through the limit on both sides of its top."""
+def both_ends(height: Callable[[float], float], best: float, error: float) -> Bounds:
+    """Where the likelihood falls through the limit on both sides of its top.
+
+    Parameters
+    ----------
+    height : callable
+        Above zero within the interval.
+    best, error : float
+        The estimate and its standard error, which sets the first steps.
+    """
     ends: list[float | None] = []
     for side in (-1.0, 1.0):
         outside, reach, found = best, 1.5 * error, False
@@ -146,9 +154,9 @@ def laplace_slope_profiles(fit: LaplaceFit, *, level: float) -> tuple[Bounds, ..
 
         return maximise(held, best[free], covariance[np.ix_(free, free)]).value - floor
 
-    first = likelihood.n_points - 1
+    first = likelihood.n_thresholds
     return tuple(
-        _both_ends(
+        both_ends(
             partial(height, slope), float(best[slope]), float(np.sqrt(covariance[slope, slope]))
         )
         for slope in range(first, likelihood.n_fixed)

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any
 
 from analysis.rating_models.linear import fit_lmm
-from analysis.rating_models.ordinal_mixed import slope_obstacle
+from analysis.rating_models.ordinal_mixed import fit_clmm
+from analysis.rating_models.random_terms import slope_obstacle
 from analysis.rating_models.ratings import CrossedRatings
 from analysis.rating_models.results import LikelihoodRatio, ModelFit, Sample, likelihood_ratio
 from analysis.rating_models.variance_components import with_mixture
@@ -44,6 +45,24 @@ def fit_response_model(
         random_responses=True,
         ci_level=ci_level,
         profile=profile,
+    )
+
+
+def fit_ordinal_response_model(
+    ratings: CrossedRatings,
+    *,
+    ci_level: float = 0.95,
+    profile: bool = False,
+    most_ratings: int | None = None,
+) -> ModelFit:
+    """Cumulative-link mixed model with random responses, and rater slopes where the data allow them."""
+    return fit_clmm(
+        ratings,
+        random_slopes=not slope_obstacle(ratings, True),
+        random_responses=True,
+        ci_level=ci_level,
+        profile=profile,
+        most_ratings=most_ratings,
     )
 
 

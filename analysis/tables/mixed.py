@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.chapters.models import RatingModels, models_of_table
+from analysis.rating_models.ordinal_inference.partial_odds import what_changes
+from analysis.rating_models.ordinal_mixed import LaplaceDetails
 from analysis.rating_models.ratings import RatingColumns
 from analysis.rating_models.results import ModelFit
 from analysis.results import Assumption
@@ -39,8 +41,12 @@ class ModelBlock(ResultBlock):
         return "" if self.estimates else self.fit.undefined_because
 
     def lines(self) -> Sequence[str]:
-        """To whom the model speaks."""
-        return (f"Unit of inference: {self.fit.unit_of_inference}",)
+        """To whom the model speaks, and what a failed check of proportional odds changes."""
+        unit, details = f"Unit of inference: {self.fit.unit_of_inference}", self.fit.details
+        if not isinstance(details, LaplaceDetails) or details.partial is None:
+            return (unit,)
+        changed = what_changes(details.partial, self.fit.coefficients, {})
+        return (unit, changed) if changed else (unit,)
 
     def checks(self) -> Sequence[Assumption]:
         """Assumptions of the model."""

@@ -420,9 +420,9 @@ class MixedOptions:
 def mixed(table: HandedTable, options: MixedOptions, as_json: bool) -> None:
     """Mixed, ordinal and marginal models of repeated ratings; one row per rating.
 
-    One row for each rater, prompt and compared system; a repeated row is refused. lmer_response, with
-    a random intercept of each response, is the model that speaks to other prompts and responses; it
-    needs five prompts that several systems answered. The others speak to these very responses.
+    One row for each rater, prompt and compared system; a repeated row is refused. lmer_response and
+    clmm_response, with a random intercept of each response, speak to other prompts and responses;
+    they need five prompts that several systems answered. The others speak to these very responses.
 
     \b
     Examples:

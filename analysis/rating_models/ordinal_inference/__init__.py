@@ -1,0 +1,1 @@
+"""What a cumulative-link mixed model is held to: few prompts, other thresholds, better integrals."""
