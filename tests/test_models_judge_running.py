@@ -22,7 +22,13 @@ from models.judge.verdicts.cases import open_review_cases
 from models.judge.verdicts.outcomes import tabulate_outcomes
 from models.judge.verdicts.readings import reparse
 from models.judge.wording.plan import JudgeCall, JudgeIdentity, Planner
-from models.judge.wording.probes import degraded_copy, longer_copy, plan_probe, probe_table
+from models.judge.wording.probes import (
+    PROBES,
+    degraded_copy,
+    longer_copy,
+    plan_probe,
+    probe_table,
+)
 from models.judge.wording.prompts import Material
 from models.judge.wording.rubrics import Rubric, load_rubric
 from protocols import shipped_protocols
@@ -275,13 +281,43 @@ def test_outcomes_can_be_asked_again_in_a_new_round(tmp_path: Path) -> None:
         session = open_session(study)
         session.run(session.calls())
         (cut,) = [v for v in read_verdicts(study) if v.verdict.outcome == Outcome.TRUNCATED]
-        summary = session.run(session.calls(), again=frozenset({cut.call.cache_key}))
+        again = session.ended_with(session.calls(), ["truncated", "refused"])
+        assert again == {cut.call.cache_key}
+        summary = session.run(session.calls(), again=again)
         assert summary.asked == 1
         assert [v.verdict.outcome for v in read_verdicts(study)] == [Outcome.SCORED] * 3
         assert sorted(c.round for c in read_calls(study)) == [1, 1, 1, 2]
         study.close()
     # The new round has an idempotency key of its own, else the endpoint would repeat itself.
     assert len(judge.charged) == 3
+
+
+def test_outcomes_of_a_probe_can_be_asked_again(tmp_path: Path) -> None:
+    """The probe's second call is cut off; none of the study's own is, and none of them is named."""
+    judge = ScriptedJudge(faults={5: "cut off"})
+    with serving(judge) as address:
+        study = make_study(
+            tmp_path / "s", prompts=1, backend="openai", endpoint=address, model="m", concurrency=1
+        )
+        session = open_session(study)
+        session.run(session.calls())
+        (plan,) = session.probe_plans(["longer", "longer"])
+        session.run(plan.calls)
+        assert session.ended_with(session.calls(), ["truncated"]) == frozenset()
+        (cut,) = session.ended_with(plan.calls, ["truncated"])
+        assert cut in {call.planned.cache_key for call in plan.calls}
+        assert session.run(plan.calls, again=frozenset({cut})).asked == 1
+        assert session.ended_with(plan.calls, ["truncated"]) == frozenset()
+        with pytest.raises(StoreError, match="no outcome 'lost'; expected one of: scored"):
+            session.ended_with(plan.calls, ["lost"])
+        study.close()
+
+
+def test_all_stands_for_every_probe(opened: Any) -> None:
+    session: JudgeSession = opened(rubrics=["safety", "pairwise"], prompts=1)
+    plans = session.probe_plans(["swapped", "all"])
+    assert [plan.probe for plan in plans] == [*PROBES]
+    assert [p.probe for p in session.probe_plans(["swapped", "longer"])] == ["swapped", "longer"]
 
 
 # -- reading replies -------------------------------------------------------------------------------

@@ -23,12 +23,13 @@ from models.judge.asking.sending import LocalSender
 from models.judge.verdicts.readings import SCRIPTED_MODEL
 from models.judge.wording.declaration import hard_faults, judge_hashes
 from models.judge.wording.plan import JudgeCall, JudgeIdentity, Planner
+from models.judge.wording.probes import PROBES, ProbePlan, plan_probe
 from models.judge.wording.rubrics import Rubric, load_rubrics
-from study.errors import LockError, ModelError, ProtocolError
+from study.errors import LockError, ModelError, ProtocolError, StoreError
 from study.protocol.endpoint_address import shown_address
 from study.protocol.judge import Judge
 from study.protocol.systems import System
-from study.store.judge.verdicts import read_calls
+from study.store.judge.verdicts import Outcome, read_calls, read_ledger
 from study.store.locking import read_lock
 from study.store.responses import read_responses
 from study.store.study import Study
@@ -119,6 +120,42 @@ class JudgeSession:
             known = seen.get(call.planned.rubric_sha256)
             total += sum(known) / len(known) if known else call.completion_tokens_at_most
         return round(total)
+
+    def probe_plans(self, names: Sequence[str]) -> list[ProbePlan]:
+        """The calls of each of these probes, once; ``all`` stands for every probe.
+
+        Raises
+        ------
+        ProtocolError
+            When there is no such probe, or no rubric of the protocol to which it can be put.
+        """
+        prompts, responses = self.study.protocol.prompts, read_responses(self.study)
+        return [
+            plan_probe(name, self.planner, self.rubrics, prompts, responses)
+            for name in (PROBES if "all" in names else dict.fromkeys(names))
+        ]
+
+    def ended_with(self, calls: Sequence[JudgeCall], outcomes: Sequence[str]) -> frozenset[str]:
+        """Cache keys of those calls of which any criterion ended with one of these outcomes.
+
+        Raises
+        ------
+        StoreError
+            When there is no such outcome.
+        """
+        unknown = [name for name in outcomes if name not in list(Outcome)]
+        if unknown:
+            raise StoreError(
+                f"There is no outcome {unknown[0]!r}; expected one of: {', '.join(Outcome)}."
+            )
+        planned = {call.planned.cache_key for call in calls}
+        ledger = read_ledger(self.study)
+        return frozenset(
+            stored.call.cache_key
+            for probe in {call.planned.probe for call in calls}
+            for stored in ledger.verdicts(probe)
+            if stored.verdict.outcome in outcomes and stored.call.cache_key in planned
+        )
 
     def run(
         self,

@@ -17,7 +17,7 @@ from study.cli.options import (
     say,
     with_study,
 )
-from study.errors import Finding, LockError, StoreError
+from study.errors import Finding, LockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ def judge(study: Study, options: Options, as_json: bool) -> None:
     if options.reparse:
         _reparse(study, as_json)
         return
-    plans = _probe_plans(session, options.probes)
+    plans = session.probe_plans(options.probes)
     calls: Sequence[JudgeCall] = session.calls()
     only_estimate = options.only_estimate
     if read_lock(study) is None and not (only_estimate and calls):
@@ -107,7 +107,7 @@ def judge(study: Study, options: Options, as_json: bool) -> None:
             print_json(vars(estimate))
         return
     if not options.replay:
-        keys = _keys_to_ask_again(study, calls, options.again)
+        keys = session.ended_with(calls, options.again)
         if estimate.calls or keys:
             _confirm(options.yes, as_json)
         summary = _run(session, calls, options.max_cost, keys, options.cluster or "")
@@ -124,36 +124,6 @@ def _reparse(study: Study, as_json: bool) -> None:
         print_json(done | {"cases_opened": opened})
     else:
         say(f"{done['read']} replies read again, {done['changed']} outcomes changed.")
-
-
-def _probe_plans(session: JudgeSession, names: tuple[str, ...]) -> list[ProbePlan]:
-    from models.judge.wording.probes import PROBES, plan_probe
-    from study.store.responses import read_responses
-
-    chosen = list(PROBES) if "all" in names else list(dict.fromkeys(names))
-    responses = read_responses(session.study)
-    prompts = session.study.protocol.prompts
-    return [
-        plan_probe(name, session.planner, session.rubrics, prompts, responses) for name in chosen
-    ]
-
-
-def _keys_to_ask_again(
-    study: Study, calls: Sequence[JudgeCall], outcomes: tuple[str, ...]
-) -> frozenset[str]:
-    from study.store.judge.verdicts import Outcome, read_verdicts
-
-    unknown = [name for name in outcomes if name not in list(Outcome)]
-    if unknown:
-        raise StoreError(
-            f"There is no outcome {unknown[0]!r}; expected one of: {', '.join(Outcome)}."
-        )
-    planned = {call.planned.cache_key for call in calls}
-    return frozenset(
-        stored.call.cache_key
-        for stored in read_verdicts(study)
-        if stored.verdict.outcome in outcomes and stored.call.cache_key in planned
-    )
 
 
 def _show_estimate(session: JudgeSession, estimate: Estimate, silent: bool) -> None:
@@ -241,6 +211,7 @@ def _show_results(
     from study.store.judge.models import model_changes
     from study.store.judge.review_cases import read_cases
     from study.store.judge.verdicts import read_ledger
+    from study.store.locking import code_of_response
 
     study = session.study
     ledger = read_ledger(study)
@@ -361,12 +332,3 @@ def _print_probes(rows: Sequence[Any]) -> None:
         ],
         title="Probes; in comparisons, up prefers what stands first and down what stands later",
     )
-
-
-def code_of_response(study: Study) -> dict[str, str]:
-    """Response id -> the code that stands for its system until unblinding."""
-    from study.store.locking import system_codes
-    from study.store.responses import read_responses
-
-    codes = system_codes(study)
-    return {r.id: codes[r.system_id] for r in read_responses(study)}

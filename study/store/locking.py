@@ -148,6 +148,12 @@ def system_codes(study: Study) -> dict[str, str]:
     return blinding.system_codes(bytes.fromhex(fingerprint), systems)
 
 
+def code_of_response(study: Study) -> dict[str, str]:
+    """Response id -> the code that stands for its system until unblinding."""
+    codes = system_codes(study)
+    return {response.id: codes[response.system_id] for response in read_responses(study)}
+
+
 def codes_are_kept(study: Study) -> bool:
     """Whether the systems' codes are known without the study's key."""
     return bool(_kept_codes(study))
@@ -305,12 +311,6 @@ def accept_finding(study: Study, finding: str, by: str) -> None:
             raise StoreError('Say who accepts the finding: --by "NAME".')
         payload = {"finding": finding, "rule": rules[finding], "by": by}
         events.append(connection, study, "finding_accepted", "coordinator", payload)
-
-
-def accepted_findings(study: Study) -> set[str]:
-    """Ids of the findings that a person let stand."""
-    with study.reading() as connection:
-        return _accepted_in(connection)
 
 
 def _accepted_in(connection: Connection) -> set[str]:
