@@ -57,7 +57,7 @@ def test_no_export_names_a_system_before_unblinding(used: Study, what: str) -> N
 def test_codes_stand_for_the_systems(used: Study) -> None:
     rows = export.rating_rows(Snapshot(used))
     assert Counter(row["system"] for row in rows) == {"A": 18, "B": 18}
-    assert [n.title for n in Snapshot(used).names.values()] == ["System A", "System B"]
+    assert [n.label for n in Snapshot(used).names.values()] == ["System A", "System B"]
 
 
 def test_after_unblinding_ids_stand_there_and_agree_with_the_codes(used: Study) -> None:

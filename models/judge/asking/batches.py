@@ -11,7 +11,7 @@ from typing import Any
 
 from models.endpoint.connection import endpoint_of_judge, known_certificates, open_async_client
 from models.endpoint.words import words_of_endpoint
-from models.judge.asking.calls import Answer
+from models.judge.asking.calls import RawReply
 from models.judge.asking.limits import Budget
 from models.judge.asking.running import JudgeStep, Pending, RunOptions, RunSummary, pending
 from models.judge.verdicts.parsing import read_reply
@@ -165,13 +165,13 @@ async def _make(client: Any, calls: Sequence[JudgeCall], mark: str) -> str:
     return str(batch.id)
 
 
-async def _answers(client: Any, batch_id: str, poll_s: float) -> dict[str, Answer]:
+async def _answers(client: Any, batch_id: str, poll_s: float) -> dict[str, RawReply]:
     """Cache key -> answer, once the batch has ended."""
     batch = await client.batches.retrieve(batch_id)
     while batch.status not in ENDED:
         await asyncio.sleep(poll_s)
         batch = await client.batches.retrieve(batch_id)
-    answers: dict[str, Answer] = {}
+    answers: dict[str, RawReply] = {}
     for file_id in (batch.output_file_id, batch.error_file_id):
         if file_id:
             content = await client.files.content(file_id)
@@ -180,7 +180,7 @@ async def _answers(client: Any, batch_id: str, poll_s: float) -> dict[str, Answe
     return answers
 
 
-def _read_lines(content: bytes) -> Iterator[tuple[str, Answer]]:
+def _read_lines(content: bytes) -> Iterator[tuple[str, RawReply]]:
     """The answers of a batch's file; a line that cannot be read spoils no other.
 
     Lines end with a line feed alone: JSON may hold other ends of lines within a text.
@@ -194,7 +194,7 @@ def _read_lines(content: bytes) -> Iterator[tuple[str, Answer]]:
             # Whose line it was, nobody knows: the call counts as one without an answer.
             continue
         if status == 200 and read_reply(body) is not None:
-            yield name, Answer({"body": json.dumps(body)}, None, 1, 0, 0.0)
+            yield name, RawReply({"body": json.dumps(body)}, None, 1, 0, 0.0)
         elif status == 200:
             said = words_of_endpoint(json.dumps(body))
             message = f"the endpoint's answer is no chat completion: {said}"
@@ -204,15 +204,15 @@ def _read_lines(content: bytes) -> Iterator[tuple[str, Answer]]:
             yield name, _failed("status", f"status {status}: {said}")
 
 
-def _failed(kind: str, message: str) -> Answer:
-    return Answer(None, {"kind": kind, "message": message[:500]}, 1, 0, 0.0)
+def _failed(kind: str, message: str) -> RawReply:
+    return RawReply(None, {"kind": kind, "message": message[:500]}, 1, 0, 0.0)
 
 
 def _keep(
     study: Study,
     judge: Judge,
     calls: Sequence[JudgeCall],
-    answers: dict[str, Answer],
+    answers: dict[str, RawReply],
     summary: RunSummary,
 ) -> None:
     rows = {c.cache_key: c.id for c in read_calls(study) if c.state == "sent"}

@@ -18,8 +18,8 @@ from study.protocol.judge import Judge
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How one request ended.
+class RawReply:
+    """How one request to the judge ended: with a reply as it came, or with what went wrong.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Asker(Protocol):
         idempotency_key: str,
         tokens: int,
         again: AskAgain | None = None,
-    ) -> Answer:
+    ) -> RawReply:
         """Answer one request; ``tokens`` is the most that it can take.
 
         ``again`` is asked before each attempt that follows one that may have been charged.
@@ -125,7 +125,7 @@ class EndpointAsker:
         idempotency_key: str,
         tokens: int,
         again: AskAgain | None = None,
-    ) -> Answer:
+    ) -> RawReply:
         """Answer one request (see :class:`Asker`)."""
         import tenacity
 
@@ -147,7 +147,7 @@ class EndpointAsker:
         except ModelError as error:
             ends_run = str(error)
             failure = {"kind": "refused", "message": ends_run}
-        return Answer(
+        return RawReply(
             reply, failure, attempts.number, attempts.in_doubt, attempts.latency_s, ends_run
         )
 

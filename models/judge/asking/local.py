@@ -17,7 +17,7 @@ from models.backends.decoding import DecodingSettings
 from models.backends.interface import Message
 from models.backends.model_files import locate_checkpoint
 from models.backends.transformers_backend import TransformersBackend
-from models.judge.asking.calls import Answer, AskAgain
+from models.judge.asking.calls import AskAgain, RawReply
 from study.errors import ModelError
 from study.protocol.judge import Judge
 from study.protocol.systems import System
@@ -97,14 +97,14 @@ class LocalAsker:
         idempotency_key: str,
         tokens: int,
         again: AskAgain | None = None,
-    ) -> Answer:
+    ) -> RawReply:
         """Answer one request (see :class:`models.judge.asking.calls.Asker`)."""
         del idempotency_key, tokens, again
         # Waiting callers must not fill the threads that the ledger needs, too.
         async with self._queue:
             return await asyncio.to_thread(self.answer, request)
 
-    def answer(self, request: Mapping[str, Any]) -> Answer:
+    def answer(self, request: Mapping[str, Any]) -> RawReply:
         """Answer one request in the calling thread."""
         with self._turn:
             started = time.perf_counter()
@@ -112,8 +112,8 @@ class LocalAsker:
                 body = self._complete(request)
             except ModelError as error:
                 failure = {"kind": "model", "message": str(error)}
-                return Answer(None, failure, 1, 0, time.perf_counter() - started)
-            return Answer({"body": json.dumps(body)}, None, 1, 0, time.perf_counter() - started)
+                return RawReply(None, failure, 1, 0, time.perf_counter() - started)
+            return RawReply({"body": json.dumps(body)}, None, 1, 0, time.perf_counter() - started)
 
     async def close(self) -> None:
         """Drop the weights."""

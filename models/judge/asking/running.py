@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from models.judge.asking.calls import Answer, Asker
+from models.judge.asking.calls import Asker, RawReply
 from models.judge.asking.ledger_writer import LedgerWriter
 from models.judge.asking.limits import Budget, RateLimits, cost_at_most
 from models.judge.verdicts.readings import call_result
@@ -78,7 +78,7 @@ class RunSummary:
     spent: float | None = None
     stopped: str = ""
 
-    def count(self, result: CallResult, answer: Answer) -> None:
+    def count(self, result: CallResult, answer: RawReply) -> None:
         """One more call has ended."""
         self.asked += 1
         self.outcomes.update(str(v.outcome) for v in result.verdicts)
@@ -285,7 +285,7 @@ class _Run:
         while ready is not None:
             call, call_id = ready
             if self.summary.stopped:
-                unsent = Answer(None, {"kind": "not sent", "message": "not sent"}, 0, 0, 0.0)
+                unsent = RawReply(None, {"kind": "not sent", "message": "not sent"}, 0, 0, 0.0)
                 await self._keep(call, call_id, unsent, writer, is_outcome=False)
                 break
             coming = group.create_task(self._prepare(todo, writer))
@@ -309,7 +309,7 @@ class _Run:
             return None
         return call, await writer.sent(call.planned)
 
-    async def _ask(self, call: JudgeCall, writer: LedgerWriter) -> tuple[Answer, bool]:
+    async def _ask(self, call: JudgeCall, writer: LedgerWriter) -> tuple[RawReply, bool]:
         """The answer, and whether the endpoint refused the judge as such."""
 
         async def again() -> bool:
@@ -334,7 +334,7 @@ class _Run:
         self,
         call: JudgeCall,
         call_id: int,
-        answer: Answer,
+        answer: RawReply,
         writer: LedgerWriter,
         *,
         is_outcome: bool,
@@ -367,7 +367,7 @@ class _Run:
         self.error = self.error or error
         self.summary.stopped = self.summary.stopped or str(error)
 
-    def _count(self, result: CallResult, answer: Answer) -> None:
+    def _count(self, result: CallResult, answer: RawReply) -> None:
         self.summary.count(result, answer)
         if self.on_step is not None:
             step = JudgeStep(self.summary.asked, len(self.left.todo), self.budget.spent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.judge.asking.calls import Answer
+from models.judge.asking.calls import RawReply
 from models.judge.asking.limits import cost_of
 from models.judge.verdicts.parsing import (
     PARSER_VERSION,
@@ -32,7 +32,7 @@ from study.store.study import Study
 SCRIPTED_MODEL = "evenhand-scripted-judge"
 
 
-def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: Answer) -> CallResult:
+def call_result(judge: Judge, call: JudgeCall, call_id: int, answer: RawReply) -> CallResult:
     """What goes into the ledger when a call has ended."""
     planned = call.planned
     reply = read_reply(answer.reply["body"]) if answer.reply is not None else None
@@ -93,7 +93,7 @@ def counted_usage(call: JudgeCall, reply: JudgeReply) -> CountedUsage:
 
 
 def _cost(
-    judge: Judge, call: JudgeCall, answer: Answer, usage: CountedUsage | None
+    judge: Judge, call: JudgeCall, answer: RawReply, usage: CountedUsage | None
 ) -> tuple[float | None, bool]:
     """What the attempts cost that the ledger does not know of yet, and whether that is a bound."""
     at_most = call.planned.cost_at_most
@@ -107,7 +107,7 @@ def _cost(
 
 
 def read_safely(
-    criteria: Sequence[Criterion], letters: str, scoring: str, answer: Answer
+    criteria: Sequence[Criterion], letters: str, scoring: str, answer: RawReply
 ) -> list[VerdictRecord]:
     """As :func:`read_verdict`, but a reply on which the parser itself fails is unparseable.
 
@@ -122,7 +122,7 @@ def read_safely(
 
 
 def read_verdict(
-    criteria: Sequence[Criterion], letters: str, scoring: str, answer: Answer
+    criteria: Sequence[Criterion], letters: str, scoring: str, answer: RawReply
 ) -> list[VerdictRecord]:
     """The typed outcome of every criterion of a call."""
     if answer.reply is None:
@@ -162,5 +162,5 @@ def reparse(study: Study) -> dict[str, int]:
 
 def _read_again(call: LedgerCall) -> list[VerdictRecord]:
     criteria = [Criterion.model_validate(fields) for fields in call.plan["criteria"]]
-    answer = Answer(dict(call.reply or {}), None, call.attempts, 0, call.latency_s or 0.0)
+    answer = RawReply(dict(call.reply or {}), None, call.attempts, 0, call.latency_s or 0.0)
     return read_safely(criteria, call.plan["letters"], call.scoring, answer)
