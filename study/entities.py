@@ -16,6 +16,14 @@ TwoGroupTest = Literal["student", "welch"]
 DEFAULT_TWO_GROUP_TEST: TwoGroupTest = "welch"
 
 
+@dataclass(frozen=True)
+class Named:
+    """An id with the name that tables and figures show; of a system, its blind code until unblinding."""
+
+    id: str
+    label: str
+
+
 class MissingReason(StrEnum):
     """Why an answer has no value. A missing answer is never a number."""
 

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from study.report_view.data import Named, ReportData, ReportItem
+from study.entities import Named
+from study.report_view.data import ReportData, ReportItem
 
 
 def _item(kind: str, **fields: object) -> ReportItem:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from study.entities import Named
 from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.raters import DemographicField, DemographicOption, Group
 from study.protocol.schema import Design, Protocol, Topic
-from study.report_view.data import Named, ReportData, ReportItem
+from study.report_view.data import ReportData, ReportItem
 
 POINTS = ((1, "very poor"), (2, "poor"), (3, "acceptable"), (4, "good"), (5, "very good"))
 ITEMS = (

@@ -32,9 +32,10 @@ from analysis.report.html import document_html
 from analysis.report.numbers import count, interval_text, number, p_text
 from analysis.report.r_script import r_text
 from analysis.resampling import Bootstrap
+from study.entities import Named
 from study.errors import AnalysisError
 from study.protocol.analysis_plan import AnalysisPlan
-from study.report_view.data import Named, ReportData
+from study.report_view.data import ReportData
 from tests.simulated_report_data import protocol_with, simulated_report_data
 
 DAY = dt.date(2025, 3, 1)

@@ -11,9 +11,9 @@ import pytest
 
 from analysis.report import build_report, write_report
 from analysis.report.blocks import Document, Paragraph
+from study.entities import Named
 from study.protocol.analysis_plan import AnalysisPlan
 from study.rehearsal import rehearse
-from study.report_view.data import Named
 from study.report_view.export import protocol_text
 from study.report_view.report_data import report_data
 from study.report_view.snapshot import Snapshot

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.entities import Named
 from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.raters import Group
 from study.protocol.schema import Design, Protocol, Topic
-from study.report_view.data import Named, ReportData, ReportItem
+from study.report_view.data import ReportData, ReportItem
 
 _RATERS, _PROMPTS, _SYSTEMS, _ITEMS = 1250, 50, 2, 8
 _GOAL_SECONDS, _GOAL_GIGABYTES = 60.0, 2.0

@@ -26,7 +26,7 @@ from analysis.contrasts.paired import (
 from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.rounding import differences
-from study.report_view.data import Named
+from study.entities import Named
 
 PlannedTest = Literal["paired-t", "wilcoxon"]
 

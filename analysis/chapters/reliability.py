@@ -17,7 +17,7 @@ from analysis.reliability.polychoric import PolychoricCorrelations, polychoric
 from analysis.resampling import Bootstrap, BootstrapDetails
 from analysis.results import Estimate, undefined
 from analysis.validation import FloatArray
-from study.report_view.data import Named
+from study.entities import Named
 
 # More items than this make a matrix of correlations that nobody reads on paper.
 MOST_ITEMS_CORRELATED = 20

@@ -12,7 +12,8 @@ from analysis.chapters.shaping import FloatArray
 from analysis.contrasts.paired import PairedContrast, paired_contrast
 from analysis.description.numbers import NumberSummary, number_summary
 from analysis.reliability.scores import ScoreRule, instrument_score
-from study.report_view.data import Named, ReportScore
+from study.entities import Named
+from study.report_view.data import ReportScore
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,18 @@ from typing import Literal
 
 import pandas as pd
 
+from study.entities import Named
 from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.judge import StandInConditions
 from study.protocol.schema import Protocol
 
 
 @dataclass(frozen=True)
-class Named:
-    """An id with the name that tables and figures show."""
-
-    id: str
-    label: str
-
-
-@dataclass(frozen=True)
 class ReportItem:
-    """One item as the report needs it.
+    """One item as the report shows it.
+
+    No twin of the protocol's item: of a reversed one the anchors are turned round and the label says so, as
+    the ratings beside it are, and what the protocol leaves to instrument and kind is worked out once.
 
     Parameters
     ----------
@@ -51,6 +47,8 @@ class ReportItem:
 @dataclass(frozen=True)
 class ReportScore:
     """A score that an instrument declares over its items.
+
+    No twin of the protocol's score: that may leave its items to the instrument, and names none of it.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def protocol_text(snapshot: Snapshot) -> str:
         return snapshot.study.protocol_text
     protocol = snapshot.protocol
     plain = protocol.model_dump(mode="json", exclude={"judge"})
-    plain["systems"] = [{"id": name.id, "title": name.title} for name in snapshot.names.values()]
+    plain["systems"] = [{"id": name.id, "title": name.label} for name in snapshot.names.values()]
     if protocol.analysis.primary is not None:
         plain["analysis"] = snapshot.plan.model_dump(mode="json")
         plain["until_unblinding"] = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from study.entities import Named
 from study.protocol import Item, Scale
 from study.protocol.instruments import scored_items
 from study.protocol.items.item import Table
 from study.protocol.schema import Protocol
-from study.report_view.data import Named, ReportItem, ReportScore
+from study.report_view.data import ReportItem, ReportScore
 
 
 def numeric_items(protocol: Protocol) -> tuple[ReportItem, ...]:

@@ -14,7 +14,6 @@ from study.report_view import export
 from study.report_view.comparisons import comparison_rows, ranking_rows, span_rows
 from study.report_view.conversations import conversation_rows
 from study.report_view.data import (
-    Named,
     ReportAttention,
     ReportData,
     ReportItem,
@@ -81,7 +80,7 @@ def _view_of(seen: Snapshot) -> ReportData:
         ratings=_about(items, answers),
         raters=_raters(seen, numbers),
         responses=_responses(seen),
-        systems=tuple(Named(name.id, name.title) for name in seen.names.values()),
+        systems=tuple(seen.names.values()),
         items=items,
         unblinded=seen.unblinded,
         unblinded_at=time_text(seen.unblinded_at) if seen.unblinded_at else "",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from study.entities import AssignmentRecord, Conversation, Rater, Rating, Response
+from study.entities import AssignmentRecord, Conversation, Named, Rater, Rating, Response
 from study.protocol import Protocol
 from study.protocol.analysis_plan import AnalysisPlan
 from study.store import check_answers, conversations, locking, raters, ratings, responses
@@ -17,14 +17,6 @@ from study.store.check_answers import CheckAnswer
 from study.store.judge.verdicts import Ledger, read_ledger
 from study.store.locking import Lock
 from study.store.study import Study
-
-
-@dataclass(frozen=True)
-class SystemName:
-    """How a system is called in data and reports: blind code, or id and title."""
-
-    id: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +50,12 @@ class Snapshot:
         return locking.read_lock(self.study)
 
     @cached_property
-    def names(self) -> Mapping[str, SystemName]:
+    def names(self) -> Mapping[str, Named]:
         """System id -> its name in the data; the blind code until the study is unblinded."""
         if self.unblinded:
-            return {s.id: SystemName(s.id, s.title) for s in self.protocol.systems}
+            return {s.id: Named(s.id, s.title) for s in self.protocol.systems}
         codes = locking.system_codes(self.study)
-        named = {system: SystemName(code, f"System {code}") for system, code in codes.items()}
+        named = {system: Named(code, f"System {code}") for system, code in codes.items()}
         # By code, so that the order in the protocol gives nothing away.
         return dict(sorted(named.items(), key=lambda entry: entry[1].id))
 

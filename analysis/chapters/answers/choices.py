@@ -23,8 +23,8 @@ from analysis.description.proportions import wilson_share
 from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.validation import FloatArray
-from study.entities import NO_REASON
-from study.report_view.data import Named, ReportItem
+from study.entities import NO_REASON, Named
+from study.report_view.data import ReportItem
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from analysis.contrasts.cluster_means import ClusteredShareDetails, clustered_sh
 from analysis.contrasts.preference import TIE, Comparison, Strengths, davidson
 from analysis.judge_worth.consistency import order_effects
 from analysis.results import Estimate
-from study.report_view.data import Named, ReportItem
+from study.entities import Named
+from study.report_view.data import ReportItem
 
 
 @dataclass(frozen=True)

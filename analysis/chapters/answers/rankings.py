@@ -17,7 +17,8 @@ from analysis.chapters.context import ReportContext
 from analysis.contrasts.preference import Strengths, plackett_luce
 from analysis.description.numbers import NumberSummary, number_summary
 from analysis.results import Estimate
-from study.report_view.data import Named, ReportItem
+from study.entities import Named
+from study.report_view.data import ReportItem
 
 
 @dataclass(frozen=True)

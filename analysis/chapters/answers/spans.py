@@ -12,7 +12,8 @@ from analysis.chapters.answers.asked import each_question
 from analysis.chapters.context import ReportContext
 from analysis.contrasts.cluster_means import clustered_share
 from analysis.results import Estimate
-from study.report_view.data import Named, ReportItem
+from study.entities import Named
+from study.report_view.data import ReportItem
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.chapters.context import ReportContext
 from analysis.chapters.shaping import FloatArray
 from analysis.contrasts.effect_sizes import Summary, summarised
-from study.report_view.data import Named
+from study.entities import Named
 
 
 @dataclass(frozen=True)
