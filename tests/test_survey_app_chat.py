@@ -114,6 +114,37 @@ def half_way(site: ChatSite) -> Iterator[Callable[[ChatSite], threading.Event]]:
             backend.hold = None
 
 
+def converse(page: Page, position: int, size: tuple[int, int]) -> None:
+    """One conversation of two messages, with a reload before the second, up to its questions."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.get_by_role("heading", name=f"Conversation {position} of 2").wait_for()
+    page.get_by_text("Every message is saved when you send it").wait_for()
+    expect(page.get_by_text("talk to the coordinator")).to_be_visible()
+    if position == 1:
+        screen(page, "40-chat-start")
+    write(page, OWN[position][0])
+    if position == 1:
+        page.locator("#chat-typing").wait_for()
+        screen(page, "41-chat-typing")
+    wait_for_reply(page, 2)
+    # A draft survives a reload, and so does the size of the page.
+    page.get_by_label("Your message").fill(OWN[position][1])
+    expect(page.get_by_label("Your message")).to_have_value(OWN[position][1])
+    page.set_viewport_size({"width": SIZES[1][0], "height": SIZES[1][1]})
+    page.reload()
+    page.locator(".chat-system[data-number='2']").wait_for()
+    expect(page.get_by_label("Your message")).to_have_value(OWN[position][1])
+    page.get_by_role("button", name="Send").tap()
+    wait_for_reply(page, 4)
+    expect(page.get_by_label("Your message")).to_have_value("")
+    screen(page, "42-chat")
+    page.get_by_role("button", name="End the conversation").tap()
+    page.get_by_role("button", name="Go on to the questions").tap()
+    page.get_by_role("radiogroup").nth(5).wait_for()
+    expect(page.get_by_text(OWN[position][1])).to_be_visible()
+    screen(page, "43-chat-questions")
+
+
 def test_a_whole_session_by_touch_at_three_sizes(
     site: ChatSite, open_tablet: Callable[..., RaterPage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,34 +162,8 @@ def test_a_whole_session_by_touch_at_three_sizes(
         item.get_by_role("radio").nth(2).tap()
     expect(page.get_by_text("stand for a whole conversation")).to_be_visible()
     tablet.button("Start rating").tap()
-    for position, (width, height) in ((1, SIZES[0]), (2, SIZES[2])):
-        page.set_viewport_size({"width": width, "height": height})
-        page.get_by_role("heading", name=f"Conversation {position} of 2").wait_for()
-        page.get_by_text("Every message is saved when you send it").wait_for()
-        expect(page.get_by_text("talk to the coordinator")).to_be_visible()
-        if position == 1:
-            screen(page, "40-chat-start")
-        write(page, OWN[position][0])
-        if position == 1:
-            page.locator("#chat-typing").wait_for()
-            screen(page, "41-chat-typing")
-        wait_for_reply(page, 2)
-        # A draft survives a reload, and so does the size of the page.
-        page.get_by_label("Your message").fill(OWN[position][1])
-        expect(page.get_by_label("Your message")).to_have_value(OWN[position][1])
-        page.set_viewport_size({"width": SIZES[1][0], "height": SIZES[1][1]})
-        page.reload()
-        page.locator(".chat-system[data-number='2']").wait_for()
-        expect(page.get_by_label("Your message")).to_have_value(OWN[position][1])
-        page.get_by_role("button", name="Send").tap()
-        wait_for_reply(page, 4)
-        expect(page.get_by_label("Your message")).to_have_value("")
-        screen(page, "42-chat")
-        page.get_by_role("button", name="End the conversation").tap()
-        page.get_by_role("button", name="Go on to the questions").tap()
-        page.get_by_role("radiogroup").nth(5).wait_for()
-        expect(page.get_by_text(OWN[position][1])).to_be_visible()
-        screen(page, "43-chat-questions")
+    for position, size in ((1, SIZES[0]), (2, SIZES[2])):
+        converse(page, position, size)
         for item in page.get_by_role("radiogroup").all():
             item.get_by_role("radio").nth(3).tap()
         tablet.save()

@@ -345,18 +345,22 @@ def answer_the_rest(page: Page) -> None:
         expect(slides.nth(place)).to_have_value("100")
 
 
+def save_two_responses(tablet: RaterPage) -> None:
+    for position in (1, 2):
+        tablet.page.get_by_role("heading", name=f"Response {position} of 4").wait_for()
+        fill_every_kind(tablet.page)
+        answer_the_rest(tablet.page)
+        tablet.button("Save and continue").tap()
+    tablet.page.get_by_role("heading", name="Response 3 of 4").wait_for()
+
+
 def test_browser_back_shows_saved_answers_and_saving_keeps_a_remark(
     kinds: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
     rater = ready(kinds)
     tablet = open_tablet(kinds.link(rater))
     page = tablet.page
-    for position in (1, 2):
-        page.get_by_role("heading", name=f"Response {position} of 4").wait_for()
-        fill_every_kind(page)
-        answer_the_rest(page)
-        tablet.button("Save and continue").tap()
-    page.get_by_role("heading", name="Response 3 of 4").wait_for()
+    save_two_responses(tablet)
 
     def kept() -> list[tuple[str, str | None, int]]:
         return sorted(

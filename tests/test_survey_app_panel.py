@@ -118,6 +118,40 @@ def start(tablet: RaterPage) -> None:
     heading(tablet, "Questions about the task")
 
 
+def pass_comprehension(tablet: RaterPage) -> None:
+    """The questions about the task, right at the second attempt."""
+    check(tablet.page)
+    eventually(lambda: small_targets(tablet.page), [])
+    keep(tablet, "13-comprehension")
+    choose(tablet, "The response", "No I may not")
+    tablet.page.get_by_text("Attempts left: 1").wait_for()
+    check(tablet.page)
+    keep(tablet, "14-comprehension-again")
+    choose(tablet, "The response", "Yes I may")
+
+
+def copy_receipt_and_go_back(tablet: RaterPage, receipt: str) -> None:
+    """The receipt as it stands on the last page, and the link to the panel."""
+    shown = tablet.page.locator(".evenhand-receipt")
+    expect(shown).to_have_text(receipt)
+    large = "e => parseFloat(getComputedStyle(e).fontSize) >= 28"
+    eventually(lambda: shown.evaluate(large), True)
+    check(tablet.page)
+    eventually(lambda: small_targets(tablet.page), [])
+    tablet.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tablet.button("Copy the code").tap()
+    tablet.button("Copied").wait_for()
+    read = "navigator.clipboard.readText()"
+    eventually(lambda: tablet.page.evaluate(read).strip(), receipt)
+    keep(tablet, "17-receipt")
+    way_back = tablet.page.get_by_role("link", name="Go back to the panel")
+    box = way_back.bounding_box()
+    assert box is not None and box["height"] >= 48
+    assert "panel.example" not in tablet.page.content()
+    way_back.tap()
+    tablet.page.get_by_role("heading", name="Panel").wait_for()
+
+
 def test_a_panel_participants_whole_way(
     panel_server: SurveyServer, open_tablet: Callable[..., RaterPage]
 ) -> None:
@@ -128,14 +162,7 @@ def test_a_panel_participants_whole_way(
     tablet.button("I take part").wait_for()
     expect(tablet.page).not_to_have_url(re.compile("5f1a5f1a"))
     start(tablet)
-    check(tablet.page)
-    eventually(lambda: small_targets(tablet.page), [])
-    keep(tablet, "13-comprehension")
-    choose(tablet, "The response", "No I may not")
-    tablet.page.get_by_text("Attempts left: 1").wait_for()
-    check(tablet.page)
-    keep(tablet, "14-comprehension-again")
-    choose(tablet, "The response", "Yes I may")
+    pass_comprehension(tablet)
     heading(tablet, "Response 1 of 4")
     rate(tablet, "Save and continue")
     heading(tablet, "One question in between")
@@ -167,24 +194,7 @@ def test_a_panel_participants_whole_way(
 
     rater = rater_of(server, "5f1a5f1a")
     receipt = receipt_code(server.study.key, rater.id)
-    shown = tablet.page.locator(".evenhand-receipt")
-    expect(shown).to_have_text(receipt)
-    large = "e => parseFloat(getComputedStyle(e).fontSize) >= 28"
-    eventually(lambda: shown.evaluate(large), True)
-    check(tablet.page)
-    eventually(lambda: small_targets(tablet.page), [])
-    tablet.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    tablet.button("Copy the code").tap()
-    tablet.button("Copied").wait_for()
-    read = "navigator.clipboard.readText()"
-    eventually(lambda: tablet.page.evaluate(read).strip(), receipt)
-    keep(tablet, "17-receipt")
-    way_back = tablet.page.get_by_role("link", name="Go back to the panel")
-    box = way_back.bounding_box()
-    assert box is not None and box["height"] >= 48
-    assert "panel.example" not in tablet.page.content()
-    way_back.tap()
-    tablet.page.get_by_role("heading", name="Panel").wait_for()
+    copy_receipt_and_go_back(tablet, receipt)
     assert asked == [f"https://panel.example/complete?cc=C1ABCDEF&who=5f1a5f1a&receipt={receipt}"]
 
     assert find_by_code(server.study, rater.code).status is RaterStatus.FINISHED

@@ -303,6 +303,31 @@ def test_marking_by_keyboard_alone(serve: Serve, watched: tuple[Page, Traffic]) 
         assert found[position]["mood"] == 1
 
 
+def see_that_a_tap_without_a_label_marks_nothing(page: Page) -> None:
+    """On a page on which nothing is marked yet."""
+    # The sentences stand in the response itself, and nowhere else.
+    # on purpose: the page is drawn, and the parts do not change
+    names = page.locator(".evenhand-response [data-evenhand-part]").all_inner_texts()
+    assert names[2] == "Write down what worries you most." and names[4].endswith("little today?")
+    for name in names:
+        # on purpose: the page is drawn
+        assert page.get_by_text(name, exact=True).count() <= 1
+    # Without a label in hand, a tap marks nothing and says what is missing.
+    page.get_by_role("button", name=names[0]).tap()
+    page.get_by_text("Please choose a label first").wait_for()
+    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(0)
+
+
+def marked_parts(server: SurveyServer, rater: Rater, marks: str) -> set[tuple[str, str]]:
+    """(text, label) of the parts that are marked in the rater's first response."""
+    shown = next(
+        a for a in read_assignments(server.study) if (a.rater_id, a.position) == (rater.id, 1)
+    )
+    text = next(r.text for r in read_responses(server.study) if r.prompt_id == shown.prompt_id)
+    topic = server.study.protocol.prompt(shown.prompt_id).topic
+    return {(text[s.start : s.end].replace(topic, "{topic}"), s.label) for s in read_spans(marks)}
+
+
 def test_marking_and_annotating_by_touch_on_three_widths(
     serve: Serve, watched: tuple[Page, Traffic]
 ) -> None:
@@ -326,17 +351,7 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     wait_for_page(page, "Response 1 of 3", *MARKING)
     measure(page, 360, 740)
     check(page)
-    # The sentences stand in the response itself, and nowhere else.
-    # on purpose: the page is drawn, and the parts do not change
-    names = page.locator(".evenhand-response [data-evenhand-part]").all_inner_texts()
-    assert names[2] == "Write down what worries you most." and names[4].endswith("little today?")
-    for name in names:
-        # on purpose: the page is drawn
-        assert page.get_by_text(name, exact=True).count() <= 1
-    # Without a label in hand, a tap marks nothing and says what is missing.
-    page.get_by_role("button", name=names[0]).tap()
-    page.get_by_text("Please choose a label first").wait_for()
-    expect(page.locator("[data-evenhand-part][aria-pressed=true]")).to_have_count(0)
+    see_that_a_tap_without_a_label_marks_nothing(page)
     page.get_by_text("Sad", exact=True).tap()
     save.tap()
     page.get_by_text("Please mark at least one sentence").wait_for()
@@ -371,17 +386,9 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     found = saved(server, rater)
     assert [found[n]["mood"] for n in (1, 2, 3)] == [2, 1, 1]
     assert [found[n]["marks"] for n in (2, 3)] == ["[]", "[]"]
-    shown = next(
-        a for a in read_assignments(server.study) if (a.rater_id, a.position) == (rater.id, 1)
-    )
-    text = next(r.text for r in read_responses(server.study) if r.prompt_id == shown.prompt_id)
-    marked = {(text[s.start : s.end], s.label) for s in read_spans(str(found[1]["marks"]))}
-    topic = server.study.protocol.prompt(shown.prompt_id).topic
-    assert marked == {
-        ("That sounds hard to carry.", "empathy"),
-        (f"Many people know this feeling about {topic}.", "empathy"),
-        (f"Many people know this feeling about {topic}.", "harm"),
-    }
+    opening, feeling = "That sounds hard to carry.", "Many people know this feeling about {topic}."
+    marked = {(opening, "empathy"), (feeling, "empathy"), (feeling, "harm")}
+    assert marked_parts(server, rater, str(found[1]["marks"])) == marked
     assert rating_faults(server.study) == []
     assert_blind(server, page, traffic)
 
