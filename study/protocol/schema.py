@@ -21,8 +21,6 @@ from study.protocol.scale import Scale
 from study.protocol.session import AttentionCheck, Breaks, Checks, Completion
 from study.protocol.systems import System
 
-SCHEMA_VERSION = 1
-
 
 class Topic(Block):
     """What a prompt is about."""
