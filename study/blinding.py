@@ -107,6 +107,8 @@ def blind_labels(key: bytes, rater: str, responses: Sequence[str]) -> dict[str, 
 
 def shuffled(key: bytes, purpose: str, names: Sequence[str]) -> list[str]:
     """Names in an order that the key and the purpose fix, for example items for one assignment."""
+    # By digests and not by ``random``: its shuffle may differ between Python's versions, and a saved page
+    # must come again in its order after an update.
     return sorted(names, key=lambda name: _derive(key, "order", purpose, name))
 
 

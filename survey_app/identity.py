@@ -20,6 +20,8 @@ COORDINATOR_VIEW = "coordinator"
 
 def rater_token() -> str | None:
     """The secret of the rater's link, from this browser's cookie."""
+    # On every run, and never from the session's state: who presents another one's session id to Streamlit
+    # goes on in that session, but with a cookie of their own.
     return st.context.cookies.get(RATER_COOKIE) or None
 
 

@@ -43,10 +43,13 @@ def open_engine(url: str) -> Engine:
         address = _with_known_driver(make_url(url))
         # hide_parameters: SQLAlchemy's messages would quote answers and the names of systems.
         if address.get_backend_name() != "sqlite":
+            # pre_ping: a server that was started anew closed the pool's connections, and without a look
+            # the next rater of each would get an error page.
             return create_engine(address, pool_pre_ping=True, hide_parameters=True)
         engine = create_engine(
             address,
             hide_parameters=True,
+            # Each run of a page is another thread, and the pool hands on what another one opened.
             connect_args={"timeout": 30, "check_same_thread": False},
         )
     except ArgumentError:
@@ -81,6 +84,8 @@ def _with_known_driver(address: URL) -> URL:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # pysqlite must not start transactions by itself: _begin_sqlite says which kind.
     connection.isolation_level = None
+    # synchronous: with a write-ahead log, NORMAL may lose the last commits when the power fails, and the page
+    # has called them saved. foreign_keys: SQLite follows none unless each connection asks for it.
     # secure_delete: what a withdrawal erases is overwritten, not only released for later use.
     for pragma in (
         f"busy_timeout={BUSY_MS}",

@@ -179,6 +179,8 @@ def save_ratings(
                 for item, answer in answers.items()
             ],
         )
+        # In this transaction: a draft that is on its way waits at the rater's row, which is held since
+        # ``still_rating``, and then finds its page saved; after it, it would outlive its answers.
         drafts.erase(connection, rater.id)
         payload = {"assignment": assignment_id, "answers": _plain(answers), "seconds": seconds}
         events.append(connection, study, "ratings_saved", rater.id, payload)

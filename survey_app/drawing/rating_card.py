@@ -139,6 +139,8 @@ class Card:
         in the form, so that a tap of theirs also sends what the widgets hold.
         """
         places: dict[str, Any] = {}
+        # A form: outside of one, every tap would run the whole page on the server, and one that is made
+        # while the line is cut would be lost. Enter would send a page that is half filled in.
         with st.form(key=f"form-{self.name}", border=False, enter_to_submit=False):
             for name, widget in self.widgets.items():
                 widget.draw()

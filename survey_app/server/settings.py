@@ -23,6 +23,7 @@ STREAMLIT_OPTIONS: dict[str, Any] = {
     # The default collects garbage after every script run: 3.5 times slower with one rater, 13 times
     # with 200, and the writer's database lock is held meanwhile.
     "runner.postScriptGC": False,
+    # An error's text and lines name files, and may name a system.
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "client.toolbarMode": "minimal",

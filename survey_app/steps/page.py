@@ -45,6 +45,10 @@ class Page(ABC):
         """Who sees the page."""
         return self.visit.place.rater
 
+    # Nothing is saved from a widget's callback: after a restart of the server, or a tablet's long sleep, the
+    # session is a new one that has drawn no button, and Streamlit drops the callback of the first tap in
+    # silence. The widgets' values do come with it: ``act`` looks at them, and ``draw`` at what the button
+    # gives back.
     def act(self) -> Visit:
         """Save what this session's widgets say, before anything is drawn; gives where the rater is then."""
         return self.visit

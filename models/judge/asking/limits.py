@@ -120,6 +120,8 @@ def _bucket(limit: int | None, largest: int, period_s: float) -> AsyncLimiter | 
         return None
     from aiolimiter import AsyncLimiter
 
+    # In any one period a leaky bucket lets through what it holds and what leaks meanwhile: only if both
+    # together are the limit does no window hold more. A request must fit into the bucket at once.
     capacity = max(float(largest), limit / 20)
     leak = max(limit - capacity, limit / 1000) / period_s
     return AsyncLimiter(capacity, capacity / leak)
@@ -141,6 +143,7 @@ class Budget:
     def reserve(self, at_most: float | None) -> bool:
         """Set the most that a call can cost aside; False when the cap leaves no room for it."""
         amount = at_most or 0.0
+        # A trillionth over is none: three times 0.1 is more than 0.3 in floats.
         if self.cap is not None and self.spent + self.reserved + amount > self.cap + 1e-12:
             return False
         self.reserved += amount
