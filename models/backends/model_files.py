@@ -175,6 +175,7 @@ def sha256_of_hashes(hashes: dict[str, str]) -> str:
 
 def sha256_of_pte(pte: Path, tokenizer_folder: Path) -> dict[str, str]:
     """SHA-256 of a ``.pte`` file and of its tokenizer's files, by name."""
+    # By their endings: the folder may be that of the .pte file, and other models may lie in it.
     tokenizer = {
         name: digest
         for name, digest in sha256_of_folder(tokenizer_folder).items()

@@ -19,6 +19,7 @@ VERDICT_COLUMNS = (
     "low", "high",
 )  # fmt: skip
 PROBE_COLUMNS = ("probe", "rubric", "criterion", "prompt", "before", "after", "changed")
+# Scores by probability are sums of floats: what differs by less is the same score.
 _SAME = 1e-9
 
 

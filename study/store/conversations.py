@@ -194,6 +194,7 @@ def begin_reply(study: Study, rater: Rater, assignment_id: str) -> int:
 def grow_reply(study: Study, assignment_id: str, number: int, text: str) -> None:
     """Keep what there is of a reply that is being written."""
     with study.writing() as connection:
+        # Not once it has its outcome: the log holds a hash of the text, and a late piece would break it.
         connection.execute(
             update(tables.conversation_turn)
             .where(*_row(assignment_id, number), _turn.outcome.is_(None))

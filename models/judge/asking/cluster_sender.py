@@ -140,10 +140,12 @@ class ClusterSender:
                 task,
                 workers=[place.address],
                 allow_other_workers=False,
+                # Two requests alike are two answers; of pure ones Dask would send one for both.
                 pure=False,
             )
         except ClosedClientError as error:
             raise self._scheduler_lost(error) from error
+        # Bound to one worker: without a look at whether that is gone, Dask would keep the task for it.
         answer = asyncio.ensure_future(_result(future))
         gone = asyncio.ensure_future(place.gone.wait())
         try:

@@ -117,6 +117,8 @@ def write_prompt(
 
 def fence_mark(key: bytes, material: Material) -> str:
     """The mark of the fence: 80 bits of HMAC-SHA256 with the study's key over the texts."""
+    # By a key that no writer of a response has, so that none can close the fence; and no random mark, or
+    # the same request would be another one on the next run and be paid for again.
     texts = json.dumps(["judge-fence", material.prompt_text, *material.responses])
     return hmac.new(key, texts.encode(), hashlib.sha256).hexdigest()[:20]
 
@@ -202,6 +204,8 @@ def reply_schema(criteria: Sequence[Criterion], letters: str) -> dict[str, Any]:
 
 def criterion_schema(criterion: Criterion, letters: str) -> dict[str, Any]:
     """JSON schema of one criterion's part of the reply. The reasons come before the result."""
+    # Endpoints that keep to a schema write its fields in this order; a reason after the score could only
+    # defend it.
     fields: dict[str, Any] = {"reason": {"type": "string"}}
     if criterion.flag:
         fields |= _flag_schema(criterion.flag)
