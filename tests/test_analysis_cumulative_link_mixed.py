@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate, special, stats
 
 from analysis.calibration.models_speed import simulated_ratings
 from analysis.rating_models.crossed_effects import (
@@ -213,3 +214,18 @@ def test_clm_of_other_shapes_equals_r(data: str, quantity: str, term: str, value
         row = next(row for row in rows if row.details.term == term)
         ours = row.estimate if quantity == "estimate" else row.details.std_error
     assert ours == pytest.approx(float(value), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.3, 2.0, 8.0, 20.0])
+def test_averaged_probabilities_are_exact_for_raters_who_differ_widely(spread: float) -> None:
+    """Oracle: scipy's adaptive quadrature, told where the logistic function has its step."""
+    thresholds, shift = np.array([-3.0, -1.0, 0.5, 2.0]), 0.3
+    below = [
+        integrate.quad(
+            lambda z, t=t: special.expit(t - shift - spread * z) * stats.norm.pdf(z),
+            -12, 12, points=[(t - shift) / spread], epsabs=1e-13, limit=500,
+        )[0]
+        for t in thresholds
+    ]  # fmt: skip
+    found = point_probabilities(thresholds, shift, spread)
+    np.testing.assert_allclose(found, np.diff([0.0, *below, 1.0]), rtol=0, atol=1e-8)

@@ -11,7 +11,6 @@ from analysis.contrasts.effect_sizes import noncentral_t_cdf
 from analysis.validation import positive
 from study.errors import AnalysisError
 
-DESIGNS = ("paired", "two_sample")
 _MOST = 1e9
 
 
