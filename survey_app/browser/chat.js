@@ -253,7 +253,9 @@
     sending = { number: state.next, text: message };
     part("send").disabled = true;
     let status = 0;
+    window.evenhandDrafts.hold(true);
     try { status = await post("turn", sending); } catch { /* no connection: see below */ }
+    window.evenhandDrafts.hold(false);
     if (sending === null) return; // its state came first
     if (status === 200) { kept(); part("spoken").textContent = say("sent"); return; }
     busy = false;

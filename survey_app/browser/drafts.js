@@ -13,6 +13,7 @@
   let waiting = null;
   let sending = false;
   let timer = null;
+  let held = false;
   // The draft that the document before this one could not hand in, nor this one before it asked for its
   // page: the page was opened without it.
   let late = null;
@@ -28,7 +29,7 @@
     return fetch(ADDRESS, { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive });
   }
   async function send() {
-    if (waiting === null || sending) return;
+    if (waiting === null || sending || held) return;
     const draft = waiting;
     sending = true;
     let status = 0;
@@ -60,6 +61,11 @@
     if (late === null || late.page !== draft.page || !document.getElementById("root")) return;
     const title = document.querySelector("[data-evenhand-page]");
     if (!title || title.dataset.evenhandPage === late.page) location.reload();
+  }
+  // While a message is on its way, its draft waits: it would come after it, and be refused.
+  function hold(on) {
+    held = on;
+    if (!on && waiting !== null) sendIn(WAIT_MS);
   }
   // What is saved is no draft any more.
   function forget() {
@@ -96,5 +102,5 @@
   });
   document.addEventListener("visibilitychange", () => { if (document.hidden) send(); });
   window.addEventListener("online", send);
-  window.evenhandDrafts = { keep, forget, unsent, waiting: () => waiting };
+  window.evenhandDrafts = { keep, hold, forget, unsent, waiting: () => waiting };
 })();
