@@ -58,6 +58,16 @@ def reading(text: str, **parts: str) -> VerdictRecord:
         f"````json\n{V}\n````",
         f"~~~json\n{V}\n~~~",
         f"  ```json\n  {V}\n  ```  ",
+        # An endpoint that stops at the closing fence does not send it.
+        f"```json\n{V}",
+        f"<think>{OTHER}</think>\n~~~\n{V}\n",
+        # gpt-oss without its endpoint's parser
+        f"<|channel|>analysis<|message|>{OTHER}<|end|><|start|>assistant<|channel|>final<|message|>{V}",
+        f"<|channel|>final <|constrain|>json<|message|>{V}<|return|>",
+        f"<|channel|>final<|message|>```json\n{V}\n```<|im_end|>",
+        # Spaces that JSON does not know
+        V.replace(": ", ":\u00a0"),
+        "\u3000" + V.replace("{", "{\u202f"),
         f"<think>Hm.</think>```json\n{V}\n```",
         # Characters without width, raw line breaks and tabs
         f"\ufeff{V}",
@@ -133,6 +143,12 @@ def test_an_empty_reply_says_empty(text: str, problem: str) -> None:
         "I can\u02bct assist with this request.",
         "I won\u2018t score this message.",
         "I must decline to judge this.",
+        "I must respectfully decline.",
+        "Leider bin ich nicht in der Lage, das einzuschätzen.",
+        "Ich kann diese Anfrage nicht erfüllen.",
+        "Das muss ich leider ablehnen: ich möchte das verweigern.",
+        "Prefiero abstenerme en este caso.",
+        "No soy capaz de hacer esta valoración.",
         "<think>Should I?</think>I am unable to evaluate this.",
         "As an AI, I do not judge people.",
         "Es tut mir leid, aber ich kann diese Antwort nicht bewerten.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def write_statistics_file(table: LabelledTable, path: Path, *, title: str) -> No
     Raises
     ------
     AnalysisError
-        When the file's ending is neither.
+        When the file's ending is neither, or the format cannot hold the table, with the reason.
     OSError
         When there is no room for it.
     """
@@ -179,7 +180,13 @@ def write_statistics_file(table: LabelledTable, path: Path, *, title: str) -> No
         write(frame, str(path), title, column_labels=columns, variable_value_labels=values)
         # On a full disk the library may end without a word and leave a file that is cut off.
         whole = len(read(str(path))[0]) == len(frame)
-    except pyreadstat.ReadstatError:
+    except pyreadstat.ReadstatError as error:
+        # A full disk shows itself in writing or reading back; all else is a fault of the table.
+        if not re.search(r"\b(?:write|read|open|seek|file is)\b", str(error), re.IGNORECASE):
+            raise AnalysisError(
+                f"{path.name} cannot hold this table ({error}), so it was not written. Export it as csv, "
+                "and tell the authors of evenhand, who hold this for a fault."
+            ) from None
         whole = False
     if not whole:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -11,8 +11,9 @@ KEY_COLUMNS = (
     "rater", "group", "simulated", "position", "prompt", "topic", "system", "shown", "seconds",
     "status", "language", "screened_out_because", "responses_rated", "responses_planned",
 )  # fmt: skip
-# Stata allows 32 characters, SPSS 64; the smaller bound serves both.
-_LONGEST = 32
+# Stata allows 32 characters, SPSS 64. A set of value labels gets its variable's name, and pyreadstat takes 31
+# characters of that: an item with a name of 32 could not be written to .dta.
+_LONGEST = 31
 # Stata, User's Guide, 11.3 "Naming conventions"; str1 to str2045 as well. SPSS Statistics, Command
 # Syntax Reference, "Variable names". Neither program tells them apart by case here: SPSS never does.
 _STATA_RESERVED = frozenset(

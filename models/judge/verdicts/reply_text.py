@@ -19,6 +19,18 @@ _OPENS = re.compile(rf"<{_THOUGHT}\b[^<>]*>|\[{_THOUGHT}\]|◁{_THOUGHT}▷", re
 _CLOSES = re.compile(rf"</{_THOUGHT}\s*>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷", re.IGNORECASE)
 _FENCE = re.compile(r"(?:`{3,}|~{3,})")
 _LANGUAGE = re.compile(r"[ \t]*[\w.+-]*")
+# Harmony (gpt-oss), where an endpoint does not take its marks away: thoughts, then the final channel.
+_FINAL_CHANNEL = re.compile(
+    r"<\|channel\|>[ \n]{0,9}final[ \n]{0,9}(?:<\|constrain\|>[\w ]{0,20})?<\|message\|>",
+    re.IGNORECASE,
+)
+_ENDS_OF_TURN = ("<|return|>", "<|end|>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>")
+# A string as a whole, or a space that JSON does not take for one. A string without an end goes to the
+# end, so that a reply of nothing but quotes is read once and not once for each of them.
+_STRING_OR_SPACE = re.compile(
+    r'"(?:[^"\\]|\\.?)*(?:"|\Z)|[\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]',
+    re.DOTALL,
+)
 
 # Every bound here keeps the reading of a hostile reply short: a body may hold 8 MiB of anything.
 LONGEST_VERDICT = 2**18  # characters; 8,192 tokens, the most that a protocol may ask for, are fewer
@@ -31,13 +43,20 @@ _REFUSALS = (
     r"\bI (?:cannot|can't|can not|won't|will not|must decline|have to decline|'d rather not) ?"
     r"(?:\w+ ){0,2}(?:help|assist|rate|judge|evaluate|assess|score|comply|provide|do|continue|"
     r"engage|answer|to)\b",
-    r"\bas an AI\b",
+    r"\bI (?:must|have to|need to|will have to|would like to)(?: \w+ly)? (?:decline|refuse)\b",
+    r"\bI (?:\w+ly )?decline\b|\bas an AI\b",
     # German
     r"\b(?:es )?tut mir leid\b|\bich bedau(?:e)?re\b|\bals (?:eine? )?(?:KI|Sprachmodell)\b",
+    r"\bich (?:kann|darf|werde)\b[^.!?]{0,60}\bnicht (?:erfüllen|ausführen|bearbeiten|vornehmen|"
+    r"abgeben|geben|leisten)\b",
     r"\b(?:kann|darf|werde|möchte) ich\b[^.!?]{0,60}\bnicht\b",
     r"\bich (?:kann|darf|werde|möchte)\b[^.!?]{0,60}\bnicht\b[^.!?]{0,40}\b(?:helfen|bewerten|"
     r"beurteilen|einschätzen|antworten|beantworten|weiterhelfen|unterstützen|tun|nachkommen|machen)\b",
+    r"\b(?:bin|sehe mich|fühle mich) (?:\w+ ){0,3}nicht\b[^.!?]{0,20}\b(?:in der Lage|imstande|befugt)|"
+    r"\baußer\s?stande\b|\bich (?:muss|möchte)\b[^.!?]{0,30}\b(?:ablehnen|verweigern)\b",
     # Spanish
+    r"\b(?:debo|tengo que|prefiero) (?:\w+ )?(?:rechazar|negarme|declinar|abstenerme)\b|"
+    r"\bno (?:soy|estoy|me veo|me siento) (?:\w+ )?capaz\b",
     r"\blo siento\b|\blo lamento\b|\bcomo (?:una )?(?:IA|inteligencia artificial|modelo de lenguaje)\b",
     r"\bno (?:puedo|podré|podría|debo|me es posible|estoy en condiciones de)\b[^.!?]{0,40}\b(?:ayudar"
     r"(?:te|le)?|evaluar|calificar|valorar|puntuar|juzgar|responder|continuar|hacer(?:lo)?|cumplir)",
@@ -74,7 +93,7 @@ def read_json(text: str) -> Any:
 
 def without_thoughts(text: str) -> str:
     """What follows the last thought; all of a reply that shows none."""
-    bare = _trimmed(text)
+    bare = _final_message(_trimmed(text))
     ends = [found.end() for found in _CLOSES.finditer(bare)]
     answer = _trimmed(bare[ends[-1] :]) if ends else bare
     # A thought that never ended is no answer.
@@ -93,7 +112,7 @@ def _answers(text: str) -> Iterator[str]:
     A reply is read at the first of these that is JSON as a whole. So `</think>` within a string of
     a verdict does no harm, and of two verdicts with a thought between them the last one counts.
     """
-    bare = _trimmed(text)
+    bare = _final_message(_trimmed(text))
     closes = [found.end() for found in _CLOSES.finditer(bare)][-MOST_THOUGHTS:]
     ends = _ends_before_thoughts(bare)
     for start in (0, *closes):
@@ -114,12 +133,27 @@ def _ends_before_thoughts(bare: str) -> list[int]:
     return ends
 
 
+def _final_message(text: str) -> str:
+    """What follows the mark of the final channel, without marks of a turn's end."""
+    finals = [found.end() for found in _FINAL_CHANNEL.finditer(text)]
+    if not finals:
+        return text
+    answer = text[finals[-1] :].strip()
+    return next(
+        (answer.removesuffix(m).strip() for m in _ENDS_OF_TURN if answer.endswith(m)), answer
+    )
+
+
 def _unfenced(answer: str) -> str:
-    """What stands in a code fence, when the answer is one from its first to its last character."""
+    """What stands in a code fence that the answer begins with and that ends with it.
+
+    The closing fence may be missing: an endpoint that stops there does not send it.
+    """
     fence = _FENCE.match(answer)
-    if fence is None or not answer.endswith(fence.group()):
+    if fence is None:
         return answer
-    begin, end = fence.end(), len(answer) - len(fence.group())
+    closed = answer.endswith(fence.group()) and len(answer) > len(fence.group())
+    begin, end = fence.end(), len(answer) - (len(fence.group()) if closed else 0)
     language = _LANGUAGE.match(answer, begin, end)
     return _trimmed(answer[language.end() if language else begin : end])
 
@@ -129,6 +163,7 @@ def _trimmed(text: str) -> str:
 
 
 def _strict_json(text: str) -> Any:
+    text = _STRING_OR_SPACE.sub(lambda found: found[0] if found[0][0] == '"' else " ", text)
     try:
         return json.loads(
             text, object_pairs_hook=_no_doubles, parse_constant=_no_constant, strict=False
