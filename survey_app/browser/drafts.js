@@ -43,7 +43,7 @@
     if (waiting !== null) sendIn(answered ? 0 : AGAIN_MS);
     else if (status === 200) showLate(draft);
   }
-  // Refused is answered, too: that page is saved by now, or somebody else's.
+  // Refused is answered, too, and so is 204, nothing kept: that page is saved by now, or somebody else's.
   const isAnswer = (status) => status >= 200 && status < 500;
 
   // Gives what the widgets hold and what they held when the page was opened, by their keys. What the rater

@@ -43,7 +43,9 @@ async def keep_draft(request: Request) -> Response:
         return JSONResponse({"kept": False}, status_code=503)
     except ValueError:
         return JSONResponse({"kept": False}, status_code=400)
-    return JSONResponse({"kept": kept}, status_code=200 if kept else 409)
+    # That its page is saved by now is how a race ends and no fault. Of a 4xx the browser would write an
+    # error into its console: a draft that is under way while a message is sent is an ordinary case.
+    return JSONResponse({"kept": True}) if kept else Response(status_code=204)
 
 
 def _draft(body: dict[str, Any]) -> drafts.Draft:
