@@ -88,6 +88,10 @@ COMMANDS = {
         "study.cli.analyse:analyse",
         "Statistics on any table, as a table or as JSON with full precision.",
     ),
+    "audit": (
+        "study.cli.tables.audit:audit",
+        "Check published tables: counts, percentages, means, spreads and p against one another.",
+    ),
     "power": (
         "study.cli.power:power",
         "How many raters, prompts and raters per response a study needs, before it is locked.",
