@@ -120,6 +120,8 @@ ANALYSES: dict[str, list[str]] = {
     "frequencies_counts": [
         "frequencies", _given("counts.csv"), "--value", "y", "--points", "1-5", "--weight", "n",
     ],
+    "eai": ["eai", _given("long.csv"), "--group", "gender"],
+    "eai_counts": ["eai", str(Path(__file__).parent / "reference" / "papers" / "eai_table3_phi4.csv")],
     "reliability": ["reliability", _given("scale.csv"), "--points", "1-5", "--unit", "person"],
     "reliability_two_items": ["reliability", _given("two_items.csv"), "--points", "1-5"],
     "mixed": [

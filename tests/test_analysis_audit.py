@@ -11,7 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.audit.audit import Audit, audit_files, audit_tables
 from analysis.audit.printed import Rounding, numbers_in, printed
@@ -267,6 +269,28 @@ def test_the_command_says_by_its_exit_code_what_it_found(
     assert run(["audit", str(tmp_path / "none.csv")]) == 2
     assert run(["audit", three, "--scale", "five"]) == 2
     assert "expected its two ends" in capsys.readouterr().err
+
+
+def test_the_layout_of_the_paper_comes_out_of_counts_and_of_ratings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Oracles: 239 / 360 = 66.39 % as printed; totals by numpy of the same file, p by scipy."""
+    assert run(["analyse", "eai", str(PAPERS / "eai_table3_phi4.csv"), "--json"]) == 0
+    (block,) = json.loads(capsys.readouterr().out)["blocks"]
+    rows = {(row["item"], row["value"]): row for row in block["frequencies"]}
+    assert rows["Professionalism of response", 5]["percent"] == pytest.approx(100 * 239 / 360)
+    long = Path(__file__).parent / "reference" / "stats" / "long.csv"
+    assert run(["analyse", "eai", str(long), "--group", "major", "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    frame = pd.read_csv(long)
+    totals = frame.groupby(["model", "rater", "major"])["y"].sum()
+    mean = blocks[2]["rows"][0]
+    assert mean["system"] == "Phi4" and mean["mean_total"] == pytest.approx(totals["Phi4"].mean())
+    by_major = totals["Phi4"].reset_index()
+    one, two = (by_major[by_major["major"] == m]["y"] for m in ("STEM", "non"))
+    assert blocks[3]["rows"][0]["p_student"] == pytest.approx(stats.ttest_ind(one, two).pvalue)
+    welch = stats.ttest_ind(one, two, equal_var=False).pvalue
+    assert blocks[3]["rows"][0]["p_welch"] == pytest.approx(welch)
 
 
 def test_a_page_shows_what_a_table_holds_as_text(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def frequencies(table: HandedTable, options: FrequencyOptions, as_json: bool) ->
     \b
     Examples:
       evenhand analyse frequencies long.csv --value y --by model --points 1-5 --rater rater
-      evenhand analyse frequencies counts.csv --value y --by model --points 1-5 --weight n
+      evenhand analyse frequencies counts.csv --value value --by item --points 1-5 --weight frequency
     """
     from analysis.tables.frequencies import frequencies_by
     from analysis.tables.reading import parse_points
@@ -341,6 +341,70 @@ def frequencies(table: HandedTable, options: FrequencyOptions, as_json: bool) ->
         level=options.level,
     )
     show(blocks, "frequencies", table.file, as_json)
+
+
+@dataclass(frozen=True)
+class EaiOptions:
+    """The options of ``analyse eai``."""
+
+    value: str | None
+    item: str | None
+    system: str | None
+    rater: str | None
+    prompt: str | None
+    weight: str | None
+    group: tuple[str, ...]
+    points: str
+
+
+@analyse.command()
+@with_table
+@click.option("--value", help="Column with the answers; default: value, y, rating or score.")
+@click.option("--item", help="Column with the item; default: item or question.")
+@click.option("--system", help="Column with the system; default: system or model.")
+@click.option("--rater", help="Column with the rater; default: rater or participant.")
+@click.option("--prompt", help="Column with the prompt or topic; default: so called.")
+@click.option(
+    "--weight",
+    help="Column with how many answers a row stands for; default: frequency, count or n.",
+)
+@click.option(
+    "--group", multiple=True, help="Column with groups of raters; may be given several times."
+)
+@click.option(
+    "--points",
+    default="1-5",
+    show_default=True,
+    help="All points of the scale, used or not: 1-5, or 0,1,2.",
+)
+@json_option
+@packed(EaiOptions)
+def eai(table: HandedTable, options: EaiOptions, as_json: bool) -> None:
+    """The tables of the EAI paper: frequencies by item, mean totals, totals by group.
+
+    FILE has a row per rating (rater, topic, system, item, value) or a row per value with its count. A total
+    adds all answers of a rater to a system; a rater with a gap has none. Groups get Student's p, as in the
+    paper, and Welch's beside it.
+
+    \b
+    Examples:
+      evenhand analyse eai ratings.csv --group major --group gender
+      evenhand analyse eai counts.csv --weight frequency
+    """
+    from analysis.tables.papers_layout import PaperColumns, papers_layout
+    from analysis.tables.reading import parse_points
+
+    columns = PaperColumns(
+        options.value,
+        options.item,
+        options.system,
+        options.rater,
+        options.prompt,
+        options.weight,
+        options.group,
+    )
+    blocks = papers_layout(table.frame(options.rater), columns, parse_points(options.points))
+    show(blocks, "eai", table.file, as_json)
 
 
 @analyse.command()

@@ -25,7 +25,8 @@ def show(blocks: Sequence[ResultBlock], kind: str, file: Path, as_json: bool) ->
             say(f"{block.title}\n  undefined, because {because}\n")
             continue
         _show_what_it_is_about(block, said)
-        _show_estimates(block)
+        if block.estimates:
+            _show_estimates(block)
 
 
 def _show_what_it_is_about(block: ResultBlock, said: set[str]) -> None:
