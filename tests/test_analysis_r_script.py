@@ -82,6 +82,7 @@ def test_r_runs_for_every_shipped_protocol_and_gives_the_reports_numbers(
         (theirs,) = differences(out, "totals").values()
         assert theirs == pytest.approx(float(mine["paired_t_difference"]), rel=1e-8)
         compared += 1
+        compared += _same_declared(mine, out)
     for subgroup in protocol.analysis.subgroups:
         compared += _same_subgroups(folder, data, subgroup.by, out)
     if name in WITH_MODELS:
@@ -93,6 +94,16 @@ def test_r_runs_for_every_shipped_protocol_and_gives_the_reports_numbers(
     if data.compared:
         compared += _same_comparisons(folder, out)
     assert compared > 0
+
+
+def _same_declared(mine: dict[str, Any], out: str) -> int:
+    """The declared model's effect, where the study can carry the model."""
+    compared = 0
+    for theirs in differences(out, "declared").values():
+        effect = mine.get("mean_difference", mine.get("cumulative_log_odds_ratio"))
+        assert theirs == pytest.approx(float(effect), rel=1e-4, abs=1e-4)
+        compared += 1
+    return compared
 
 
 def _same_subgroups(folder: Path, data: ReportData, by: str, out: str) -> int:

@@ -73,7 +73,7 @@ def _statistics() -> dict[str, bool]:
     """Public functions of the rooms of statistics; true for a result with a reference of its own."""
     rooms = ("agreement", "reliability", "contrasts", "rating_models", "judge_worth", "description")
     found = {}
-    for file in (f for room in rooms for f in (ROOT / "analysis" / room).glob("*.py")):
+    for file in (f for room in rooms for f in (ROOT / "analysis" / room).rglob("*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 result = ast.unparse(node.returns) if node.returns else ""

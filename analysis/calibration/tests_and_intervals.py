@@ -22,6 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.calibration.declared_primary import (
+    DeclaredLinear,
+    DeclaredOrdinal,
+    PairedTotals,
+    Population,
+)
 from analysis.calibration.draws import Generator, Outcome, agreement_statistics, covers, rated
 from analysis.calibration.resampling import FewClusters, plain_percentiles
 from analysis.rating_models.results import ModelFit
@@ -387,6 +393,7 @@ def simulations() -> list[Simulation]:
             _linear_mixed_responses,
             share=0.25,
         ),
+        *_declared(),
         Simulation("GEE", crossed, _marginal),
         Simulation("ordinal mixed", f"{crossed}, 5 points", _ordinal_mixed, share=0.25),
         Simulation("few clusters", few, FewClusters(), share=0.25),
@@ -409,6 +416,22 @@ def simulations() -> list[Simulation]:
             "GEE, uncorrected", f"{crossed}, raters differ", _marginal_uncorrected, **broken
         ),
     ]
+
+
+def _declared() -> list[Simulation]:
+    """What a plan can declare as primary, at the study's size and at a small one."""
+    made = []
+    for shape in (Population(RATERS, PROMPTS, 2), Population(12, 5, 3)):
+        size = f"{shape.raters} raters x {shape.prompts} prompts x {shape.systems} systems"
+        data = f"{size}; raters, prompts and responses differ, systems do not"
+        name = f"{shape.raters} x {shape.prompts} x {shape.systems}"
+        made.append(Simulation(f"declared linear, {name}", data, DeclaredLinear(shape)))
+        ordinal, wald = DeclaredOrdinal(shape), DeclaredOrdinal(shape, wald=True)
+        points = f"{data}, 5 points"
+        made.append(Simulation(f"declared ordinal, {name}", points, ordinal, 0.25))
+        made.append(Simulation(f"Wald ordinal, {name}", points, wald, 0.1, False))
+        made.append(Simulation(f"paired totals, {name}", data, PairedTotals(shape), 1.0, False))
+    return made
 
 
 def _block(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,6 +43,11 @@ class ReportContext:
     def bootstrap(self) -> Bootstrap:
         """How a chapter draws again."""
         return Bootstrap(REPLICATES, self.level, SEED)
+
+    @cached_property
+    def kept(self) -> dict[bytes, Any]:
+        """Models that several chapters ask for, by the raters whom they are of; see `declared`."""
+        return {}
 
     @cached_property
     def system_labels(self) -> tuple[str, ...]:

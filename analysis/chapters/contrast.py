@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.decisions import MEAN_REPLICATES
+from analysis.chapters.declared import DeclaredContrast, declared_contrast
 from analysis.chapters.shaping import BoolArray, FloatArray
 from analysis.contrasts.multiplicity import adjust
 from analysis.contrasts.paired import (
@@ -27,8 +27,7 @@ from analysis.resampling import Bootstrap
 from analysis.results import Estimate
 from analysis.rounding import differences
 from study.entities import Named
-
-PlannedTest = Literal["paired-t", "wilcoxon"]
+from study.protocol.analysis_plan import PrimaryTest
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,10 @@ class ContrastChapter:
     Parameters
     ----------
     pair : Pair
-    planned : {"paired-t", "wilcoxon"}
-        The test that the plan names; the other one stands beside it, and nothing in the data chooses.
+    planned : {"linear-mixed", "cumulative-link-mixed", "paired-t", "wilcoxon"}
+        What the plan names; the paired tests stand beside a model, and nothing in the data chooses.
+    declared : DeclaredContrast
+        What was made of it, and whom it speaks to.
     primary : PairedContrast
         Of the totals of all raters.
     totals : Totals
@@ -95,7 +96,8 @@ class ContrastChapter:
     """
 
     pair: Pair
-    planned: PlannedTest
+    planned: PrimaryTest
+    declared: DeclaredContrast
     primary: PairedContrast
     totals: Totals
     items: tuple[ContrastOf, ...]
@@ -104,8 +106,8 @@ class ContrastChapter:
 
     @property
     def planned_test(self) -> Estimate:
-        """The test that the plan names."""
-        return planned_test(self.planned, self.primary)
+        """The effect and p that the plan names."""
+        return self.declared.test
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,12 @@ def contrast_chapter(context: ReportContext) -> ContrastChapter | None:
         paired_contrast(means[:, first, i], means[:, second, i], level=context.level, unit="rater")
         for i in range(len(items))
     ]
+    primary = totals_contrast(context, first, second, everybody)
     return ContrastChapter(
         pair,
         context.data.plan.contrast.test,
-        totals_contrast(context, first, second, everybody),
+        declared_contrast(context, primary, everybody),
+        primary,
         _totals(context.totals[:, first], context.totals[:, second]),
         tuple(
             ContrastOf(item.id, item.label, pair, contrast, p)
@@ -243,8 +247,3 @@ def totals_contrast(
         level=context.level,
         unit="rater",
     )
-
-
-def planned_test(planned: PlannedTest, result: PairedContrast) -> Estimate:
-    """The test that the plan names."""
-    return result.t_test if planned == "paired-t" else result.wilcoxon

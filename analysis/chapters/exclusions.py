@@ -14,6 +14,7 @@ import numpy as np
 from analysis.chapters.attention import failed_checks
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import Pair, primary_pair, totals_contrast
+from analysis.chapters.declared import DeclaredContrast, declared_contrast
 from analysis.chapters.families import FamilyTest
 from analysis.chapters.rated_units import (
     agreeing_pairs,
@@ -81,6 +82,8 @@ class Sample:
     n_raters : int
     contrast : PairedContrast or None
         None without a primary pair.
+    declared : DeclaredContrast or None
+        What the plan declares of the same raters.
     splits : tuple of ComparedSplit
         The declared ones.
     adjusted : mapping
@@ -93,6 +96,7 @@ class Sample:
     label: str
     n_raters: int
     contrast: PairedContrast | None
+    declared: DeclaredContrast | None
     splits: tuple[ComparedSplit, ...]
     adjusted: Mapping[str, FamilyTest]
     agreement: Mapping[tuple[int, str], SampleAgreement]
@@ -135,11 +139,13 @@ def exclusion_chapter(context: ReportContext) -> ExclusionChapter | None:
 def _sample(context: ReportContext, key: str, label: str, raters: BoolArray) -> Sample:
     places = primary_pair(context)
     subgroups = subgroup_chapter(context, raters)
+    paired = None if places is None else totals_contrast(context, places[1], places[0], raters)
     return Sample(
         key,
         label,
         int(raters.sum()),
-        None if places is None else totals_contrast(context, places[1], places[0], raters),
+        paired,
+        None if paired is None else declared_contrast(context, paired, raters),
         tuple(s for s in subgroups.splits if s.split.declared),
         subgroups.adjusted,
         _agreement(context, raters),

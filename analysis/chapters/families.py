@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.contrast import planned_test, primary_pair, totals_contrast
+from analysis.chapters.contrast import primary_pair, totals_contrast
+from analysis.chapters.declared import declared_contrast
 from analysis.chapters.shaping import BoolArray
 from analysis.contrasts.multiplicity import AdjustedTest, adjust_families
 from analysis.results import Estimate
@@ -65,7 +66,7 @@ def adjusted_tests(
         contrast = totals_contrast(context, first, second, kept)
         labels = context.system_labels
         label = f"Primary contrast, {labels[second]} minus {labels[first]}"
-        known[PRIMARY] = (PRIMARY, label, planned_test(context.data.plan.contrast.test, contrast))
+        known[PRIMARY] = (PRIMARY, label, declared_contrast(context, contrast, kept).test)
     for s in subgroups:
         label = f"By {s.by}, {s.system_label}: {s.names[0]} minus {s.names[1]}"
         known[subgroup_key(s.by, s.system, s.names)] = (s.by, label, s.test)

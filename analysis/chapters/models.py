@@ -56,7 +56,7 @@ OF_TABLES = (
     "lmer_intercept", "lmer_slope", "lmer_response", "clm", "clmm", "clmm_slope", "clmm_response",
     "gee", "paired_t",
 )  # fmt: skip
-_COLUMNS = RatingColumns("value", "system", "rater", "prompt")
+COLUMNS = RatingColumns("value", "system", "rater", "prompt")
 
 
 @dataclass(frozen=True)
@@ -308,22 +308,22 @@ def _prepared(
     primary = context.data.plan.primary
     known = {s.id for s in context.data.systems} & rated
     against = primary.against if primary is not None and primary.against in known else None
-    return prepare_ratings(frame, _COLUMNS, reference=against, points=points)
+    return prepare_ratings(frame, COLUMNS, reference=against, points=points)
 
 
 def _may_profile(ratings: CrossedRatings) -> bool:
     return len(ratings.raters) + len(ratings.prompts) <= MOST_EFFECTS_PROFILED
 
 
-def _models_of_sums(context: ReportContext) -> dict[str, ModelFit]:
-    """Linear models of each response's sum over items; a sum with a gap is missing."""
+def response_sums(context: ReportContext) -> pd.DataFrame:
+    """Each response's sum over the items that add, by rater, system and prompt; missing with a gap."""
     import pandas as pd
 
     shaped = context.shaped
     asked = shaped.planned.any(axis=3)
     r, s, p = np.nonzero(asked)
     systems = np.array([x.id for x in context.data.systems], dtype=object)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "rater": np.array(shaped.rater_ids, dtype=object)[r],
             "system": systems[s],
@@ -331,9 +331,14 @@ def _models_of_sums(context: ReportContext) -> dict[str, ModelFit]:
             "value": shaped.values[..., list(shaped.total_places)].sum(axis=3)[r, s, p],
         }
     )
+
+
+def _models_of_sums(context: ReportContext) -> dict[str, ModelFit]:
+    """Linear models of each response's sum over items; a sum with a gap is missing."""
+    frame = response_sums(context)
     if frame["value"].isna().all():
         # What there is without sums: raters, prompts and single ratings.
-        ratings = prepare_ratings(context.data.ratings, _COLUMNS, reference=None)
+        ratings = prepare_ratings(context.data.ratings, COLUMNS, reference=None)
         bare = ratings.unfitted(
             "linear_mixed_slopes",
             title="Linear mixed model, random rater intercepts and slopes",

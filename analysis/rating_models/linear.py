@@ -48,6 +48,7 @@ from analysis.rating_models.results import (
     FTestDetails,
     LikelihoodRatio,
     ModelFit,
+    Sample,
     Variance,
     likelihood_ratio,
     wald_estimate,
@@ -319,6 +320,37 @@ def _with_kenward_roger(
         kenward_roger_df=test.denominator,
         kenward_roger_p_value=test.p_value,
     )
+
+
+def kenward_roger_estimate(e: Coefficient, *, level: float) -> Coefficient:
+    """The same coefficient with Kenward and Roger's interval and test in place of Satterthwaite's.
+
+    Parameters
+    ----------
+    e : Coefficient
+        Of `fit_lmm`.
+    level : float
+
+    Returns
+    -------
+    Coefficient
+        Undefined, with the reason, where their method gives none for these data.
+    """
+    error, df = e.details.kenward_roger_std_error, e.details.kenward_roger_df
+    if e.estimate is None or error is None or df is None:
+        because = (
+            e.undefined_because
+            or e.details.kenward_roger_undefined_because
+            or e.details.no_test_because
+            or "Kenward and Roger's method is left out: more than 1,000 random effects"
+        )
+        details = e.details
+        n, gone = e.n, e.n_missing
+        return undefined(e.statistic, because, n=n, n_missing=gone, unit=e.unit, details=details)
+    details = replace(e.details, std_error=error, df=df, z_value=None, t_value=None)
+    sample = Sample(e.n, e.n_missing, e.unit)
+    method = "t, Kenward-Roger degrees of freedom"
+    return wald_estimate(e.statistic, e.estimate, details, sample, ci_level=level, ci_method=method)
 
 
 def _kenward_roger_effect(

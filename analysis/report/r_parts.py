@@ -77,6 +77,49 @@ heading("Primary contrast, paired by rater")
 p_values["primary"] <- primary_contrast(sums)
 """
 
+DECLARED = """
+declared_contrast <- function(rows) {
+  if (is.null(declared$on)) {
+    rows <- aggregate(value ~ rater + prompt + system, rows[rows$item %in% total_items, ], sum,
+                      na.action = na.pass)
+    # As a difference of totals: a sum counts as often as a rater meets responses of one system.
+    if (declared$test == "linear-mixed") rows$value <- rows$value * max(table(rows$rater, rows$system))
+  } else rows <- rows[rows$item == declared$on, ]
+  rows <- rows[!is.na(rows$value), ]
+  for (name in c("rater", "prompt", "system")) rows[[name]] <- factor(rows[[name]])
+  rows$system <- relevel(rows$system, ref = against)
+  several <- sum(rowSums(table(rows$prompt, rows$system) > 0) > 1)
+  if (declared$responses && several < 5) {
+    cat("The declared model needs five prompts that several systems answered; the paired test counts.\\n")
+    return(NULL)
+  }
+  slopes <- nrow(rows) > nlevels(rows$rater) * nlevels(rows$system)
+  terms <- c("system", if (slopes) "(1 + system | rater)" else "(1 | rater)",
+             if (nlevels(rows$prompt) > 1) "(1 | prompt)",
+             if (declared$responses) "(1 | prompt:system)")
+  name <- paste0("system", system)
+  if (declared$test == "linear-mixed") {
+    fit <- lmerTest::lmer(reformulate(terms, "value"), data = rows)
+    table <- coef(summary(fit, ddf = "Kenward-Roger"))
+    print(table)
+    p <- table[name, "Pr(>|t|)"]
+  } else {
+    rows$answer <- factor(rows$value, ordered = TRUE)
+    fit <- ordinal::clmm(reformulate(terms, "answer"), data = rows)
+    table <- coef(summary(fit))
+    print(table)
+    cat("The report's p is of the likelihood ratio with small-sample degrees of freedom; clmm has none.\\n")
+    p <- NA
+  }
+  cat("difference declared", system, "minus", against, format(table[name, 1], digits = 10), "\\n")
+  p
+}
+heading("Primary contrast, by the declared model")
+p_declared <- try_or_say(declared_contrast(ratings))
+if (!is.null(p_declared)) p_values["primary"] <- p_declared
+p_values <- p_values[!is.na(p_values)]
+"""
+
 SUBGROUPS = """
 subgroup_tests <- function(sums) {
   found <- c()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.report import r_parts
 from study.errors import AnalysisError
-from study.protocol.analysis_plan import SubgroupTest
+from study.protocol.analysis_plan import PrimaryContrast, SubgroupTest
 from study.report_view.data import ReportData, ReportItem
 
 _ADJUSTMENTS = {"holm": "holm", "hommel": "hommel", "bh": "BH", "by": "BY"}
@@ -108,6 +108,11 @@ def _tests(data: ReportData) -> list[str]:
         parts.append(f"system <- {pair[0]}\nagainst <- {pair[1]}\nbounds <- {limits}")
         parts.append(r_parts.PRIMARY)
         again.append("primary_contrast(remaining)")
+        if plan.primary.by_model:
+            parts += [_declared(plan.primary), r_parts.DECLARED]
+            again.append(
+                "invisible(try_or_say(declared_contrast(ratings[!ratings$rater %in% left_out, ])))"
+            )
         if plan.primary.test == "wilcoxon":
             said = "The plan declares Pratt's Wilcoxon test, which base R has not."
             parts.append(f'p_values <- p_values[names(p_values) != "primary"]\ncat("{said}\\n")\n')
@@ -133,6 +138,12 @@ def _tests(data: ReportData) -> list[str]:
         parts += [f"\nexclusions <- list({rules})", r_parts.EXCLUSIONS]
         parts += [f'\nheading("Without the raters left out")\n{call}\n' for call in again]
     return parts
+
+
+def _declared(primary: PrimaryContrast) -> str:
+    on = "NULL" if primary.on is None else r_text(primary.on)
+    responses = "TRUE" if primary.speaks_to == "systems" else "FALSE"
+    return f"\ndeclared <- list(test = {r_text(primary.test)}, on = {on}, responses = {responses})"
 
 
 def r_tables(data: ReportData) -> dict[str, bytes]:
@@ -195,6 +206,15 @@ def _repeated_of_numbers(data: ReportData) -> list[str]:
             "`primary-contrast`: the paired t test with its interval, d_z, d_av and the two one-sided "
             "tests; not the signed-rank test, which base R has without Pratt's zeros"
         )
+        if plan.primary.test == "linear-mixed":
+            told.append(
+                "`primary-contrast`, the declared linear mixed model with Kenward-Roger (package lmerTest)"
+            )
+        if plan.primary.test == "cumulative-link-mixed":
+            told.append(
+                "`primary-contrast`, the effect of the declared cumulative-link mixed model (package "
+                "ordinal); not its p and interval, which clmm has by Wald's method"
+            )
     told += [
         f"`tests-by-{s.by}`: Student's and Welch's t tests of the totals, each difference in the "
         "report's direction; not the rank tests and effect sizes"

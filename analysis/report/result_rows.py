@@ -11,6 +11,7 @@ from analysis.contrasts.effect_sizes import Summary, TDetails
 from analysis.contrasts.preference import Strengths
 from analysis.contrasts.ranks import MannWhitneyDetails
 from analysis.contrasts.signed_rank import SignedRankDetails
+from analysis.rating_models.results import CoefficientDetails
 from analysis.report.blocks import Column, Footnotes, Row
 from analysis.report.numbers import number, p_text
 from analysis.resampling import FEW_CLUSTERS, BootstrapDetails
@@ -55,6 +56,8 @@ def _test_statistic(result: Estimate) -> tuple[float | None, float | None]:
     details = result.details
     if isinstance(details, TDetails):
         return details.t, details.df
+    if isinstance(details, CoefficientDetails):
+        return details.t_value if details.df is not None else details.z_value, details.df
     if isinstance(details, SignedRankDetails | MannWhitneyDetails):
         return details.z, None
     return None, None

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from study.entities import DEFAULT_TWO_GROUP_TEST, TwoGroupTest
 from study.errors import ProtocolError
 from study.protocol.block import Block, Identifier, Text
 
+PrimaryTest = Literal["linear-mixed", "cumulative-link-mixed", "paired-t", "wilcoxon"]
+Population = Literal["systems", "these-responses"]
+# What a plan without a test meant before there were models to declare; locked plans keep it.
+FORMER_TEST: PrimaryTest = "paired-t"
+
 
 class PrimaryContrast(Block):
-    """The contrast of two systems that the study is about, paired by rater."""
+    """The contrast of two systems that the study is about, and to whom it speaks."""
 
     system: Identifier = Field(description="Id of the system expected to be better.")
     against: Identifier = Field(description="Id of the system that it is compared with.")
-    test: Literal["paired-t", "wilcoxon"] = Field(
-        default="paired-t", description="Test of the raters' paired totals."
+    test: PrimaryTest = Field(
+        default="linear-mixed",
+        description=(
+            "linear-mixed and cumulative-link-mixed are models of single ratings with random raters, "
+            "prompts and responses: they can speak about the systems. paired-t and wilcoxon test the "
+            "raters' paired totals: they speak about these very responses and other raters. A model "
+            "that cannot be fitted gives way to the paired t test, and the report says why."
+        ),
     )
+    population: Population | None = Field(
+        default=None,
+        description=(
+            "Whom the result speaks to: systems (other raters, other prompts and other responses of "
+            "these systems; five prompts or more) or these-responses (other raters who judge these "
+            "very responses). Left out: systems for a model, these-responses for a paired test."
+        ),
+    )
+    on: Identifier | None = Field(
+        default=None,
+        description=(
+            "Id of the item that a model is of; left out: the sum of the items that add to the total. "
+            "cumulative-link-mixed takes at most 20 different values."
+        ),
+    )
+    published: Text | None = Field(
+        default=None,
+        description=(
+            "Name of a published analysis whose paired test stands beside the model, for example the "
+            "paper that is repeated."
+        ),
+    )
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a model of single ratings is declared, and no test of paired totals."""
+        return self.test in ("linear-mixed", "cumulative-link-mixed")
+
+    @property
+    def speaks_to(self) -> Population:
+        """Whom the result speaks to."""
+        return self.population or ("systems" if self.by_model else "these-responses")
+
+    # A plan that says none of what came later has the dump, and so the hash in its lock, that it had.
+    @model_serializer(mode="wrap")
+    def _without_what_is_left_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        later = ("population", "on", "published")
+        return {
+            name: value for name, value in plain.items() if name not in later or value is not None
+        }
 
 
 class SubgroupTest(Block):
@@ -133,6 +185,14 @@ class AnalysisPlan(Block):
                 "raters' totals. Name one under analysis.primary before the study is locked."
             )
         return self.primary
+
+    @property
+    def with_former_test(self) -> AnalysisPlan:
+        """The plan as it was meant when a primary contrast without a test was a paired t test."""
+        if self.primary is None or "test" in self.primary.model_fields_set:
+            return self
+        primary = self.primary.model_copy(update={"test": FORMER_TEST})
+        return self.model_copy(update={"primary": primary})
 
     def without_direction(self) -> AnalysisPlan:
         """The plan with the two systems of its primary contrast in the order of their names.

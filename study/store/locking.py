@@ -19,7 +19,7 @@ from study.errors import Finding, LockError, StoreError
 from study.leaks import check_responses
 from study.store import events, tables
 from study.store.responses import read_responses, responses_in
-from study.store.study import Study
+from study.store.study import Study, plan_sha256
 from study.wording import listed, summed_up
 
 # The name of the systems' codes in the log's line about the lock.
@@ -61,7 +61,7 @@ def _hashes(study: Study, responses: Sequence[Response]) -> dict[str, str]:
         "protocol": study.protocol_sha256,
         "responses": _sha256(texts),
         "allocation": allocate(study.protocol).sha256,
-        "analysis_plan": _sha256(study.protocol.analysis.model_dump(mode="json")),
+        "analysis_plan": plan_sha256(study.protocol.analysis),
     }
 
 

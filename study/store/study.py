@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from study import blinding
 from study.clock import now
 from study.errors import LockError, StoreError
 from study.protocol import Protocol, parse_protocol
+from study.protocol.analysis_plan import AnalysisPlan
 from study.protocol.loading import load_protocol, read_text, resolve_includes
 from study.store import tables
 from study.store.database import (
@@ -201,10 +203,28 @@ def open_study(folder: Path) -> Study:
                 f"{PROTOCOL_FILE} was changed after the study was locked on {row.locked_at:%Y-%m-%d}. Put "
                 "the locked text back with `evenhand lock --restore`, or start a new study."
             )
+        study = _as_locked(study, row.lock_hashes)
     except BaseException:
         study.close()
         raise
     return study
+
+
+def plan_sha256(plan: AnalysisPlan) -> str:
+    """SHA-256 (hex) of an analysis plan, as the lock holds it."""
+    text = json.dumps(plan.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_locked(study: Study, lock_hashes: str | None) -> Study:
+    """The study with the plan that its lock froze: an older one meant a paired t test by none."""
+    plan = study.protocol.analysis
+    former = plan.with_former_test
+    if lock_hashes is None or former is plan:
+        return study
+    if json.loads(lock_hashes).get("analysis_plan") != plan_sha256(former):
+        return study
+    return replace(study, protocol=study.protocol.model_copy(update={"analysis": former}))
 
 
 def restore_locked_protocol(folder: Path) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 from analysis.rating_models.laplace_fit import LaplaceFit
 from analysis.rating_models.ordinal_inference.small_sample import (
     LinearReference,
+    effect_test,
     f_of_ratio,
-    held_likelihood,
     linear_reference,
     profile_interval,
 )
@@ -69,8 +69,7 @@ def _effect(
 
     e, slope = numbered
     nu = reference.slopes[slope] or 0.0
-    ratio = max(0.0, 2.0 * (fit.maximum.value - held_likelihood(fit, slope)(0.0)))
-    f = f_of_ratio(ratio, 1, nu)
+    f, p_value = effect_test(fit, slope, nu)
     best, error = e.estimate or 0.0, e.details.std_error or 0.0
     t = float(np.copysign(np.sqrt(f), best))
     half = float(stats.t.ppf(0.5 + ci_level / 2, nu)) * error
@@ -84,7 +83,7 @@ def _effect(
         how += f" ({_OPEN} is left out)"
     return replace(
         e,
-        p_value=float(stats.f.sf(f, 1, nu)),
+        p_value=p_value,
         ci_low=low,
         ci_high=high,
         ci_level=ci_level,

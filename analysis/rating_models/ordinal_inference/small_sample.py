@@ -133,6 +133,26 @@ def held_likelihood(fit: LaplaceFit, slope: int) -> Callable[[float], float]:
     return height
 
 
+def effect_test(
+    fit: LaplaceFit, slope: int, denominator: float, value: float = 0.0
+) -> tuple[float, float]:
+    """F statistic and p-value of one effect being ``value``.
+
+    Parameters
+    ----------
+    slope : int
+        Place of the effect among the slopes, from 0.
+    denominator : float
+        Degrees of freedom.
+    value : float
+    """
+    from scipy import stats
+
+    ratio = max(0.0, 2.0 * (fit.maximum.value - held_likelihood(fit, slope)(value)))
+    f = f_of_ratio(ratio, 1, denominator)
+    return f, float(stats.f.sf(f, 1, denominator))
+
+
 def profile_interval(fit: LaplaceFit, slope: int, *, level: float, denominator: float) -> Bounds:
     """Profile-likelihood interval whose limit is that of `highest_ratio`.
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import ContrastChapter, Pair, contrast_chapter, no_pair
+from analysis.chapters.declared import SPEAKS_TO, DeclaredContrast
 from analysis.report.blocks import (
     Block,
     Column,
@@ -22,7 +23,15 @@ from analysis.report.blocks import (
     tidy,
 )
 from analysis.report.figures import ForestRow, draw_forest, draw_slopes
-from analysis.report.numbers import interval_text, level_text, n_text, number, p_phrase, phrase
+from analysis.report.numbers import (
+    counted,
+    interval_text,
+    level_text,
+    n_text,
+    number,
+    p_phrase,
+    phrase,
+)
 from analysis.report.result_rows import (
     RESULT_COLUMNS,
     TEST_COLUMNS,
@@ -46,6 +55,7 @@ def contrast_section(context: ReportContext) -> Section:
         return Section("contrast", heading, (Paragraph(text),))
     blocks: list[Block] = [
         Paragraph(_sentence(context, chapter) + _direction(context)),
+        *_beside_model(context, chapter),
         *_equivalence_text(context, chapter),
         _pair_summary(context, chapter),
         _contrast_table(context, chapter),
@@ -74,17 +84,69 @@ def _direction(context: ReportContext) -> str:
 
 
 def _sentence(context: ReportContext, chapter: ContrastChapter) -> str:
-    result, head = chapter.primary, _minus(chapter.pair)
+    """What the plan declares, first of all, with whom it speaks to."""
+    head = _minus(chapter.pair)
     status = (
         "declared in the locked plan" if context.locked else "exploratory: the plan is not locked"
     )
-    test = chapter.planned_test
+    declared = chapter.declared
+    if declared.model is not None:
+        return f"{head} ({status}): {_model_words(context, declared)}."
+    paired = _paired_sentence(chapter, head, status)
+    if declared.fallback:
+        paired = (
+            f"The plan declares a model that does not exist here ({declared.fallback}). {paired}"
+        )
+    return f"{paired} It speaks to {declared.population}, not to other responses of the systems."
+
+
+def _model_words(context: ReportContext, declared: DeclaredContrast) -> str:
+    test, model, about = declared.test, declared.model, declared.coefficient
+    if model is None or about is None:
+        return ""
+    item = context.data.plan.contrast.on
+    label = next((i.label for i in context.data.items if i.id == item), "totals")
+    odds = test.statistic == "cumulative_log_odds_ratio"
+    effect = f"log odds ratio of a higher answer ({label})" if odds else f"difference of {label}"
+    shown = phrase(test, effect).rsplit(", p", 1)[0]
+    ratio = f", odds ratio {number(about.odds_ratio)}" if about.odds_ratio is not None else ""
+    t, df = number(about.t_value or about.z_value or 0.0), about.df
+    statistic = f"z = {t}" if df is None else f"t({degrees_text(df)}) = {t}"
+    return (
+        f"{shown}{ratio}, {statistic}, {p_phrase(test.p_value or 0.0)}, for {declared.population} "
+        f"({declared.name.lower()}, {test.ci_method}; {counted(model.n_raters, 'rater')}, "
+        f"{counted(model.n_prompts, 'prompt')}, n = {model.n}, {model.n_missing} left out)"
+    )
+
+
+def _beside_model(context: ReportContext, chapter: ContrastChapter) -> list[Block]:
+    """The paired test beside a declared model, and what a failed check of the model changes."""
+    if not chapter.declared.by_model:
+        return []
+    published = context.data.plan.contrast.published
+    whose = (
+        "The paired test of raters' totals" if published is None else f"{published}, paired test"
+    )
+    told = _paired_sentence(chapter, f"{whose} stands beside it", "exploratory")
+    population = SPEAKS_TO["these-responses"]
+    blocks: list[Block] = [
+        Paragraph(f"{told} It speaks to {population}: prompts and responses are given in it.")
+    ]
+    if chapter.declared.changed:
+        blocks.append(Paragraph(chapter.declared.changed))
+    return blocks
+
+
+def _paired_sentence(chapter: ContrastChapter, head: str, status: str) -> str:
+    result = chapter.primary
+    wilcoxon = chapter.planned == "wilcoxon"
+    test: Estimate = result.wilcoxon if wilcoxon else result.t_test
     if test.estimate is None or test.p_value is None:
         why = test.undefined_because.rstrip(".")
         return f"{head} ({status}): the test is undefined, because {why}."
     n = f"{test.n} raters with both totals, {test.n_missing} left out"
     effect = phrase(result.d_z, "d_z")
-    if chapter.planned == "wilcoxon":
+    if wilcoxon:
         told = result.wilcoxon.details
         return (
             f"{head} ({status}; {n}): Wilcoxon signed-rank test V = {number(test.estimate, 1)}, "
@@ -100,7 +162,7 @@ def _sentence(context: ReportContext, chapter: ContrastChapter) -> str:
 
 def _equivalence_text(context: ReportContext, chapter: ContrastChapter) -> list[Block]:
     """What the two one-sided tests say, when the plan has bounds."""
-    bounds, test = context.data.plan.equivalence, chapter.primary.equivalence
+    bounds, test = context.data.plan.equivalence, chapter.declared.equivalence
     if bounds is None:
         return []
     if test is None:
@@ -115,6 +177,8 @@ def _equivalence_text(context: ReportContext, chapter: ContrastChapter) -> list[
         f"Equivalence within {number(bounds.low)} to {number(bounds.high)} points of the total "
         f"({bounds.reason.rstrip('.')}), two one-sided t tests"
     )
+    if chapter.declared.by_model and test is chapter.primary.equivalence:
+        head += f" of raters' paired totals, for {SPEAKS_TO['these-responses']}"
     if test.estimate is None or test.p_value is None:
         return [Paragraph(f"{head}: undefined, because {test.undefined_because.rstrip('.')}.")]
     shown = "shown" if test.details.equivalent == "yes" else "not shown"
@@ -150,11 +214,21 @@ def _contrast_table(context: ReportContext, chapter: ContrastChapter) -> Table:
     notes, result, pair = Footnotes(), chapter.primary, chapter.pair
     names = {"system": pair.system.id, "against": pair.against.id}
     mark = " – declared" if context.locked else " – planned"
-    tost = result.equivalence
+    declared, tost = chapter.declared, chapter.declared.equivalence
     equivalence = () if tost is None else ((_bounds_label(context), tost, True),)
+    first = (f"{declared.name} ({declared.population})", declared.test, True)
     kinds: tuple[tuple[str, Estimate, bool], ...] = (
-        ("Paired t test, difference of totals", result.t_test, chapter.planned == "paired-t"),
-        ("Wilcoxon signed-rank (Pratt), V", result.wilcoxon, chapter.planned == "wilcoxon"),
+        *((first,) if declared.by_model else ()),
+        (
+            "Paired t test, difference of totals (these texts, other raters)",
+            result.t_test,
+            declared.test is result.t_test,
+        ),
+        (
+            "Wilcoxon signed-rank (Pratt), V (these texts, other raters)",
+            result.wilcoxon,
+            declared.test is result.wilcoxon,
+        ),
         *equivalence,
         ("d_z (difference / SD of differences)", result.d_z, False),
         ("d_z, corrected for small samples (Hedges)", result.hedges_d_z, False),
@@ -162,10 +236,10 @@ def _contrast_table(context: ReportContext, chapter: ContrastChapter) -> Table:
         ("Rank-biserial correlation", result.rank_biserial, False),
     )
     rows, flat = [], []
-    for name, estimate, declared in kinds:
-        label = name + (mark if declared else " – exploratory")
-        rows.append(result_row(label, estimate, notes, strong=declared))
-        flat.append(({**names, "declared": declared}, estimate))
+    for name, estimate, counts in kinds:
+        label = name + (mark if counts else " – exploratory")
+        rows.append(result_row(label, estimate, notes, strong=counts))
+        flat.append(({**names, "declared": counts}, estimate))
     checks = tuple(f"{a.name[0].upper()}{a.name[1:]}: {a.evidence}." for a in result.assumptions)
     effects = [(name, e) for name, e, _ in kinds if e is not result.wilcoxon]
     return Table(
@@ -247,13 +321,19 @@ def _item_blocks(context: ReportContext, chapter: ContrastChapter) -> list[Block
         tidy(flat),
         ("A rater's mean is over the prompts that were answered.", *notes.notes()),
     )
-    lines = [_forest_row("Total (primary)", chapter.primary.d_z, strong=context.locked)]
+    by_model = chapter.declared.by_model
+    total = "Total (these texts)" if by_model else "Total (primary)"
+    lines = [_forest_row(total, chapter.primary.d_z, strong=context.locked and not by_model)]
     lines += [_forest_row(item.label, item.contrast.d_z) for item in chapter.items]
     words = "; ".join(f"{line.label}: {_forest_words(line)}" for line in lines)
     figure = Figure(
         "forest",
-        f"Paired effect d_z of {minus} with intervals at {level_text(context.level)}; the filled "
-        "square is the declared contrast, circles are exploratory",
+        f"Paired effect d_z of {minus} with intervals at {level_text(context.level)}; "
+        + (
+            "all are exploratory beside the declared model"
+            if by_model
+            else "the filled square is the declared contrast, circles are exploratory"
+        ),
         "rater, n in the tables",
         "exploratory",
         f"Forest of effects. {words}.",

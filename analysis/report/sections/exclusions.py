@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
-from analysis.chapters.contrast import no_pair, planned_test
+from analysis.chapters.contrast import no_pair
 from analysis.chapters.exclusions import ExclusionChapter, Rule, exclusion_chapter
 from analysis.chapters.families import PRIMARY
 from analysis.report.blocks import (
@@ -104,19 +104,18 @@ def _rule_row(label: str, names: list[str], *, strong: bool = False) -> Row:
 
 def _with_and_without(context: ReportContext, chapter: ExclusionChapter) -> Table:
     notes, groups, flat, pair = Footnotes(), [], [], chapter.pair
-    planned = context.data.plan.contrast.test
-    name = {"paired-t": "Paired t test", "wilcoxon": "Wilcoxon signed-rank (Pratt), V"}[planned]
     signed_rank: list[Estimate] = []
     for sample in chapter.samples:
-        result = sample.contrast
-        if result is None:
+        result, declared = sample.contrast, sample.declared
+        if result is None or declared is None:
             continue
-        test = planned_test(planned, result)
+        test = declared.test
+        name = "Wilcoxon signed-rank (Pratt), V" if test is result.wilcoxon else declared.name
         if test is result.wilcoxon:
             signed_rank.append(test)
         kinds = [(name, test), ("d_z", result.d_z)]
-        if result.equivalence is not None:
-            kinds.append(("Equivalence (TOST)", result.equivalence))
+        if declared.equivalence is not None:
+            kinds.append(("Equivalence (TOST)", declared.equivalence))
         rows = tuple(
             with_adjusted(
                 context,

@@ -5,11 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.chapters.context import ReportContext
+from analysis.chapters.declared import SPEAKS_TO
 from analysis.report.blocks import Column, Paragraph, Row, Section, Table, one_group
 from analysis.report.numbers import counted, level_text, n_text, number
 from study.report_view.data import ReportData
 
-_TESTS = {"paired-t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
+_TESTS = {
+    "linear-mixed": "a linear mixed model of the responses' sums (REML, Kenward-Roger)",
+    "cumulative-link-mixed": "a cumulative-link mixed model (likelihood ratio, F with Kenward-Roger's "
+    "degrees of freedom of the linear model)",
+    "paired-t": "the paired t test",
+    "wilcoxon": "the Wilcoxon signed-rank test",
+}
 
 
 def opening_paragraphs(context: ReportContext) -> tuple[Paragraph, ...]:
@@ -142,8 +149,9 @@ def _primary_words(context: ReportContext, labels: dict[str, str]) -> str:
         return "no primary contrast"
     return (
         f"as primary contrast {labels.get(primary.system, primary.system)} minus "
-        f"{labels.get(primary.against, primary.against)}{_order_words(context)}, paired by rater, "
-        f"tested with the {_TESTS[primary.test]}"
+        f"{labels.get(primary.against, primary.against)}{_order_words(context)}, "
+        f"{'by' if primary.by_model else 'paired by rater, tested with'} {_TESTS[primary.test]}, "
+        f"for {SPEAKS_TO[primary.speaks_to]}"
     )
 
 
@@ -168,7 +176,7 @@ def _further_plan(context: ReportContext) -> str:
 
 def _analysis_text(context: ReportContext) -> str:
     return (
-        "The paired contrast treats raters as a sample and the prompts as given. t tests on totals "
+        "A paired contrast treats raters as a sample and the prompts as given. t tests on totals "
         "assume that the totals, or their differences, are about normal in the population; normality "
         "and variances are shown and never used to change the test. Ratings are ordinal and crossed "
         "by rater and prompt, so the mixed models with random raters and prompts stand beside the "

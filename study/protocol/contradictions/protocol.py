@@ -214,6 +214,29 @@ def _primary_systems(protocol: Protocol, primary: PrimaryContrast) -> Iterator[C
             ("analysis", "primary", "against"),
             f"found {primary.against!r} on both sides, expected two different systems",
         )
+    yield from _primary_model(protocol, primary)
+
+
+def _primary_model(protocol: Protocol, primary: PrimaryContrast) -> Iterator[Contradiction]:
+    """A paired test of totals cannot speak about systems, and is of no single item."""
+    place = ("analysis", "primary")
+    if not primary.by_model:
+        if primary.population == "systems":
+            yield (
+                (*place, "population"),
+                f"{primary.test} pairs raters' totals of these very responses and cannot speak about "
+                "the systems; declare linear-mixed or cumulative-link-mixed, or these-responses",
+            )
+        for name in ("on", "published"):
+            if getattr(primary, name) is not None:
+                yield (
+                    (*place, name),
+                    f"it is about a model of single ratings, and {primary.test} is none; leave it out",
+                )
+        return
+    items = {item.id for item in protocol.items if item.adds()}
+    if primary.on is not None and primary.on not in items:
+        yield (*place, "on"), _unknown("item that adds to the total", primary.on, items)
 
 
 def _unknown(noun: str, value: str, known: Iterable[str]) -> str:
