@@ -43,7 +43,7 @@ class Comparison:
     winner : str or None
         One of ``shown``, ``"tie"``, or None when the call had no result.
     cluster : str
-        The prompt.
+        What the comparison is drawn with: its prompt for a judge, its rater for people.
     replicate : int
     """
 
@@ -100,6 +100,7 @@ class _Choices:
     systems: tuple[str, ...]
     places: int
     with_tie: bool
+    clustered_by: str
 
     @property
     def n_choices(self) -> int:
@@ -107,7 +108,11 @@ class _Choices:
 
 
 def davidson(
-    comparisons: Sequence[Comparison], *, order_effect: bool = True, level: float = 0.95
+    comparisons: Sequence[Comparison],
+    *,
+    order_effect: bool = True,
+    clustered_by: str = "prompts",
+    level: float = 0.95,
 ) -> Strengths:
     r"""Bradley and Terry's model with Davidson's ties and an effect of the place in the order.
 
@@ -124,13 +129,15 @@ def davidson(
     comparisons : sequence of Comparison
         All with the same number of systems shown. Comparisons without a result are counted.
     order_effect : bool
+    clustered_by : str
+        What the comparisons' clusters are, as the estimates' method names them.
     level : float
 
     Returns
     -------
     Strengths
-        Intervals from a sandwich covariance with prompts as clusters and t of prompts - 1; from the
-        inverse information with a normal where each comparison is a cluster of its own.
+        Intervals from a sandwich covariance over the clusters and t of clusters - 1; from the inverse
+        information with a normal where each comparison is a cluster of its own.
 
     Raises
     ------
@@ -158,7 +165,7 @@ def davidson(
             f"comparisons show {' and '.join(map(str, sorted(sizes)))} systems; put those of one "
             "number into a model of their own"
         )
-    choices = _choices(usable, systems, order_effect)
+    choices = _choices(usable, systems, order_effect, clustered_by)
     return _strengths(choices, len(usable), n_ties, n_missing, level)
 
 
@@ -166,6 +173,7 @@ def plackett_luce(
     rankings: Sequence[Sequence[str]],
     clusters: Sequence[Any] | None = None,
     *,
+    clustered_by: str = "prompts",
     level: float = 0.95,
 ) -> Strengths:
     """Strengths from whole rankings, best first: each place is a choice among those not yet chosen.
@@ -175,7 +183,9 @@ def plackett_luce(
     rankings : sequence of sequence of str
         Systems, best first; a ranking may leave systems out.
     clusters : sequence, optional
-        Prompt of each ranking.
+        What each ranking is drawn with, its rater or its prompt.
+    clustered_by : str
+        What these clusters are, as the estimates' method names them.
     level : float
 
     References
@@ -194,11 +204,12 @@ def plackett_luce(
             steps.append(Comparison(rest, rest[0], str(code)))
     if not steps:
         return _no_strengths(NO_RESULT, systems, 0, 0, 0)
-    return _strengths(_choices(steps, systems, order_effect=False), len(rankings), 0, 0, level)
+    choices = _choices(steps, systems, False, clustered_by)
+    return _strengths(choices, len(rankings), 0, 0, level)
 
 
 def _choices(
-    usable: Sequence[Comparison], systems: tuple[str, ...], order_effect: bool
+    usable: Sequence[Comparison], systems: tuple[str, ...], order_effect: bool, clustered_by: str
 ) -> _Choices:
     index = {s: i for i, s in enumerate(systems)}
     with_tie = any(c.winner == TIE for c in usable)
@@ -231,7 +242,14 @@ def _choices(
     )
     codes, _ = cluster_codes([c.cluster for c in usable], len(usable))
     return _Choices(
-        design, np.array(choice), np.array(chosen), codes, systems, places, bool(with_tie)
+        design=design,
+        choice=np.array(choice),
+        chosen=np.array(chosen),
+        cluster=codes,
+        systems=systems,
+        places=places,
+        with_tie=bool(with_tie),
+        clustered_by=clustered_by,
     )
 
 
@@ -245,7 +263,7 @@ def _strengths(choices: _Choices, n: int, n_ties: int, n_missing: int, level: fl
         return _no_strengths(SEPARATED, choices.systems, n, n_ties, n_missing)
     values, covariance, df = fitted
     expand = np.vstack([np.eye(k - 1), -np.ones((1, k - 1))])
-    reporter = _Reporter(values, covariance, df, level, n, n_missing)
+    reporter = _Reporter(values, covariance, df, level, n, n_missing, choices.clustered_by)
     strength_rows = np.hstack([expand, np.zeros((k, values.size - (k - 1)))])
     p = choices.places - 1
     place_rows = np.zeros((choices.places, values.size))
@@ -345,6 +363,7 @@ class _Reporter:
     level: float
     n: int
     n_missing: int
+    clustered_by: str
 
     def linear(self, statistic: str, row: FloatArray) -> Estimate[StrengthDetails]:
         from scipy import stats
@@ -353,13 +372,17 @@ class _Reporter:
         variance = float(row @ self.covariance @ row)
         law = stats.norm() if self.df is None else stats.t(self.df)
         low = high = p_value = None
-        method, error = "none: all comparisons are of one prompt", None
+        method, error = f"none: one cluster ({self.clustered_by})", None
         if variance > 0:
             error = float(np.sqrt(variance))
             half = error * float(law.ppf((1 + self.level) / 2))
             low, high = value - half, value + half
             p_value = float(2 * law.sf(abs(value) / error))
-            method = "information, normal" if self.df is None else "sandwich over prompts, t"
+            method = (
+                "information, normal"
+                if self.df is None
+                else f"sandwich over {self.clustered_by}, t"
+            )
         return Estimate(
             statistic,
             value,

@@ -100,7 +100,7 @@ def _item(context: ReportContext, item: ReportItem, frame: pd.DataFrame) -> Comp
             for one, two in combinations(context.data.systems, 2)
             if (wins := _wins(context, (group, label), (one, two), rows)) is not None
         ),
-        davidson(comparisons, level=context.level),
+        davidson(comparisons, clustered_by="raters", level=context.level),
         order_effects(comparisons, level=context.level).first_place_rate,
         tuple(_agreement(context, group, label, rows) for group, label, rows in by_group),
     )

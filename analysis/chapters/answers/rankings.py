@@ -81,7 +81,7 @@ def _item(context: ReportContext, item: ReportItem, answers: pd.DataFrame) -> Ra
     return RankedItem(
         item,
         tuple(_system(context, system, frame) for system in context.data.systems),
-        plackett_luce(orders, raters, level=context.level),
+        plackett_luce(orders, raters, clustered_by="raters", level=context.level),
         tied,
         prompts,
         number_summary(known, level=context.level, unit="prompt").mean,
