@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from analysis.chapters.context import ReportContext
 from analysis.chapters.contrast import contrast_chapter
 from analysis.chapters.shaping import shape_ratings
-from analysis.report import build_report
+from analysis.report import build_report, write_report
 from analysis.report.blocks import Paragraph
 from study.errors import ProtocolError
 from study.protocol import parse_protocol
@@ -236,3 +237,34 @@ def test_other_raters_have_a_model_of_their_own() -> None:
         for raters in (everybody, fewer)
     ]
     assert [f.model.n_raters for f in found if f.model is not None] == [8, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="needs R with its packages")
+@pytest.mark.parametrize(
+    ("primary", "statistic"),
+    [
+        ({"test": "linear-mixed"}, "mean_difference"),
+        ({"test": "cumulative-link-mixed", "on": "item1"}, "cumulative_log_odds_ratio"),
+    ],
+)
+def test_the_r_program_repeats_the_declared_model(
+    primary: dict[str, str], statistic: str, tmp_path: Path
+) -> None:
+    """Oracle: lmer and clmm as the report's own R program calls them, sign included, to 1e-4."""
+    data = _study(**primary)
+    written = write_report(
+        data, tmp_path, created=dt.date(2025, 1, 1), sections=["contrast"], with_r=True
+    )
+    folder = written.r_files[0].parent
+    done = subprocess.run(
+        ["Rscript", "report.R"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"^difference declared \S+ minus \S+ (\S+) $", done.stdout, re.MULTILINE)
+    if found is None and "there is no package" in done.stdout:
+        pytest.skip("R has not the packages of the models")
+    assert found is not None, done.stdout[-2000:]
+    table = pd.read_csv(written.folder / "tables" / "primary-contrast.csv")
+    (mine,) = table.loc[table["statistic"] == statistic, "estimate"]
+    assert float(found.group(1)) == pytest.approx(float(mine), rel=1e-4, abs=1e-4)
