@@ -188,7 +188,7 @@ def read_header(name: str) -> Header:
 
 def _is_letter_of_a_name(text: str, at: re.Match[str]) -> bool:
     """A single letter within a longer name, such as the t of "don t know", is no statistic."""
-    return at.start() > 0 and bool(text[at.end() :].strip(" .")) and len(text.split()) > 3
+    return at.start() > 0 and bool(text[at.end() :].strip(" .%")) and len(text.split()) > 3
 
 
 def is_within(name: str) -> bool:

@@ -30,10 +30,32 @@ def long_frequencies(sheet: Sheet) -> list[Frequencies]:
     if label is None:
         return []
     columns = _Columns(sheet, label)
-    if not columns.are_enough:
-        return []
     names = [at for at in sheet.name_columns if at != label]
+    if not columns.are_enough:
+        return _side_by_side(sheet, label, names)
     return [_block(sheet, columns, names, rows) for rows in _blocks(sheet, names, label)]
+
+
+def _side_by_side(sheet: Sheet, label: int, names: Sequence[int]) -> list[Frequencies]:
+    """A row an option and columns for each system or group, as ``EAI n (%)`` beside ``Phi-4 n (%)``."""
+    kinds = {"n", "frequency", "percent"}
+    sides: dict[str, dict[str, int]] = {}
+    for at, h in enumerate(sheet.headers):
+        if h.rest and h.roles and set(h.roles) <= kinds and at != label:
+            key = "pair" if len(h.roles) > 1 else "percent" if h.roles == ("percent",) else "count"
+            side = sides.setdefault(h.rest, {})
+            side["cumulative" if h.cumulative else key] = at
+    found = []
+    for rest, side in sides.items():
+        columns = _Columns(sheet, label)
+        columns.n = columns.count = None
+        columns.count, columns.pair = side.get("count"), side.get("pair")
+        columns.percent = [side["percent"]] if "percent" in side else []
+        columns.cumulative = side.get("cumulative")
+        for rows in _blocks(sheet, names, label):
+            block = _block(sheet, columns, names, rows)
+            found.append(replace(block, names={**block.names, "columns": rest}))
+    return found if len(sides) > 1 else []
 
 
 class _Columns:

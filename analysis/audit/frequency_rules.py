@@ -335,7 +335,7 @@ def order_findings(published: Published, told_too: Told, rounding: Rounding) -> 
         if places is None or _sorted_by_count(table):
             continue
         rising = sum(a < b for a, b in pairwise(places))
-        falling = len(places) - 1 - rising
+        falling = sum(a > b for a, b in pairwise(places))
         if min(rising, falling):
             at = _out_of_order(places, rising >= falling)
             yield _label(table, at, "is out of order")
@@ -363,7 +363,8 @@ def _out_of_order(places: Sequence[int], rising: bool) -> int:
         rest = [*places[:at], *places[at + 1 :]]
         if rest == sorted(set(rest), reverse=not rising):
             return at
-    return next(at for at, (a, b) in enumerate(pairwise(places), start=1) if (a < b) != rising)
+    turns = (at for at, (a, b) in enumerate(pairwise(places), start=1) if (a < b) != rising)
+    return next(turns, len(places) - 1)
 
 
 def _label(table: Frequencies, at: int, what: str) -> Finding:
