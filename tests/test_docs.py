@@ -70,7 +70,9 @@ def test_no_document_names_the_makers_machine() -> None:
 
 
 def _statistics() -> dict[str, bool]:
-    """Public functions of the rooms of statistics; true for a result with a reference of its own."""
+    """Public functions of the rooms of statistics and of those within them; true for a result that
+    has a reference of its own.
+    """
     rooms = ("agreement", "reliability", "contrasts", "rating_models", "judge_worth", "description")
     found = {}
     for file in (f for room in rooms for f in (ROOT / "analysis" / room).rglob("*.py")):
