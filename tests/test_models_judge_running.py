@@ -266,6 +266,61 @@ def test_no_window_holds_more_requests_or_tokens_than_allowed() -> None:
     assert by_token[-1] - by_token[0] == pytest.approx(60 * 24 / 9, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("requests", "tokens", "sizes", "minutes"),
+    [
+        (None, 1000, [999] * 3, [0, 1, 2]),
+        (None, 1000, [1000] * 3, [0, 1, 2]),
+        (None, 1000, [501, 499, 501, 499], [0, 0, 1, 1]),
+        (None, 1000, [600, 100, 100, 100, 100, 100], [0, 0, 0, 0, 0, 1]),
+        (1, None, [9] * 3, [0, 1, 2]),
+        (1, 10, [9] * 3, [0, 1, 2]),
+        (2, None, [9] * 3, [0, 1, 2]),
+    ],
+)
+def test_a_limit_that_one_request_nearly_fills_lets_the_next_start_when_the_minute_is_over(
+    requests: int | None, tokens: int | None, sizes: list[int], minutes: list[int]
+) -> None:
+    """By hand: what starts at one moment leaves the window a minute later, and makes room for as much.
+
+    Two requests a minute: one at once, and the other half of the rate is one a minute.
+    """
+
+    async def admitted() -> list[float]:
+        limits = RateLimits(requests, tokens)
+        limits.prepare(max(sizes))
+        found = []
+        for size in sizes:
+            await limits.admit(size)
+            found.append(asyncio.get_running_loop().time() / 60)
+        return found
+
+    with asyncio.Runner(loop_factory=LoopOfWaits) as runner:
+        found = runner.run(admitted())
+    assert [one - found[0] for one in found] == pytest.approx(minutes, abs=1e-3)
+
+
+def test_at_a_tight_limit_waiting_requests_start_in_the_order_in_which_they_came() -> None:
+    """By hand: 600 and 400 of 1,000 go at once; 700 waits a minute; 200 comes after it and goes with it."""
+
+    async def admitted() -> list[tuple[int, float]]:
+        limits = RateLimits(None, 1000)
+        limits.prepare(700)
+        found: list[tuple[int, float]] = []
+
+        async def one(size: int) -> None:
+            await limits.admit(size)
+            found.append((size, round(asyncio.get_running_loop().time() / 60, 2)))
+
+        await asyncio.gather(*(one(size) for size in (600, 400, 700, 200)))
+        return found
+
+    with asyncio.Runner(loop_factory=LoopOfWaits) as runner:
+        found = runner.run(admitted())
+    start = found[0][1]
+    assert [(size, at - start) for size, at in found] == [(600, 0), (400, 0), (700, 1), (200, 1)]
+
+
 def test_a_request_larger_than_the_token_limit_is_refused(opened: Any) -> None:
     session: JudgeSession = opened(prompts=1, tokens_per_minute=500)
     with pytest.raises(ModelError, match="tokens_per_minute is 500"):

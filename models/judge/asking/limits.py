@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,8 @@ class RateLimits:
     """Requests and tokens a minute, and a pause for all when the endpoint asks one to wait.
 
     In no window of ``period_s`` do more requests or tokens start than allowed: a bucket that holds
-    up to a twentieth of the limit at once leaks at the rest of the rate.
+    up to a twentieth of the limit at once leaks at the rest of the rate. Where one request may take
+    more than half of the limit, each starts as soon as the last ``period_s`` leave room for it.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ class RateLimits:
         self._tokens = tokens
         self._by_request = _bucket(requests, 1, period_s)
         self._period_s = period_s
-        self._by_token: AsyncLimiter | None = None
+        self._by_token: AsyncLimiter | _LastPeriod | None = None
         self._not_before = 0.0
 
     def prepare(self, largest_request: int) -> None:
@@ -115,15 +117,38 @@ class RateLimits:
         self._not_before = max(self._not_before, until)
 
 
-def _bucket(limit: int | None, largest: int, period_s: float) -> AsyncLimiter | None:
+class _LastPeriod:
+    """What started in the last period, each with its size; first come, first served."""
+
+    def __init__(self, limit: int, period_s: float) -> None:
+        self._limit = limit
+        self._period_s = period_s
+        self._started: deque[tuple[float, float]] = deque()
+        self._turn = asyncio.Lock()
+
+    async def acquire(self, amount: float = 1) -> None:
+        """Wait until the last period has room for this amount, and count it."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            while self._started and sum(n for _, n in self._started) + amount > self._limit:
+                await asyncio.sleep(self._started[0][0] + self._period_s - loop.time())
+                while self._started and self._started[0][0] + self._period_s <= loop.time():
+                    self._started.popleft()
+            self._started.append((loop.time(), amount))
+
+
+def _bucket(limit: int | None, largest: int, period_s: float) -> AsyncLimiter | _LastPeriod | None:
     if limit is None:
         return None
+    # In any one period a leaky bucket lets through what it holds and what leaks meanwhile: only if both
+    # together are the limit does no window hold more. A request must fit into the bucket at once, so
+    # that one of nearly the whole limit would leave nearly nothing to leak: hours for the next one.
+    if largest > limit / 2:
+        return _LastPeriod(limit, period_s)
     from aiolimiter import AsyncLimiter
 
-    # In any one period a leaky bucket lets through what it holds and what leaks meanwhile: only if both
-    # together are the limit does no window hold more. A request must fit into the bucket at once.
     capacity = max(float(largest), limit / 20)
-    leak = max(limit - capacity, limit / 1000) / period_s
+    leak = (limit - capacity) / period_s
     return AsyncLimiter(capacity, capacity / leak)
 
 
