@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, text, update
 
 from protocols import shipped_protocols
 from study import conversation, participation
@@ -26,12 +28,13 @@ from study.protocol import parse_protocol
 from study.rehearsal import rehearse
 from study.report_view.conversations import conversation_rows, turn_rows
 from study.report_view.snapshot import Snapshot
-from study.store import conversations, tables
+from study.store import conversations, events, tables
 from study.store.audit import study_faults
 from study.store.conversations import Written
 from study.store.locking import unblind_study
 from study.store.raters import find_by_code, link_secret, read_raters, withdraw
 from study.store.study import Study
+from tests.conftest import eventually
 from tests.fixtures_chat import make_chat_study
 
 ABOUT = {"gender": "woman", "experience": "never"}
@@ -146,6 +149,70 @@ def test_a_reply_that_nobody_writes_on_is_cut_off_and_asked_for_again(
         {"role": "assistant", "content": "I hear you now."},
     ]
     assert study_faults(study) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+def test_a_reply_that_ends_while_it_is_cut_off_waits_and_both_are_kept(
+    study: Study, rater: Rater
+) -> None:
+    """The server writes the end of a reply when another start of it cuts that reply off.
+
+    The first transaction goes on from its first row only when the second holds a row of its own or
+    waits for one, as PostgreSQL's own table of locks tells: with rows held in two orders, that is a
+    deadlock every time.
+    """
+    talk = talk_of(study, rater)
+    conversations.say(study, rater, talk, 1, "hello")
+    number = conversations.begin_reply(study, rater, talk)
+    conversations.grow_reply(study, talk, number, "I hear")
+    held = {"cutting": threading.Event(), "finishing": threading.Event()}
+
+    def waits() -> bool:
+        with study.engine.connect() as connection:
+            return bool(connection.execute(text(_WAITING)).scalar_one())
+
+    def after(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        name = threading.current_thread().name
+        ours = "audit_head" in statement or "UPDATE conversation_turn" in statement
+        if not ours or name not in held or held[name].is_set():
+            return
+        held[name].set()
+        if name == "cutting":
+            eventually(lambda: held["finishing"].is_set() or waits(), want=True)
+
+    event.listen(study.engine, "after_cursor_execute", after)
+    whole = Written("I hear you.")
+    with (
+        ThreadPoolExecutor(1, initializer=_named("cutting")) as first,
+        ThreadPoolExecutor(1, initializer=_named("finishing")) as second,
+    ):
+        cut = first.submit(conversations.cut_off, study, talk, number)
+        eventually(lambda: held["cutting"].is_set() or cut.done(), want=True)
+        kept = second.submit(conversations.finish_reply, study, rater, talk, number, whole)
+        assert (cut.result(), kept.result()) == (True, True)
+    event.remove(study.engine, "after_cursor_execute", after)
+    turn = conversations.read(study, talk).turns[1]
+    assert (turn.outcome, turn.text) == (TurnOutcome.COMPLETE, "I hear you.")
+    with study.reading() as connection:
+        lines = [e.payload for e in events.read(connection) if e.payload is not None]
+    outcomes = [line["outcome"] for line in lines if line.get("number") == number]
+    assert outcomes == ["cut off", "complete"]
+    assert study_faults(study) == []
+
+
+# Sessions of this database that wait for a lock of another one.
+_WAITING = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND datname = current_database()
+"""
+
+
+def _named(name: str) -> Callable[[], None]:
+    def name_thread() -> None:
+        threading.current_thread().name = name
+
+    return name_thread
 
 
 def test_ending_needs_an_answer_and_says_why_it_ended(study: Study, rater: Rater) -> None:

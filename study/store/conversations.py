@@ -263,23 +263,24 @@ def cut_unfinished(study: Study) -> int:
 def cut_off(study: Study, assignment_id: str, number: int) -> bool:
     """Mark one reply that nobody writes any more; gives whether it was still open."""
     with study.writing() as connection:
-        events.hold(connection)
+        # The turn's row before the log, as in finish_reply: the other way round, one that comes in
+        # between would wait for this one and be waited for by it.
+        changed = connection.execute(
+            update(tables.conversation_turn)
+            .where(*_row(assignment_id, number), _turn.outcome.is_(None))
+            .values(outcome=TurnOutcome.CUT_OFF.value, finished_at=now())
+        ).rowcount
+        if not changed:
+            return False
         row = connection.execute(
-            select(tables.conversation_turn, tables.assignment.c.rater_id)
+            select(_turn.text, tables.assignment.c.rater_id)
             .join_from(
                 tables.conversation_turn,
                 tables.assignment,
                 _turn.assignment_id == tables.assignment.c.id,
             )
-            .where(*_row(assignment_id, number), _turn.outcome.is_(None))
-        ).first()
-        if row is None:
-            return False
-        connection.execute(
-            update(tables.conversation_turn)
             .where(*_row(assignment_id, number))
-            .values(outcome=TurnOutcome.CUT_OFF.value, finished_at=now())
-        )
+        ).one()
         payload = _payload(assignment_id, number, Written(row.text, TurnOutcome.CUT_OFF))
         events.append(connection, study, "conversation_turn_saved", row.rater_id, payload)
     return True

@@ -63,8 +63,8 @@ def hold(connection: Connection) -> Row[Any]:
 
     A transaction that decides by what it reads calls this first, so that no other one can come in
     between (SQLite lets in one writer at a time anyway). To keep PostgreSQL free of deadlocks, a
-    transaction that changes a rater who may be on the pages changes that rater's row first, then
-    calls this, and changes no such row afterwards.
+    transaction that changes a rater who may be on the pages changes that rater's row first, then the
+    turns of a conversation, then calls this, and changes no such row afterwards.
     """
     head = connection.execute(select(tables.audit_head).with_for_update()).first()
     if head is None:
