@@ -177,6 +177,7 @@ CONSISTENT = {
     "measures that are no answers": (
         "Model,ROUGE-1,ROUGE-2,BLEU,Overall\nA,0.28,0.11,0.04,0.5\nB,0.21,0.05,0.02,0.4\n"
     ),
+    "a sum alone": "Item,Response,n,%\nA,Agree,9,25.0\nA,Neutral,27,75.0\nB,Total,36,100\n",
     "empty": "a,b\nx,y\n",
 }
 

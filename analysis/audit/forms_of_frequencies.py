@@ -33,7 +33,8 @@ def long_frequencies(sheet: Sheet) -> list[Frequencies]:
     names = [at for at in sheet.name_columns if at != label]
     if not columns.are_enough:
         return _side_by_side(sheet, label, names)
-    return [_block(sheet, columns, names, rows) for rows in _blocks(sheet, names, label)]
+    blocks = [_block(sheet, columns, names, rows) for rows in _blocks(sheet, names, label)]
+    return [block for block in blocks if block.options]
 
 
 def _side_by_side(sheet: Sheet, label: int, names: Sequence[int]) -> list[Frequencies]:
@@ -54,7 +55,8 @@ def _side_by_side(sheet: Sheet, label: int, names: Sequence[int]) -> list[Freque
         columns.cumulative = side.get("cumulative")
         for rows in _blocks(sheet, names, label):
             block = _block(sheet, columns, names, rows)
-            found.append(replace(block, names={**block.names, "columns": rest}))
+            if block.options:
+                found.append(replace(block, names={**block.names, "columns": rest}))
     return found if len(sides) > 1 else []
 
 
