@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,6 +27,7 @@ from study.store.raters import enrol, find_by_code, link_secret, read_raters
 from study.store.responses import save_response
 from study.store.study import Study, create_study, open_study
 from tests.fixtures_commands import said
+from tests.fixtures_nursery import NURSERY, ForkedServer
 from tests.fixtures_process import leaves_the_process_as_it_was
 from tests.fixtures_study import (
     locked,
@@ -57,6 +56,10 @@ __all__ = [
     "said",
     "store_url",
 ]
+
+# The shell is Chromium without the windows and menus that no test looks at: the same engine, the same
+# version, and two thirds of the processor time.
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "chrome")
 
 _NEEDED = ("browser", "postgres", "offline_model")
 
@@ -127,7 +130,7 @@ class SurveyServer:
     study: Study
     port: int
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkedServer | None = None
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     taken: int = 0
 
@@ -140,19 +143,7 @@ class SurveyServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        code = (
-            "import os, sys; from pathlib import Path; from survey_app.server.serving import serve; "
-            "serve(Path(sys.argv[1]), port=int(sys.argv[2]), "
-            "chat_address=os.environ.get('EVENHAND_CHAT_ADDRESS'))"
-        )
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", code, str(self.study.folder), str(self.port)],
-                cwd=ROOT,
-                env=os.environ | self.environment,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = ForkedServer.start(self.study.folder, self.port, self.log, self.environment)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
@@ -163,10 +154,13 @@ class SurveyServer:
             time.sleep(0.1)  # on purpose: between two looks
         raise AssertionError(f"the server did not answer within 120 s: {self.log.read_text()}")
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        assert self.process is not None
-        if self.process.poll() is None:
+    def ask_to_stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
             self.process.send_signal(how)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.ask_to_stop(how)
+        assert self.process is not None
         return self.process.wait(timeout=WAIT_MS / 1000)
 
     def new_rater(self, *, rating: bool = False) -> Rater:
@@ -222,9 +216,18 @@ def start_server(
         return server
 
     yield start
+    # All at once: each takes seconds to let its pages go.
+    for server in servers:
+        server.ask_to_stop()
     for server in servers:
         server.stop()
         server.study.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery_ends_with_the_run() -> Iterator[None]:
+    yield
+    NURSERY.close()
 
 
 @pytest.fixture(scope="session")
@@ -241,9 +244,11 @@ def chromium() -> Iterator[Browser]:
 
     # How long a page may take before a test gives up: no bound of what is right, so a loaded machine's.
     expect.set_options(timeout=WAIT_MS)
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
-        pytest.skip("Chromium is not installed (on Debian: apt-get install chromium)")
+        pytest.skip(
+            "Chromium is not installed (on Debian: apt-get install chromium-headless-shell)"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found,
