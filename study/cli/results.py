@@ -166,11 +166,9 @@ def verify(study: Study, as_json: bool) -> None:
     if as_json:
         print_json({"log_lines": lines, "last_hash": end, "locked": locked, "faults": faults})
     if faults:
-        raise Finding(
-            "\n".join([f"{len(faults)} faults were found:", *(f"  {f}" for f in summed_up(faults))])
-            if not as_json
-            else f"{len(faults)} faults were found."
-        )
+        found = "1 fault was found" if len(faults) == 1 else f"{len(faults)} faults were found"
+        told = [f"{found}:", *(f"  {fault}" for fault in summed_up(faults))]
+        raise Finding(f"{found}." if as_json else "\n".join(told))
     if not as_json:
         say(
             f"The audit log holds ({lines} lines, the last one {end[:16]}), the saved answers agree "
