@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 REHEARSE ?= 12
+# One more than the two cores of CI: a browser's test waits for pages a part of its time.
+WORKERS ?= 3
 # Files and tests run in a random order, which the run prints; SEED=... repeats one.
 ORDER := $(if $(SEED),--randomly-seed=$(SEED))
 
@@ -35,10 +37,11 @@ browser:
 	@sh tests/install_browser.sh
 
 test: $(VENV)/.installed browser
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ORDER)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ORDER)
 
 slow: $(VENV)/.installed browser
-	$(BIN)/python -m pytest -m slow --timeout 1800 $(ORDER)
+	$(BIN)/python -m pytest -m "slow and not alone" -n 2 --dist loadfile --timeout 1800 $(ORDER)
+	$(BIN)/python -m pytest -m "slow and alone" --timeout 1800 $(ORDER)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

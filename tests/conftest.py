@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -181,6 +181,15 @@ class SurveyServer:
         return f"{self.address}/coordinator/{coordinator_token(self.study.key)}"
 
 
+def stop_all(servers: Collection[SurveyServer]) -> None:
+    """Stop servers all at once, as each takes seconds to let its pages go, and close their studies."""
+    for server in servers:
+        server.ask_to_stop()
+    for server in servers:
+        server.stop()
+        server.study.close()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -216,12 +225,7 @@ def start_server(
         return server
 
     yield start
-    # All at once: each takes seconds to let its pages go.
-    for server in servers:
-        server.ask_to_stop()
-    for server in servers:
-        server.stop()
-        server.study.close()
+    stop_all(servers)
 
 
 @pytest.fixture(scope="session", autouse=True)

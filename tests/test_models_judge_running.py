@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -635,3 +636,24 @@ def test_a_run_can_be_made_outside_the_main_thread(opened: Any) -> None:
     thread.start()
     thread.join()
     assert pending(session.study, calls).todo == []
+
+
+def test_ctrl_c_that_a_background_job_has_ignored_stays_ignored(opened: Any) -> None:
+    """As under `nohup` or `&` in a script: the terminal's Ctrl-C is for the program in front."""
+    session: JudgeSession = opened(prompts=1)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        session.run(session.calls())
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_as_before_after_a_run(opened: Any) -> None:
+    session: JudgeSession = opened(prompts=1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        session.run(session.calls())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

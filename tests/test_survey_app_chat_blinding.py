@@ -26,6 +26,7 @@ from tests.conftest import WAIT_MS
 from tests.fixtures_chat import ChatSite, TimedBackend, chat_site
 from tests.test_survey_app_blinding import Traffic, found_names
 from tests.test_survey_app_chat import wait_for_reply, write
+from tests.test_survey_app_drafts import wait_until_kept
 
 if TYPE_CHECKING:
     from conftest import RaterPage
@@ -75,7 +76,10 @@ def recorded(site: ChatSite, chromium: Browser) -> Iterator[tuple[Traffic, dict[
         page.get_by_text("12 messages left").wait_for()
     for turn in range(TURNS):
         for page in pages.values():
-            write(page, f"message {turn}")
+            page.get_by_label("Your message").fill(f"message {turn}")
+            # A draft that comes after its message is refused, which the console would tell.
+            wait_until_kept(page)
+            page.get_by_role("button", name="Send").tap()
         for page in pages.values():
             traffic.read_state(page)
             wait_for_reply(page, 2 * turn + 2)
@@ -123,8 +127,9 @@ def replies(events: list[tuple[float, str, str]]) -> list[list[tuple[float, str,
     return found
 
 
-# Alone on the machine, as the slow tests are: what is measured here is its pace, too.
+# Alone on the machine: what is measured here is its pace, too.
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_browsers_own_times_and_numbers_of_messages_tell_no_systems_apart(
     site: ChatSite, recorded: tuple[Traffic, dict[str, Page]]
 ) -> None:
@@ -179,6 +184,7 @@ def page_as_seen(page: Page) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_all_failures_look_the_same_and_the_coordinator_is_told(
     site: ChatSite, open_tablet: Callable[..., RaterPage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

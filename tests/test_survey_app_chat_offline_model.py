@@ -33,7 +33,13 @@ from tests.test_survey_app_chat import wait_for_reply, write
 if TYPE_CHECKING:
     from conftest import RaterPage
 
-pytestmark = [pytest.mark.browser, pytest.mark.offline_model, pytest.mark.slow]
+# Alone: the shipped model writes as fast as the machine lets it.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.offline_model,
+    pytest.mark.slow,
+    pytest.mark.alone,
+]
 
 
 class ModelService:

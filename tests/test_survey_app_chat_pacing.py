@@ -169,8 +169,9 @@ def timed(token_ms: float, first_s: float, first_seed: int, at_once: int) -> Tim
         return asyncio.run(many_turns(address, pace, first_seed, at_once))
 
 
-# Alone on the machine, as the slow tests are: beside others too many replies come late to say anything.
+# Alone on the machine: beside others too many replies come late to say anything.
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_systems_of_very_different_speed_cannot_be_told_apart_by_time() -> None:
     fast, slow = timed(5, 0.05, 0, 3), timed(60, 1.0, TURNS, 20)
     assert len(fast.first) == len(slow.first) == TURNS

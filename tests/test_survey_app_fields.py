@@ -17,7 +17,7 @@ from study.protocol.items.text import TextItem
 from study.store.raters import find_by_code
 from study.store.ratings import read_ratings
 from survey_app.messages import load_messages
-from tests.conftest import SurveyServer, after_the_pages_timers, wait_until_settled
+from tests.conftest import SurveyServer, after_the_pages_timers, stop_all, wait_until_settled
 from tests.fixtures_layout import layout_server, next_rater
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Su
         return running[shows, language]
 
     yield served
-    for server in running.values():
-        server.stop()
-        server.study.close()
+    stop_all(running.values())
 
 
 def to_about_you(tablet: RaterPage) -> Locator:

@@ -21,6 +21,7 @@ from tests.conftest import (
     SurveyServer,
     after_the_pages_timers,
     eventually,
+    stop_all,
     wait_until_settled,
     wait_until_still,
 )
@@ -50,9 +51,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         return running[shows, language]
 
     yield served
-    for server in running.values():
-        server.stop()
-        server.study.close()
+    stop_all(running.values())
 
 
 def open_page(tablet: RaterPage) -> Page:

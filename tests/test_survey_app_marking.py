@@ -19,7 +19,14 @@ from study.store.raters import enrol
 from study.store.ratings import rating_faults, read_assignments, read_ratings
 from study.store.responses import read_responses, save_response
 from study.store.study import create_study
-from tests.conftest import RaterPage, SurveyServer, eventually, free_port, wait_until_settled
+from tests.conftest import (
+    RaterPage,
+    SurveyServer,
+    eventually,
+    free_port,
+    stop_all,
+    wait_until_settled,
+)
 from tests.fixtures_layout import layout_server, next_rater
 from tests.fixtures_several import several_protocol
 from tests.test_survey_app_accessibility import check, small_targets
@@ -59,9 +66,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         return running[kind]
 
     yield served
-    for server in running.values():
-        server.stop()
-        server.study.close()
+    stop_all(running.values())
 
 
 def _server(folder: Path, kind: str) -> SurveyServer:

@@ -24,6 +24,7 @@ from tests.conftest import (
     SurveyServer,
     eventually,
     free_port,
+    stop_all,
     wait_until_settled,
     wait_until_still,
 )
@@ -60,9 +61,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         return running[shows]
 
     yield served
-    for server in running.values():
-        server.stop()
-        server.study.close()
+    stop_all(running.values())
 
 
 @pytest.fixture

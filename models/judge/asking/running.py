@@ -263,7 +263,11 @@ class _Run:
             self.summary.stopped = self.summary.stopped or "stopped by Ctrl-C"
             loop.remove_signal_handler(signal.SIGINT)
 
-        handles = threading.current_thread() is threading.main_thread()
+        # A job in the background has it ignored (`nohup`, `&` in a script); that holds.
+        handles = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        )
         if handles:
             loop.add_signal_handler(signal.SIGINT, stop)
         try:
