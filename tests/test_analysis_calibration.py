@@ -18,6 +18,7 @@ def test_the_same_seed_gives_the_same_rates_with_any_number_of_workers() -> None
     assert first == second
 
 
+@pytest.mark.slow
 def test_random_responses_mend_the_false_positives_of_differing_responses() -> None:
     """Simulation: without the term about 19 of 100 draws without an effect reject; with it about 5. At
     60 draws: 0.08 is four standard errors under the first and 0.2 five over the second."""
@@ -28,6 +29,7 @@ def test_random_responses_mend_the_false_positives_of_differing_responses() -> N
     assert one(rows, "Linear mixed model").rate < min(0.2, without.rate)
 
 
+@pytest.mark.slow
 def test_a_declared_model_mends_what_paired_totals_do_where_responses_differ() -> None:
     """Simulation: paired totals reject two in five draws without an effect; the declared linear
     model about 5 of 100. 0.25 is six standard errors under the first at 400 draws, and five above
@@ -39,6 +41,7 @@ def test_a_declared_model_mends_what_paired_totals_do_where_responses_differ() -
     assert one(declared, "Declared linear").rate < 0.25 < paired.rate
 
 
+@pytest.mark.slow
 def test_a_right_method_is_near_its_level_and_a_wrong_one_is_not() -> None:
     """Property: at 400 draws the rate of a 5 % test lies within five standard errors of 5 %; ratings
     taken for independent, with a rater variance of a fifth of the total, reject far too often."""
@@ -60,6 +63,7 @@ def test_plain_percentiles_of_three_clusters_hold_three_times_in_four() -> None:
     assert one(rows, "Plain bootstrap percentiles, 30 clusters").rate > three.rate
 
 
+@pytest.mark.slow
 def test_expanded_intervals_of_few_clusters_hold_more_often_than_plain_percentiles() -> None:
     """Simulation: with five clusters 84 of 100 for plain percentiles of a mean; at 60 draws four in
     five hold, and no statistic of thirty clusters is far from its level."""

@@ -101,9 +101,9 @@ def test_block_algebra_equals_dense_algebra(slopes: bool) -> None:
     np.testing.assert_allclose(
         system.leverages(terms), np.einsum("ij,jk,ik->i", z, inverse, z), atol=1e-12
     )
-    right = [draw.normal(size=(t.n_levels, t.width)) for t in terms]
-    solved = np.concatenate([part.ravel() for part in system.solve(right)])
-    flat = np.concatenate([part.ravel() for part in right])
+    right = [draw.normal(size=(t.n_levels, t.width, 2)) for t in terms]
+    solved = np.concatenate([part.reshape(-1, 2) for part in system.solve(right)])
+    flat = np.concatenate([part.reshape(-1, 2) for part in right])
     np.testing.assert_allclose(solved, inverse @ flat, atol=1e-12)
 
 

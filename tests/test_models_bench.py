@@ -112,6 +112,7 @@ def test_gguf_holds_the_same_weights(tmp_path: Path) -> None:
     assert peer.tokens == reference.tokens
 
 
+@pytest.mark.slow
 @pytest.mark.offline_model
 def test_bench_models_on_the_demo_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A row for each contender, and shares that follow from the rows."""

@@ -223,6 +223,7 @@ def test_the_tokenizer_loads_and_gives_every_text_back(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_training_twice_gives_the_same_files(tmp_path: Path) -> None:
     recipe = DemoRecipe(

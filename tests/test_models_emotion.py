@@ -220,6 +220,7 @@ def test_a_share_out_of_range_is_refused(tmp_path: Path) -> None:
         train_emotion(shipped_path("demo-tuned"), tmp_path, held_out_share=0.9)
 
 
+@pytest.mark.slow
 def test_the_command_trains_measures_and_writes_a_card(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], embedder: Embedder
 ) -> None:

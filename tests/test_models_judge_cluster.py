@@ -100,6 +100,7 @@ def assert_costs_hold(session: JudgeSession, calls: list[LedgerCall], summary: R
     assert summary.spent == pytest.approx(sum(call.cost or 0.0 for call in calls))
 
 
+@pytest.mark.slow
 def test_limits_and_cap_hold_over_the_whole_cluster(cluster: Cluster, tmp_path: Path) -> None:
     """Arithmetic: 1,200 a minute let 60 start at once and 19 a second after them; 72 take 0.63 s.
 
@@ -127,6 +128,7 @@ def test_limits_and_cap_hold_over_the_whole_cluster(cluster: Cluster, tmp_path: 
         capped.close()
 
 
+@pytest.mark.slow
 def test_refusals_and_waits_come_back_through_the_workers(cluster: Cluster, tmp_path: Path) -> None:
     """Oracle: the endpoint's own schedule; it asks once for a wait of a second, once for an hour's."""
     judge = ScriptedJudge(faults={1: "429 with Retry-After", 3: "429 with a long Retry-After"})
@@ -146,6 +148,7 @@ def test_refusals_and_waits_come_back_through_the_workers(cluster: Cluster, tmp_
     study.close()
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_ends_the_run_and_the_next_one_asks_for_the_rest(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ def doubles(left: Killed) -> int:
     return left.charged - left.planned
 
 
-@pytest.mark.parametrize("knows_idempotency", [True, False])
+@pytest.mark.parametrize("knows_idempotency", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_killed_runs_lose_nothing(tmp_path: Path, knows_idempotency: bool) -> None:
     left = kill_and_resume(tmp_path / "s", kills=3, knows_idempotency=knows_idempotency)
     check(left)

@@ -628,6 +628,19 @@ def test_what_contradicts_itself_in_the_judge_s_block(opened: Any) -> None:
             opened(prompts=1, **fields)
 
 
+def test_ctrl_c_is_left_to_a_program_that_handles_it_itself(opened: Any) -> None:
+    def own(number: int, frame: object) -> None:
+        raise AssertionError(number, frame)
+
+    session: JudgeSession = opened(prompts=1)
+    before = signal.signal(signal.SIGINT, own)
+    try:
+        session.run(session.calls())
+        assert signal.getsignal(signal.SIGINT) is own
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_run_can_be_made_outside_the_main_thread(opened: Any) -> None:
     """Only there can Ctrl-C be listened to."""
     session: JudgeSession = opened(prompts=1)

@@ -81,6 +81,7 @@ def test_own_conversations_give_their_first_exchange(tmp_path: Path) -> None:
     assert exchanges_of_file(own, 1) == [talk[:3]]
 
 
+@pytest.mark.slow
 @pytest.mark.offline_model
 def test_the_shipped_file_is_close_to_its_checkpoint(tmp_path: Path) -> None:
     # Bounds well outside what was measured (see the model card), well inside what a wrong

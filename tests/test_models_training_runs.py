@@ -169,6 +169,7 @@ train(job, progress=wait)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_weights_of_the_unbroken_one(
     job: Callable[..., TrainingJob], data: Path
 ) -> None:

@@ -133,6 +133,7 @@ def test_a_worker_killed_in_mid_run_loses_nothing_and_doubles_nothing(
     assert there == here
 
 
+@pytest.mark.slow
 def test_a_scheduler_lost_in_mid_run_is_said_and_what_was_written_is_kept(
     slow_endpoint: str, tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_scheduler_lost_in_mid_run_is_said_and_what_was_written_is_kept(
     assert kept.items() <= written(declared, tmp_path).items()
 
 
+@pytest.mark.slow
 def test_two_processes_here_write_what_one_does_also_when_they_are_killed(
     slow_endpoint: str, tmp_path: Path
 ) -> None:

@@ -178,7 +178,11 @@ def _check_folder(folder: str, files: dict[str, str]) -> None:
         for old in (PINS / folder).glob("*"):
             old.unlink()
     for file, content in files.items():
-        check_pin(f"{folder}/{file}", content, tolerance=1e-9)
+        # Where a likelihood's search stops moves with the order of a product: a covariance of -0.0033 by
+        # 1e-11, which is 3e-9 of its size.
+        searched = file in ("model-all-items.csv", "models-by-item.csv")
+        tolerance = _OPTIMISED["mixed"] if searched else 1e-9
+        check_pin(f"{folder}/{file}", content, tolerance=tolerance)
     assert sorted(files) == sorted(path.name for path in (PINS / folder).iterdir())
 
 

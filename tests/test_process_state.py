@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -22,33 +25,60 @@ LEFT = {
 }
 
 
-def run_with(pytester: pytest.Pytester, line: str) -> pytest.RunResult:
-    pytester.makeconftest(FIXTURE.read_text(encoding="utf-8"))
-    pytester.makepyfile(
-        f"""
-        import logging, os, signal
-
-        def test_first():
-            {line}
-
-        def test_after():
-            assert "EVENHAND_STUDY" not in os.environ
-            assert "HOME" in os.environ
-            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
-            assert logging.root.manager.disable == 0
-        """
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a run says of each fault, in one process: a test that leaves it, then one that looks."""
+    folder = tmp_path_factory.mktemp("left")
+    (folder / "conftest.py").write_text(FIXTURE.read_text(encoding="utf-8"), encoding="utf-8")
+    tests = "\n".join(
+        f"def test_leaves_{name}():\n    {line}\n\ndef test_after_{name}():\n    look()\n"
+        for name, (line, _) in LEFT.items()
     )
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
+    (folder / "test_left.py").write_text(_LOOK + tests, encoding="utf-8")
+    options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--junit-xml", "told.xml"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_left.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    found = {}
+    for case in ElementTree.parse(folder / "told.xml").iter("testcase"):  # noqa: S314 - our own run
+        told = [f"{part.tag}: {part.get('message')} {part.text}" for part in case]
+        found[str(case.get("name"))] = " ".join([found.get(str(case.get("name")), ""), *told])
+    return found
+
+
+_LOOK = """
+import logging, os, signal
+
+HERE, UMASK = os.getcwd(), os.umask(0o077)
+os.umask(UMASK)
+
+def look():
+    assert "EVENHAND_STUDY" not in os.environ
+    assert "HOME" in os.environ
+    assert os.getcwd() == HERE
+    umask = os.umask(UMASK)
+    os.umask(umask)
+    assert umask == UMASK
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+    assert logging.root.manager.disable == 0
+    assert not any(type(h) is logging.NullHandler for h in logging.getLogger().handlers)
+
+"""
 
 
 @pytest.mark.parametrize("left", LEFT)
 def test_what_a_test_leaves_changed_fails_it_and_does_not_reach_the_next(
-    pytester: pytest.Pytester, left: str
+    failures: dict[str, str], left: str
 ) -> None:
-    line, told = LEFT[left]
-    result = run_with(pytester, line)
-    result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines([f"*this test left its process changed: *{told}*"])
+    said = failures[f"test_leaves_{left}"]
+    assert "error: " in said
+    assert re.search(f"this test left its process changed: .*{re.escape(LEFT[left][1])}", said)
+    assert failures[f"test_after_{left}"].strip() == ""
 
 
 def test_what_monkeypatch_puts_back_is_no_fault(pytester: pytest.Pytester) -> None:

@@ -183,6 +183,7 @@ def test_in_the_studys_own_folder_too(
     assert kept == {"filler", "study.key", "study.yaml"}
 
 
+@pytest.mark.slow
 @needs_mounts
 @pytest.mark.offline_model
 def test_no_room_for_what_a_library_writes_is_told(

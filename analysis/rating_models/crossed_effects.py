@@ -149,13 +149,15 @@ class CrossProducts:
     second: Floats | None
 
     def times(self, effects: Sequence[Floats]) -> list[Floats]:
-        """Z' W Z applied to effects, each (levels, r)."""
-        product = np.einsum("lab,lb->la", self.first, effects[0])
+        """Z' W Z applied to columns of effects, each term's (levels, r, c)."""
+        product = self.first @ effects[0]
         if self.cross is None or self.second is None:
             return [product]
-        product = product + np.einsum("lamb,mb->la", self.cross, effects[1], optimize=True)
-        other = np.einsum("lamb,la->mb", self.cross, effects[0], optimize=True)
-        return [product, other + np.einsum("mab,mb->ma", self.second, effects[1])]
+        # Products of matrices: einsum would spend as long on the choice of their order.
+        wide = self.cross.reshape(self.cross.shape[0] * self.cross.shape[1], -1)
+        one, two = (e.reshape(-1, e.shape[2]) for e in effects)
+        product = product + (wide @ two).reshape(product.shape)
+        return [product, (wide.T @ one).reshape(effects[1].shape) + self.second @ effects[1]]
 
 
 def order_for_elimination(terms: Sequence[RandomTerm]) -> list[RandomTerm]:
@@ -229,15 +231,14 @@ class BlockSystem:
         self.schur_inverse = np.linalg.inv(schur)
 
     def solve(self, right: Sequence[Floats]) -> list[Floats]:
-        """H^-1 applied to right-hand sides, each (levels, r)."""
-        own = np.einsum("lab,lb->la", self.first_inverse, right[0])
+        """H^-1 applied to right-hand sides, each term's (levels, r, c), all columns at once."""
+        own = self.first_inverse @ right[0]
         if self.gain is None:
             return [own]
-        levels, width = right[1].shape
-        wide = self.gain.reshape(-1, levels * width)
-        remaining = right[1].reshape(-1) - wide.T @ right[0].reshape(-1)
-        second = self.schur_inverse @ remaining
-        return [own - (wide @ second).reshape(own.shape), second.reshape(levels, width)]
+        one, two = (part.reshape(-1, part.shape[2]) for part in right)
+        wide = self.gain.reshape(one.shape[0], two.shape[0])
+        second = self.schur_inverse @ (two - wide.T @ one)
+        return [own - (wide @ second).reshape(own.shape), second.reshape(right[1].shape)]
 
     @cached_property
     def inverse_blocks(self) -> tuple[Floats, Floats | None, Floats | None]:

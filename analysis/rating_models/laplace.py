@@ -198,7 +198,7 @@ class LaplaceLikelihood:
                 term.sums(slope) @ factor - u
                 for term, factor, u in zip(self.terms, factors, state.effects, strict=True)
             ]
-            step = system.solve(right)
+            step = _solved(system, right)
             moved = max(float(np.max(np.abs(s))) for s in step)
             if moved < 1e-10:
                 break
@@ -231,8 +231,8 @@ class LaplaceLikelihood:
         slope = below - above
         factors = system.factors
         leverage = system.leverages(self.terms)
-        pull = system.solve(
-            [t.sums(leverage * skew) @ f for t, f in zip(self.terms, factors, strict=True)]
+        pull = _solved(
+            system, [t.sums(leverage * skew) @ f for t, f in zip(self.terms, factors, strict=True)]
         )
         along = self._spread(pull, factors)
         by_eta = slope - 0.5 * (leverage * skew - weight * along)
@@ -246,3 +246,8 @@ class LaplaceLikelihood:
             full = term.sums(by_eta).T @ u - trace.T - 0.5 * term.sums(slope).T @ v
             parts.append(term.by_parameter(full))
         return np.concatenate(parts)
+
+
+def _solved(system: BlockSystem, right: Sequence[Floats]) -> list[Floats]:
+    """H^-1 applied to one right-hand side, each term's (levels, r)."""
+    return [part[:, :, 0] for part in system.solve([part[:, :, None] for part in right])]

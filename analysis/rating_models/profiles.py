@@ -22,7 +22,7 @@ import numpy as np
 
 from analysis.rating_models.crossed_effects import RandomTerm
 from analysis.rating_models.laplace_fit import LaplaceFit
-from analysis.rating_models.maximum import maximise
+from analysis.rating_models.maximum import climb
 from analysis.rating_models.ordinal_likelihood import CumulativeLinkFit, bound_rows, log_likelihood
 from analysis.rating_models.ratings import Floats
 from analysis.rating_models.restricted_likelihood import LinearMixedLikelihood
@@ -144,6 +144,8 @@ def laplace_slope_profiles(fit: LaplaceFit, *, level: float) -> tuple[Bounds, ..
     likelihood, best = fit.likelihood, fit.maximum.parameters
     covariance = fit.maximum.covariance()
     floor = fit.maximum.value - _limit(level)
+    # Where the last fit with a slope held ended: the next one is near it.
+    near: dict[int, Floats] = {}
 
     def height(slope: int, value: float) -> float:
         free = np.delete(np.arange(best.size), slope)
@@ -152,7 +154,13 @@ def laplace_slope_profiles(fit: LaplaceFit, *, level: float) -> tuple[Bounds, ..
             top, gradient = likelihood(np.insert(rest, slope, value))
             return top, gradient[free]
 
-        return maximise(held, best[free], covariance[np.ix_(free, free)]).value - floor
+        # Only the height is asked for: the information at the top, which Newton's steps need, costs
+        # as much as the way up.
+        start = near.get(slope, best[free])
+        found = climb(held, start, covariance[np.ix_(free, free)])
+        if np.isfinite(found.value):
+            near[slope] = found.parameters
+        return found.value - floor
 
     first = likelihood.n_thresholds
     return tuple(

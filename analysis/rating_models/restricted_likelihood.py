@@ -105,18 +105,15 @@ class LinearMixedLikelihood:
         """Solve for beta and the rest at one Lambda."""
         factors = self.factors(parameters)
         system = BlockSystem(self.products, factors)
-        left = [_times(f.T, z) for f, z in zip(factors, self.random, strict=True)]
-        columns = [system.solve([z[:, :, c] for z in left]) for c in range(self.p + 1)]
-        solved = [np.stack(parts, axis=2) for parts in zip(*columns, strict=True)]
+        left = [f.T @ z for f, z in zip(factors, self.random, strict=True)]
+        solved = system.solve(left)
         reduced = self.both - sum(
             np.tensordot(z, u, axes=((0, 1), (0, 1))) for z, u in zip(left, solved, strict=True)
         )
         p = self.p
         unscaled = np.linalg.inv(reduced[:p, :p])
         beta = unscaled @ reduced[:p, p]
-        spread = [_times(f, u) for f, u in zip(factors, solved, strict=True)]
-        weighted = [self.products.times([s[:, :, c] for s in spread]) for c in range(p + 1)]
-        taken = [np.stack(parts, axis=2) for parts in zip(*weighted, strict=True)]
+        taken = self.products.times([f @ u for f, u in zip(factors, solved, strict=True)])
         projected = [z - t for z, t in zip(self.random, taken, strict=True)]
         return LinearState(
             beta=beta,
@@ -170,7 +167,7 @@ class LinearMixedLikelihood:
         ):
             full = 2.0 * trace.T - 2.0 * (y.T @ (y @ factor)) / variance
             if self.reml:
-                scaled = np.einsum("ab,lap->lbp", factor, x) @ state.unscaled
+                scaled = factor.T @ x @ state.unscaled
                 full = full - 2.0 * np.tensordot(x, scaled, axes=((0, 2), (0, 2)))
             parts.append(term.by_parameter(full))
         return np.concatenate(parts)
@@ -181,14 +178,9 @@ class LinearMixedLikelihood:
         for term, factor, x in zip(
             self.terms, state.system.factors, state.projected_x, strict=True
         ):
-            scaled = np.einsum("ab,lap->lbp", factor, x)
+            scaled = factor.T @ x
             for rows, columns in term.positions:
                 half = np.einsum("lip,liq->pq", x[:, rows, :], scaled[:, columns, :])
                 slopes.append(sigma**2 * state.unscaled @ (half + half.T) @ state.unscaled)
         slopes.append(2 * sigma * state.unscaled)
         return slopes
-
-
-def _times(factor: Floats, effects: Floats) -> Floats:
-    """A (r, r) matrix applied to the effects (levels, r, c) of every level."""
-    return np.asarray(np.einsum("ab,lbc->lac", factor, effects))

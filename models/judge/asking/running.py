@@ -263,10 +263,10 @@ class _Run:
             self.summary.stopped = self.summary.stopped or "stopped by Ctrl-C"
             loop.remove_signal_handler(signal.SIGINT)
 
+        before = signal.getsignal(signal.SIGINT)
         # A job in the background has it ignored (`nohup`, `&` in a script); that holds.
         handles = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+            threading.current_thread() is threading.main_thread() and before is not signal.SIG_IGN
         )
         if handles:
             loop.add_signal_handler(signal.SIGINT, stop)
@@ -275,6 +275,9 @@ class _Run:
         finally:
             if handles:
                 loop.remove_signal_handler(signal.SIGINT)
+                # The loop leaves Python's own handler, whatever there was.
+                if before is not None:
+                    signal.signal(signal.SIGINT, before)
 
     async def _worker(
         self, todo: Iterator[JudgeCall], writer: LedgerWriter, group: asyncio.TaskGroup
