@@ -159,6 +159,15 @@ class TestUndo:
         assert again == {slot: before[slot] for slot in (2, 3)}
         assert study_faults(locked) == []
 
+    def test_whose_old_cards_open_the_places_again_is_said(self, folder: Path, said: Said) -> None:
+        assert "undone" not in said("enrol", "--group", "student", "-n", "2")[2]
+        removed = json.loads(said("enrol", "--undo", "-n", "1", "--json")[1])["removed"]
+        code, _, err = said("enrol", "--group", "student", "-n", "2", "--yes")
+        assert code == 0
+        # Two are enrolled now; one of them has the code and link of the card that was taken back.
+        assert f"open these places again: {removed[0]}. Whoever" in err
+        assert "undone" not in said("enrol", "--group", "professional", "-n", "1")[2]
+
     def test_a_gap_is_filled_so_that_the_orders_stay_balanced(self, locked: Study) -> None:
         raters = [e.rater for e in enrol(locked, "student", 4)]
         note_opened(locked, raters[3])

@@ -134,6 +134,7 @@ def enrol(
       evenhand enrol --group student -n 36 --undo
     """
     from study.store.raters import enrol as enrol_raters
+    from study.store.raters import enrolled_before
 
     if undo:
         _undo_enrolment(study, group, number, as_json)
@@ -146,6 +147,12 @@ def enrol(
     enrolled = enrol_raters(study, group, number)
     planned = next(g.planned for g in study.protocol.groups if g.id == group)
     _show_links(study, address, as_json, only={e.rater.code for e in enrolled})
+    if (again := enrolled_before(study, [e.rater for e in enrolled])) and not as_json:
+        codes = listed([rater.code for rater in again])
+        warn(
+            f"Cards of an enrolment that was undone open these places again: {codes}. Whoever "
+            "still holds one would answer in another person's place: destroy the old cards first."
+        )
     in_group = max(e.rater.slot for e in enrolled) + 1
     if in_group > planned and not as_json:
         say(f"Note: {in_group} raters are now enrolled in {group}; the protocol planned {planned}.")

@@ -115,6 +115,15 @@ def undo_enrolment(
     return [_rater(gone) for gone in rows]
 
 
+def enrolled_before(study: Study, raters: Sequence[Rater]) -> list[Rater]:
+    """Those of these raters whose place an undone enrolment had: their code and link were given before."""
+    line = tables.event.c
+    with study.reading() as connection:
+        undone = connection.execute(select(line.actor).where(line.kind == "enrolment_undone"))
+        before = set(undone.scalars())
+    return [rater for rater in raters if rater.id in before]
+
+
 def note_opened(study: Study, rater: Rater) -> None:
     """Note that a rater's link was opened: from then on the enrolment is not undone."""
     row = tables.rater.c
