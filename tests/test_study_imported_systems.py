@@ -131,6 +131,7 @@ class TestLock:
         assert said("import", "both.csv", "--replace")[0] == 0
         assert "zebrafinch" not in said("lock")[2]
 
+    @pytest.mark.slow
     def test_thousands_are_summed_up(self, here: Path, said: Said) -> None:
         many = "".join(f"  - {{id: q{i}, topic: sleep, text: Text {i}.}}\n" for i in range(1200))
         folder = _made(here, said, SMALL.replace("systems:\n", many + "systems:\n", 1))
