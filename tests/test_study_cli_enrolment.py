@@ -69,6 +69,23 @@ def number(folder: Path) -> Counter[str]:
         return Counter(rater.group for rater in read_raters(study))
 
 
+class TestTheGroup:
+    PROFESSIONALS = "  - {id: professional, title: Professionals, planned: 2}\n"
+
+    def test_of_a_protocol_with_one_it_need_not_be_named(self, here: Path, said: Said) -> None:
+        (here / "p.yaml").write_text(SMALL.replace(self.PROFESSIONALS, ""))
+        for words in (["init", "s", "--protocol", "p.yaml"], ["import", "responses.csv"], ["lock"]):
+            assert said(*words)[0] == 0
+        assert said("enrol", "-n", "3")[0] == 0
+        assert number(here / "s") == {"student": 3}
+
+    def test_of_a_protocol_with_several_it_is_asked_for(self, folder: Path, said: Said) -> None:
+        code, out, err = said("enrol", "-n", "3")
+        assert (code, out) == (2, "")
+        assert "--group GROUP -n N. The protocol's groups: student, professional." in err
+        assert number(folder) == {}
+
+
 class TestRepeating:
     @pytest.mark.parametrize("more", [[], ["--json"]])
     def test_where_nothing_can_be_asked_it_needs_yes(

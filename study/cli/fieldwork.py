@@ -97,7 +97,7 @@ def lock(
 
 
 @click.command()
-@click.option("--group", help="A group of the protocol.")
+@click.option("--group", help="A group of the protocol; may be left out where it has only one.")
 @click.option("-n", "number", type=int, help="Number of raters.")
 @address_option
 @click.option("--yes", is_flag=True, help="Do not ask when the group has raters already.")
@@ -139,8 +139,11 @@ def enrol(
     if undo:
         _undo_enrolment(study, group, number, as_json)
         return
+    names = [g.id for g in study.protocol.groups]
+    if group is None and len(names) == 1:
+        group = names[0]
     if group is None or number is None:
-        groups = ", ".join(g.id for g in study.protocol.groups)
+        groups = ", ".join(names)
         raise StoreError(f"Say whom to enrol: --group GROUP -n N. The protocol's groups: {groups}.")
     if not yes:
         _ask_before_enrolling_more(study, group, number, as_json)
