@@ -154,4 +154,6 @@ def _show(found: Audit) -> None:
     for note in found.notes:
         say(f"Note: {note}")
     kinds = ", ".join(f"{number} {name}" for name, number in found.read.items())
-    say(f"Read: {kinds or 'nothing that can be checked'}. {len(found.findings) or 'No'} findings.")
+    number = len(found.findings)
+    findings = "1 finding" if number == 1 else f"{number or 'No'} findings"
+    say(f"Read: {kinds or 'nothing that can be checked'}. {findings}.")

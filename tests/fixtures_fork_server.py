@@ -24,7 +24,7 @@ from typing import Any
 _ROOT = Path(__file__).parents[1]
 
 
-class _Nursery:
+class _ForkServer:
     """The process of this test worker from which servers are forked, started at the first order."""
 
     process: subprocess.Popen[str] | None = None
@@ -55,7 +55,7 @@ class _Nursery:
             self.process = None
 
 
-NURSERY = _Nursery()
+FORK_SERVER = _ForkServer()
 
 
 @dataclass
@@ -80,12 +80,12 @@ class ForkedServer:
             "log": str(log),
             "environment": dict(os.environ) | environment,
         }
-        return cls(NURSERY.ask({"start": order}))
+        return cls(FORK_SERVER.ask({"start": order}))
 
     def poll(self) -> int | None:
         """Its exit status, a signal's number negative, or None while it runs."""
         if self.status is None:
-            self.status = NURSERY.ask({"poll": self.pid})
+            self.status = FORK_SERVER.ask({"poll": self.pid})
         return self.status
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -102,7 +102,7 @@ class ForkedServer:
 
 
 def _take_orders() -> None:
-    """The loop of the nursery; a forked server leaves it and ends as any program does."""
+    """The loop of the fork server; a forked server leaves it and ends as any program does."""
     running: set[int] = set()
     for line in sys.stdin:
         ((what, value),) = json.loads(line).items()
