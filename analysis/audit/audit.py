@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.audit.findings import Finding
-from analysis.audit.forms import add_records
+from analysis.audit.forms.recognised import add_records
 from analysis.audit.printed import Rounding
 from analysis.audit.records import Published
-from analysis.audit.rules import CHECKS, RULES, Rule
+from analysis.audit.rules.register import CHECKS, RULES, Rule
+from analysis.audit.rules.t_test import noted_tests
 from analysis.audit.sheet import Told, read_sheet
-from analysis.audit.t_test_rules import noted_tests
 from study.errors import ImportFileError
 from study.table_file import Table, read_table
 

@@ -39,7 +39,7 @@ class Finding:
     Parameters
     ----------
     rule : str
-        Its key in `analysis.audit.rules.RULES`.
+        Its key in `analysis.audit.rules.register.RULES`.
     about : str
         The part of the table: its item, outcome or row.
     cells : sequence of CellFinding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.audit.findings import Finding
-from analysis.audit.rules import RULES
+from analysis.audit.rules.register import RULES
 
 if TYPE_CHECKING:
     from analysis.audit.audit import Audit

@@ -138,12 +138,15 @@ def _in_r(data: pd.DataFrame, random: str) -> tuple[dict[str, Any] | None, str]:
     return json.loads(done.stdout), ""
 
 
+# How much better system B is, in the population of the ratings.
+_LOG_ODDS = 0.5
+
+
 def simulated_ratings(
     *,
     seed: int,
     n_raters: int = 36,
     n_prompts: int = 10,
-    log_odds: float = 0.5,
     rater_sd: float = 0.75,
     prompt_sd: float = 0.35,
     response_sd: float = 0.0,
@@ -165,7 +168,7 @@ def simulated_ratings(
     latent = (
         draw.normal(0, rater_sd, n_raters)[rater] + draw.normal(0, prompt_sd, n_prompts)[prompt]
     )
-    latent = latent + log_odds * system + draw.logistic(size=rater.size)
+    latent = latent + _LOG_ODDS * system + draw.logistic(size=rater.size)
     if response_sd:
         latent = latent + draw.normal(0, response_sd, (n_prompts, 2))[prompt, system]
     frame = pd.DataFrame(

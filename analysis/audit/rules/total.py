@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from analysis.audit.columns import words
 from analysis.audit.findings import CERTAIN, LIKELY, Finding, cell
-from analysis.audit.frequency_rules import Solved, best_solved
 from analysis.audit.printed import Printed, Rounding
 from analysis.audit.records import Frequencies, Published, Summary, identity
+from analysis.audit.rules.frequency import Solved, best_solved
 from analysis.audit.sheet import Told
 
 _TOTAL = {"total", "totals", "sum", "mean", "score", "scores"}

@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis.audit.findings import Finding
-from analysis.audit.frequency_rules import frequency_findings, order_findings, spread_findings
-from analysis.audit.grim_rules import (
+from analysis.audit.printed import Rounding
+from analysis.audit.records import Published
+from analysis.audit.rules.frequency import frequency_findings, order_findings, spread_findings
+from analysis.audit.rules.grim import (
     error_findings,
     grim_findings,
     grimmer_findings,
     scale_findings,
 )
-from analysis.audit.group_rules import squares_findings, weighted_findings
-from analysis.audit.kappa_rules import kappa_findings
-from analysis.audit.printed import Rounding
-from analysis.audit.records import Published
-from analysis.audit.share_rules import parts_findings, share_findings, top_two_findings
+from analysis.audit.rules.group import squares_findings, weighted_findings
+from analysis.audit.rules.kappa import kappa_findings
+from analysis.audit.rules.share import parts_findings, share_findings, top_two_findings
+from analysis.audit.rules.t_test import p_findings
+from analysis.audit.rules.total import total_findings
 from analysis.audit.sheet import Told
-from analysis.audit.t_test_rules import p_findings
-from analysis.audit.total_rules import total_findings
 
 Check = Callable[[Published, Told, Rounding], Iterator[Finding]]
 

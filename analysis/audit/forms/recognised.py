@@ -6,9 +6,9 @@ What is of no form is left alone and said.
 
 from __future__ import annotations
 
-from analysis.audit.forms_of_agreement import agreement_records
-from analysis.audit.forms_of_frequencies import long_frequencies, shares, wide_frequencies
-from analysis.audit.forms_of_groups import comparisons, parts_of_columns, parts_of_rows, summaries
+from analysis.audit.forms.agreement import agreement_records
+from analysis.audit.forms.frequencies import long_frequencies, shares, wide_frequencies
+from analysis.audit.forms.groups import comparisons, parts_of_columns, parts_of_rows, summaries
 from analysis.audit.records import Published
 from analysis.audit.sheet import Sheet, point_columns
 

@@ -271,10 +271,14 @@ def _squares(
         low += (n - less) * max(0.0, float(least)) ** 2
         high += (n - less) * float(most) ** 2
     ranges = [tuple(map(float, mean.range(rounding))) for mean in split.means]
-    return low + _between(sizes, ranges, least=True), high + _between(sizes, ranges, least=False)
+    return low + between_groups(sizes, ranges, least=True), high + between_groups(
+        sizes, ranges, least=False
+    )
 
 
-def _between(sizes: Sequence[int], ranges: Sequence[tuple[float, ...]], *, least: bool) -> float:
+def between_groups(
+    sizes: Sequence[int], ranges: Sequence[tuple[float, ...]], *, least: bool
+) -> float:
     """Sum of squares between groups; it is convex in the means, so its most lies at a corner."""
     if not least:
         return max(_around_mean(sizes, corner) for corner in product(*ranges))

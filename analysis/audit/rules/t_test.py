@@ -379,13 +379,13 @@ def _several(comparison: Comparison, groups: list[Group], rounding: Rounding) ->
 
 
 def _f_ends(groups: list[Group]) -> Ends:
-    from analysis.audit.group_rules import _between
+    from analysis.audit.rules.group import between_groups
 
     sizes = [one.n for one in groups]
     ranges = [one.mean for one in groups]
     k, n = len(groups), sum(sizes)
     within = [sum((one.n - 1) * one.sd[end] ** 2 for one in groups) / (n - k) for end in (0, 1)]
-    low, high = (_between(sizes, ranges, least=least) / (k - 1) for least in (True, False))
+    low, high = (between_groups(sizes, ranges, least=least) / (k - 1) for least in (True, False))
     return (low / within[1] if within[1] else 0.0), (high / within[0] if within[0] else math.inf)
 
 

@@ -1,0 +1,1 @@
+"""What is checked of published tables: one file for a kind of rule, all of them in `register`."""
