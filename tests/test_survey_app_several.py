@@ -134,10 +134,12 @@ def double_tap(page: Page) -> None:
     wait_until_settled(page)
     button = page.get_by_role("button", name="Save and continue")
     button.scroll_into_view_if_needed()
+    # The first waits until the button stands still and nothing lies over it; the second falls where it was.
+    button.tap(trial=True)
     box = button.bounding_box()
     assert box is not None
-    for _ in range(2):
-        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    button.tap()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
 def keep_screen(page: Page, name: str) -> None:
