@@ -133,6 +133,8 @@ def _serve(order: dict[str, Any]) -> None:
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
+    # A run that was started with nohup ignores this one, and what it starts inherits that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(order["environment"])
     serve(

@@ -532,6 +532,10 @@ KINDS: dict[str, tuple[str, list[str]]] = {
     "frequencies": ("y,g\n4,a\n2,a\n5,b\n1,b\n", ["--value", "y", "--by", "g", "--points", "1-5"]),
     "texts": ("m,reply\na,I hear you\nb,Rest a bit\n", ["--response", "reply", "--by", "m"]),
     "emotion": ("reference,ann\njoy,joy\nfear,joy\nfear,fear\n", []),
+    "eai": (
+        "rater,topic,model,y\nr1,t,a,3\nr1,t,b,4\nr2,t,a,2\nr2,t,b,5\nr3,t,a,4\nr3,t,b,1\n",
+        ["--points", "1-5"],
+    ),
     "mixed": (
         "r,p,m,y\n1,t,a,4\n1,t,b,5\n2,t,a,3\n2,t,b,3\n1,u,a,2\n1,u,b,4\n2,u,a,1\n2,u,b,2\n",
         ["--value", "y", "--effect", "m", "--rater", "r", "--prompt", "p"],
