@@ -37,6 +37,11 @@ from tests.fixtures_study import (
     store_url,
 )
 
+# A run that a script started with & ignores Ctrl-C, and every program that a test starts and interrupts
+# would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Two test workers on two cores: with more threads each, matrix products wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
