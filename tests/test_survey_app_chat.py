@@ -206,7 +206,8 @@ def test_double_taps_and_a_second_tab_keep_every_message_once(
     page.get_by_label("Your message").fill("from the first window")
     other.get_by_label("Your message").fill("from the second window")
     for each in (page, other):
-        each.evaluate("window.send = () => document.getElementById('chat-send').click()")
+        # Wrapped: a function that an expression gives, Playwright would call at once.
+        each.evaluate("() => { window.send = () => document.getElementById('chat-send').click(); }")
     page.evaluate("send()")
     page.locator(".chat-rater[data-number='3']").wait_for()
     other.locator(".chat-rater[data-number='3']").wait_for()

@@ -336,6 +336,7 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     rater = new_rater(server)
     save = page.get_by_role("button", name="Save and continue")
     nothing = page.get_by_text("There is nothing to mark in this response")
+    ticked = page.get_by_role("checkbox", name="There is nothing to mark in this response")
 
     def mark(sentence: str, label: str) -> None:
         page.locator(".evenhand-pen", has_text=label).tap()
@@ -357,12 +358,17 @@ def test_marking_and_annotating_by_touch_on_three_widths(
     save.tap()
     page.get_by_text("Please mark at least one sentence").wait_for()
     # Both a mark and "nothing" contradict each other, and the page says so.
+    wait_until_settled(page)
     mark("That sounds hard to carry.", "Empathy shown")
     nothing.tap()
+    expect(ticked).to_be_checked()
     save.tap()
     page.get_by_text("Please take one of the two back").wait_for()
     assert saved(server, rater) == {}
+    # Told so, a person looks first: in the moments after a page has changed a tap does nothing.
+    wait_until_settled(page)
     nothing.tap()
+    expect(ticked).not_to_be_checked()
     mark("Many people know this feeling", "Harmful advice")
     mark("Many people know this feeling", "Empathy shown")
     measure(page, 820, 1180)
